@@ -1,0 +1,57 @@
+using System.Runtime.InteropServices;
+
+namespace Mural.Runtime;
+
+/// <summary>
+/// Sets the C library's allocator up for tensors. glibc gives every large block fresh pages and returns them at once, and the kernel
+/// clears them again each time: layers with large outputs then run several times slower than they need to. Only glibc on Linux is
+/// concerned; elsewhere nothing happens.
+/// </summary>
+internal static partial class Allocator
+{
+    /// <summary>Environment variable that, set to <c>default</c>, leaves the allocator as PyTorch would find it.</summary>
+    internal const string Variable = "MURAL_ALLOCATOR";
+
+    private const int TrimThreshold = -1, TopPad = -2, MapMaximum = -4, ArenaMaximum = -8;
+
+    /// <summary>Whether this process runs with the tuned allocator.</summary>
+    internal static bool Tuned { get; private set; }
+
+    /// <summary>Must run before the first native library of libtorch loads: it reads its environment only then.</summary>
+    internal static void SetUp()
+    {
+        if (!OperatingSystem.IsLinux() || Environment.GetEnvironmentVariable(Variable) == "default") return;
+        try
+        {
+            // .NET's own SetEnvironmentVariable is invisible to native code.
+            _ = SetEnvironment("THP_MEM_ALLOC_ENABLE", "1", 0);
+            bool done = Configure(MapMaximum, 0) == 1;
+            done &= Configure(TrimThreshold, int.MaxValue) == 1;
+            done &= Configure(TopPad, 256 << 20) == 1;
+            done &= Configure(ArenaMaximum, 1) == 1;
+            Tuned = done;
+        }
+        catch (EntryPointNotFoundException)
+        {
+            // Another C library (musl): its allocator has no such settings.
+        }
+        catch (DllNotFoundException)
+        {
+        }
+    }
+
+    /// <summary>Gives free memory back to the system, for example between the stages of a run.</summary>
+    internal static void Trim()
+    {
+        if (Tuned) _ = TrimHeap(0);
+    }
+
+    [LibraryImport("libc", EntryPoint = "mallopt")]
+    private static partial int Configure(int parameter, int value);
+
+    [LibraryImport("libc", EntryPoint = "malloc_trim")]
+    private static partial int TrimHeap(nuint pad);
+
+    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetEnvironment(string name, string value, int overwrite);
+}

@@ -1,0 +1,108 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json.Nodes;
+using Mural.Checkpoints;
+
+namespace Mural.Tests.Goldens;
+
+/// <summary>
+/// Inputs and outputs of an official implementation: NAME.json and NAME.safetensors in a folder named after the area.
+/// <c>MURAL_GOLDENS</c> names another root than tests/goldens.
+/// </summary>
+public sealed class GoldenCase : IDisposable
+{
+    private readonly SafetensorsFile _tensors;
+
+    private GoldenCase(string area, string name)
+    {
+        Area = area;
+        Name = name;
+        Json = JsonNode.Parse(File.ReadAllText(Path.Combine(Root, area, name + ".json")))!.AsObject();
+        _tensors = SafetensorsFile.Open(Path.Combine(Root, area, name + ".safetensors"));
+    }
+
+    public static string Root { get; } = Environment.GetEnvironmentVariable("MURAL_GOLDENS") is { Length: > 0 } root ? root : Path.GetFullPath(Path.Combine(SourceFolder(), "..", "..", "goldens"));
+
+    public string Area { get; }
+
+    public string Name { get; }
+
+    public JsonObject Json { get; }
+
+    public JsonNode Config => Json["config"]!;
+
+    /// <summary>Folder of the checkpoint that the case runs on.</summary>
+    public string ModelFolder => Path.Combine(Root, "models", Json["model"]!.GetValue<string>());
+
+    public IReadOnlyDictionary<string, TensorEntry> Tensors => _tensors.Tensors;
+
+    public static GoldenCase Open(string area, string name) => new(area, name);
+
+    /// <summary>
+    /// Names of the cases of an area that <paramref name="accepts"/> recognises. Unseen cases may have any name: recognise a case by what its json and
+    /// tensors hold, not by its name alone.
+    /// </summary>
+    public static TheoryData<string> Names(string area, Func<GoldenCase, bool> accepts)
+    {
+        var names = new TheoryData<string>();
+        string folder = Path.Combine(Root, area);
+        if (!Directory.Exists(folder)) return names;
+        foreach (string file in Directory.GetFiles(folder, "*.json").Order(StringComparer.Ordinal))
+        {
+            string name = Path.GetFileNameWithoutExtension(file);
+            if (!File.Exists(Path.ChangeExtension(file, ".safetensors"))) continue;
+            using GoldenCase golden = Open(area, name);
+            if (accepts(golden)) names.Add(name);
+        }
+        return names;
+    }
+
+    public bool Has(string tensor) => _tensors.Tensors.ContainsKey(tensor);
+
+    public Tensor Get(string tensor, ScalarType? type = null) => _tensors.Read(tensor, type);
+
+    /// <summary>Fails unless <paramref name="actual"/> is within the case's tolerance for the tensor of that name.</summary>
+    public void AssertMatches(string tensor, Tensor actual)
+    {
+        using var scope = NewDisposeScope();
+        Tensor expected = Get(tensor);
+        Assert.Equal(expected.shape, actual.shape);
+        JsonNode? tolerance = Json["tolerance"]?["per_output"]?[tensor];
+        if (tolerance?["exact"]?.GetValue<bool>() == true)
+        {
+            Assert.True((expected.to(int64) == actual.to(int64)).all().item<bool>(), $"{Name}: {tensor} is not equal");
+            return;
+        }
+        tolerance ??= Json["tolerance"];
+        double allowed = tolerance!["relative_l2"]!.GetValue<double>();
+        Tensor want = expected.to(float64), got = actual.to(float64).cpu();
+        if (want.numel() == 0) return;
+        bool perRow = tolerance["measured"]?.GetValue<string>().Contains("per last-axis row", StringComparison.Ordinal) == true && want.dim() > 0;
+        double distance = perRow ? WorstRow(got, want) : RelativeL2(got, want);
+        Assert.True(distance <= allowed, $"{Name}: {tensor} is {distance:G4} away, allowed {allowed:G4}");
+        if (tolerance["max_abs"] is JsonValue largest && largest.TryGetValue(out double maximum))
+        {
+            double difference = (got - want).abs().max().item<double>();
+            Assert.True(difference <= maximum, $"{Name}: {tensor} differs by up to {difference:G4}, allowed {maximum:G4}");
+        }
+    }
+
+    private static double RelativeL2(Tensor got, Tensor want)
+    {
+        double norm = want.norm().item<double>(), difference = (got - want).norm().item<double>();
+        return difference == 0 ? 0 : difference / norm;
+    }
+
+    // Rows with almost no norm are measured against a thousandth of the median row (goldens' README).
+    private static double WorstRow(Tensor got, Tensor want)
+    {
+        long width = want.shape[^1];
+        Tensor norms = want.reshape(-1, width).norm(1), differences = (got - want).reshape(-1, width).norm(1);
+        Tensor positive = norms.masked_select(norms > 0);
+        double floor = positive.numel() == 0 ? 1 : positive.median().item<double>() / 1000;
+        return (differences / norms.clamp_min(floor)).max().item<double>();
+    }
+
+    private static string SourceFolder([CallerFilePath] string path = "") => Path.GetDirectoryName(path)!;
+
+    public void Dispose() => _tensors.Dispose();
+}

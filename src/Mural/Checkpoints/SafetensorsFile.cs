@@ -4,11 +4,8 @@ using static TorchSharp.torch;
 
 namespace Mural.Checkpoints;
 
-/// <summary>What a safetensors header says of one tensor. Offsets count from the start of the file.</summary>
-public sealed record TensorEntry(string Name, ScalarType Type, long[] Shape, long Offset, long Bytes);
-
 /// <summary>A safetensors file, memory-mapped; tensors are copied straight to where they are wanted.</summary>
-public sealed class SafetensorsFile : IDisposable
+public sealed class SafetensorsFile : ITensorSource
 {
     private readonly MemoryMappedFile _map;
     private readonly MemoryMappedViewAccessor _view;
@@ -53,48 +50,43 @@ public sealed class SafetensorsFile : IDisposable
             }
             long begin = property.Value.GetProperty("data_offsets")[0].GetInt64(), end = property.Value.GetProperty("data_offsets")[1].GetInt64();
             long[] shape = [.. property.Value.GetProperty("shape").EnumerateArray().Select(d => d.GetInt64())];
-            tensors[property.Name] = new TensorEntry(property.Name, TypeOf(property.Value.GetProperty("dtype").GetString()!), shape, 8 + headerLength + begin, end - begin);
+            tensors[property.Name] = new TensorEntry(property.Name, TypeOf(property.Value.GetProperty("dtype").GetString()!), shape, 8 + headerLength + begin, end - begin) { Stored = property.Value.GetProperty("dtype").GetString()! };
         }
         return new SafetensorsFile(path, map, view, tensors, metadata);
     }
 
-    /// <summary>Reads one tensor, converted to <paramref name="type"/> when given.</summary>
-    public unsafe Tensor Read(string name, ScalarType? type = null)
+    /// <inheritdoc/>
+    public Tensor Read(string name, ScalarType? type = null)
     {
         TensorEntry entry = Tensors[name];
-        Tensor tensor = empty(entry.Shape, entry.Type);
-        if (entry.Bytes > 0)
-        {
-            byte* source = null;
-            _view.SafeMemoryMappedViewHandle.AcquirePointer(ref source);
-            try
-            {
-                Span<byte> target = tensor.bytes;
-                new ReadOnlySpan<byte>(source + _view.PointerOffset + entry.Offset, (int)entry.Bytes).CopyTo(target);
-            }
-            finally
-            {
-                _view.SafeMemoryMappedViewHandle.ReleasePointer();
-            }
-        }
-        if (type is null || type == entry.Type) return tensor;
-        using (tensor) return tensor.to(type.Value);
+        Tensor tensor = empty(entry.Shape, type ?? entry.Type);
+        CopyInto(name, tensor);
+        return tensor;
     }
 
-    private static ScalarType TypeOf(string name) => name switch
+    /// <inheritdoc/>
+    public void CopyInto(string name, Tensor destination)
     {
-        "F64" => ScalarType.Float64,
-        "F32" => ScalarType.Float32,
-        "F16" => ScalarType.Float16,
-        "BF16" => ScalarType.BFloat16,
-        "I64" => ScalarType.Int64,
-        "I32" => ScalarType.Int32,
-        "I16" => ScalarType.Int16,
-        "I8" => ScalarType.Int8,
-        "U8" => ScalarType.Byte,
-        "BOOL" => ScalarType.Bool,
-        _ => throw new MuralException($"The tensor type {name} is not supported."),
-    };
+        TensorEntry entry = Tensors[name];
+        int size = SafetensorsType.Find(entry.Stored)!.Bytes;
+        TensorPieces.Fill(destination, entry.Type, (first, target) => CopyBytes(entry.Offset + first * size, target));
+    }
+
+    private unsafe void CopyBytes(long offset, Span<byte> target)
+    {
+        byte* source = null;
+        _view.SafeMemoryMappedViewHandle.AcquirePointer(ref source);
+        try
+        {
+            new ReadOnlySpan<byte>(source + _view.PointerOffset + offset, target.Length).CopyTo(target);
+        }
+        finally
+        {
+            _view.SafeMemoryMappedViewHandle.ReleasePointer();
+        }
+    }
+
+    private static ScalarType TypeOf(string name) => SafetensorsType.Find(name)?.Type ?? throw new MuralException($"The tensor type {name} is not supported.");
 
     /// <inheritdoc/>
     public void Dispose()

@@ -1,0 +1,81 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Mural.Autoencoders;
+
+/// <summary>Typed access to the keys of a diffusers <c>config.json</c>; a missing key or null is the default.</summary>
+internal sealed class ConfigReader
+{
+    private readonly JsonObject _json;
+    private readonly string _path;
+
+    private ConfigReader(JsonObject json, string path)
+    {
+        _json = json;
+        _path = path;
+    }
+
+    /// <summary>Opens <c>config.json</c> and checks that it belongs to <paramref name="className"/>.</summary>
+    internal static ConfigReader Open(string path, string className)
+    {
+        string file = Directory.Exists(path) ? Path.Combine(path, "config.json") : path;
+        if (!File.Exists(file)) throw new MuralException($"There is no file {file}; give the folder of an {className} that holds config.json.");
+        JsonNode? node;
+        try
+        {
+            node = JsonNode.Parse(File.ReadAllText(file));
+        }
+        catch (JsonException e)
+        {
+            throw new MuralException($"{file} is not valid JSON ({e.Message.TrimEnd('.')}); give the config.json of an {className}.", e);
+        }
+        if (node is not JsonObject json) throw new MuralException($"{file} holds no JSON object; give the config.json of an {className}.");
+        var reader = new ConfigReader(json, file);
+        string found = reader.Text("_class_name", className);
+        return found == className ? reader : throw new MuralException($"{file} describes a {found}, but an {className} is wanted; give another folder.");
+    }
+
+    internal string Text(string key, string missing) => Value(key, missing, "a text");
+
+    internal int Integer(string key, int missing) => Value(key, missing, "a whole number");
+
+    internal bool Flag(string key, bool missing) => Value(key, missing, "true or false");
+
+    internal double Number(string key, double missing) => Value(key, missing, "a number");
+
+    internal double? OptionalNumber(string key) => _json[key] is null ? null : Number(key, 0);
+
+    internal T[]? List<T>(string key)
+    {
+        if (_json[key] is not { } node) return null;
+        try
+        {
+            return [.. node.AsArray().Select(element => element!.GetValue<T>())];
+        }
+        catch (Exception e) when (e is InvalidOperationException or FormatException or NullReferenceException)
+        {
+            throw Wrong(key, "a list of values of one kind", e);
+        }
+    }
+
+    internal void Require(string key, string found, string only)
+    {
+        if (found != only) throw new MuralException($"{_path} has {key} \"{found}\", which is not supported; only \"{only}\" is.");
+    }
+
+    private T Value<T>(string key, T missing, string expected)
+    {
+        if (_json[key] is not { } node) return missing;
+        try
+        {
+            return node.GetValue<T>();
+        }
+        catch (Exception e) when (e is InvalidOperationException or FormatException)
+        {
+            throw Wrong(key, expected, e);
+        }
+    }
+
+    private MuralException Wrong(string key, string expected, Exception cause) =>
+        new($"{_path} has {key} {_json[key]!.ToJsonString()}, but {expected} is expected; correct the file.", cause);
+}

@@ -1,0 +1,42 @@
+using Mural.Layers;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using Conv2d = Mural.Layers.Conv2d;
+using GroupNorm = Mural.Layers.GroupNorm;
+
+namespace Mural.Autoencoders;
+
+/// <summary>Latent after the 1x1 convolution <c>[B, latent, h, w]</c> to picture <c>[B, out, H, W]</c> (spec 3.1).</summary>
+internal sealed class Decoder : nn.Module<Tensor, Tensor>
+{
+    private readonly Conv2d _input, _output;
+    private readonly MidBlock _middle;
+    private readonly Stage[] _stages;
+    private readonly GroupNorm _norm;
+
+    internal Decoder(AutoencoderConfig config) : base(nameof(Decoder))
+    {
+        int[] channels = [.. config.BlockOutChannels.Reverse()];
+        int groups = config.NormGroupCount;
+        _input = this.Register("conv_in", new Conv2d(config.LatentChannels, channels[0], 3, padding: 1));
+        _middle = this.Register("mid_block", new MidBlock(channels[0], groups, config.MidBlockAttention));
+        // One residual block more than the encoder has.
+        _stages = [.. channels.Select((outputs, i) =>
+            Stage.Up(channels[Math.Max(i - 1, 0)], outputs, config.LayersPerBlock + 1, groups, last: i == channels.Length - 1))];
+        this.Register("up_blocks", new ModuleList<Stage>(_stages));
+        _norm = this.Register("conv_norm_out", new GroupNorm(groups, channels[^1], ResnetBlock.NormEpsilon, silu: true));
+        _output = this.Register("conv_out", new Conv2d(channels[^1], config.OutChannels, 3, padding: 1));
+    }
+
+    public override Tensor forward(Tensor latent)
+    {
+        using var scope = NewDisposeScope();
+        Tensor hidden = _middle.forward(_input.forward(latent.ForConvolution()));
+        foreach (Stage stage in _stages)
+        {
+            using Tensor previous = hidden;
+            hidden = stage.forward(previous);
+        }
+        return _output.forward(_norm.forward(hidden)).MoveToOuterDisposeScope();
+    }
+}

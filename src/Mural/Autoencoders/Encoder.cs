@@ -1,0 +1,42 @@
+using Mural.Layers;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using Conv2d = Mural.Layers.Conv2d;
+using GroupNorm = Mural.Layers.GroupNorm;
+
+namespace Mural.Autoencoders;
+
+/// <summary>Picture <c>[B, in, H, W]</c> to moments before the 1x1 convolution <c>[B, 2 latent, h, w]</c> (spec 3.1).</summary>
+internal sealed class Encoder : nn.Module<Tensor, Tensor>
+{
+    private readonly Conv2d _input, _output;
+    private readonly Stage[] _stages;
+    private readonly MidBlock _middle;
+    private readonly GroupNorm _norm;
+
+    internal Encoder(AutoencoderConfig config) : base(nameof(Encoder))
+    {
+        IReadOnlyList<int> channels = config.BlockOutChannels;
+        int groups = config.NormGroupCount, deepest = channels[^1];
+        _input = this.Register("conv_in", new Conv2d(config.InChannels, channels[0], 3, padding: 1));
+        _stages = [.. channels.Select((outputs, i) =>
+            Stage.Down(channels[Math.Max(i - 1, 0)], outputs, config.LayersPerBlock, groups, last: i == channels.Count - 1))];
+        this.Register("down_blocks", new ModuleList<Stage>(_stages));
+        _middle = this.Register("mid_block", new MidBlock(deepest, groups, config.MidBlockAttention));
+        _norm = this.Register("conv_norm_out", new GroupNorm(groups, deepest, ResnetBlock.NormEpsilon, silu: true));
+        _output = this.Register("conv_out", new Conv2d(deepest, 2 * config.LatentChannels, 3, padding: 1));
+    }
+
+    public override Tensor forward(Tensor image)
+    {
+        using var scope = NewDisposeScope();
+        Tensor hidden = _input.forward(image.ForConvolution());
+        foreach (Stage stage in _stages)
+        {
+            using Tensor previous = hidden;
+            hidden = stage.forward(previous);
+        }
+        hidden = _middle.forward(hidden);
+        return _output.forward(_norm.forward(hidden)).MoveToOuterDisposeScope();
+    }
+}

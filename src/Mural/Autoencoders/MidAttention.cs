@@ -1,0 +1,44 @@
+using Mural.Layers;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using GroupNorm = Mural.Layers.GroupNorm;
+using Linear = Mural.Layers.Linear;
+
+namespace Mural.Autoencoders;
+
+/// <summary>Single-head self-attention over all positions of the feature map, with a residual (spec 3.1).</summary>
+internal sealed class MidAttention : nn.Module<Tensor, Tensor>
+{
+    private readonly GroupNorm _norm;
+    private readonly Linear _query, _key, _value, _output;
+
+    internal MidAttention(int channels, int groups) : base(nameof(MidAttention))
+    {
+        _norm = this.Register("group_norm", new GroupNorm(groups, channels, ResnetBlock.NormEpsilon));
+        _query = this.Register("to_q", Projection(channels));
+        _key = this.Register("to_k", Projection(channels));
+        _value = this.Register("to_v", Projection(channels));
+        _output = Projection(channels);
+        this.Register("to_out", new ModuleList<Linear>(_output));
+    }
+
+    public override Tensor forward(Tensor input)
+    {
+        using var scope = NewDisposeScope();
+        long batch = input.shape[0], channels = input.shape[1], height = input.shape[2], width = input.shape[3];
+        // [B, C, H, W] -> [B, H*W, C]: a view of a channels-last map.
+        Tensor tokens = _norm.forward(input).permute(0, 2, 3, 1).reshape(batch, height * width, channels);
+        Tensor attended = nn.functional.scaled_dot_product_attention(
+            _query.forward(tokens).unsqueeze(1), _key.forward(tokens).unsqueeze(1), _value.forward(tokens).unsqueeze(1)).squeeze(1);
+        Tensor output = _output.forward(attended).reshape(batch, height, width, channels).permute(0, 3, 1, 2);
+        return (input + output).MoveToOuterDisposeScope();
+    }
+
+    private static Linear Projection(int channels)
+    {
+        var projection = new Linear(channels, channels);
+        double bound = 1 / Math.Sqrt(channels);
+        nn.init.uniform_(projection.Bias!, -bound, bound);
+        return projection;
+    }
+}

@@ -1,0 +1,30 @@
+using Mural.Layers;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Mural.Autoencoders;
+
+/// <summary>The lowest resolution of encoder and decoder: residual block, attention, residual block.</summary>
+internal sealed class MidBlock : nn.Module<Tensor, Tensor>
+{
+    private readonly ResnetBlock _before, _after;
+    private readonly MidAttention? _attention;
+
+    internal MidBlock(int channels, int groups, bool attention) : base(nameof(MidBlock))
+    {
+        _before = new ResnetBlock(channels, channels, groups);
+        _after = new ResnetBlock(channels, channels, groups);
+        this.Register("resnets", new ModuleList<ResnetBlock>(_before, _after));
+        if (!attention) return;
+        _attention = new MidAttention(channels, groups);
+        this.Register("attentions", new ModuleList<MidAttention>(_attention));
+    }
+
+    public override Tensor forward(Tensor input)
+    {
+        using var scope = NewDisposeScope();
+        Tensor hidden = _before.forward(input);
+        if (_attention is not null) hidden = _attention.forward(hidden);
+        return _after.forward(hidden).MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,32 @@
+using Mural.Layers;
+using static TorchSharp.torch;
+
+namespace Mural.Autoencoders;
+
+/// <summary>Norm, SiLU, convolution, twice, beside a skip that is a 1x1 convolution where the channel count changes.</summary>
+internal sealed class ResnetBlock : nn.Module<Tensor, Tensor>
+{
+    internal const double NormEpsilon = 1e-6;
+
+    private readonly GroupNorm _norm1, _norm2;
+    private readonly Conv2d _conv1, _conv2;
+    private readonly Conv2d? _shortcut;
+
+    internal ResnetBlock(int inputs, int outputs, int groups) : base(nameof(ResnetBlock))
+    {
+        _norm1 = this.Register("norm1", new GroupNorm(groups, inputs, NormEpsilon, silu: true));
+        _conv1 = this.Register("conv1", new Conv2d(inputs, outputs, 3, padding: 1));
+        _norm2 = this.Register("norm2", new GroupNorm(groups, outputs, NormEpsilon, silu: true));
+        _conv2 = this.Register("conv2", new Conv2d(outputs, outputs, 3, padding: 1));
+        _shortcut = inputs == outputs ? null : this.Register("conv_shortcut", new Conv2d(inputs, outputs, 1));
+    }
+
+    public override Tensor forward(Tensor input)
+    {
+        using var scope = NewDisposeScope();
+        Tensor hidden = _conv1.forward(_norm1.forward(input));
+        hidden = _conv2.forward(_norm2.forward(hidden));
+        Tensor skip = _shortcut?.forward(input) ?? input;
+        return (hidden.requires_grad ? skip + hidden : hidden.add_(skip)).MoveToOuterDisposeScope();
+    }
+}

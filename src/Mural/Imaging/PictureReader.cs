@@ -1,0 +1,42 @@
+namespace Mural.Imaging;
+
+/// <summary>Reads PNG, JPEG and WebP files, recognised by their content.</summary>
+public static class PictureReader
+{
+    /// <summary>
+    /// Reads a picture: upright (EXIF orientation applied), 8 bits a sample (of 16 bits the high byte is kept), sRGB (embedded profiles and CMYK are
+    /// converted), with one channel for grey, three for colour and four where the file has transparency.
+    /// </summary>
+    /// <param name="path">The file.</param>
+    /// <param name="limits">What the file may ask for; <see cref="ImageLimits.Default"/> where none is given.</param>
+    /// <exception cref="MuralException">The file is missing, unreadable, damaged, larger than the limits or of another format.</exception>
+    public static Picture Read(string path, ImageLimits? limits = null) => Decode(path, ReadFile(path, limits ?? ImageLimits.Default), limits);
+
+    /// <summary>Decodes a picture file that is already in memory.</summary>
+    /// <param name="name">What messages call the picture.</param>
+    /// <param name="file">The whole file.</param>
+    /// <param name="limits">What the file may ask for.</param>
+    /// <exception cref="MuralException">The file is damaged, larger than the limits or of another format.</exception>
+    public static Picture Decode(string name, byte[] file, ImageLimits? limits = null)
+    {
+        limits ??= ImageLimits.Default;
+        return VipsDecoder.Decode(name, file, PictureFormats.FromContent(name, file), limits);
+    }
+
+    internal static byte[] ReadFile(string path, ImageLimits limits)
+    {
+        try
+        {
+            var information = new FileInfo(path);
+            if (!information.Exists)
+                throw new MuralException(Directory.Exists(path) ? $"{path} is a folder: give the path of a picture file." : $"There is no file {path}: check the path.");
+            if (information.Length > limits.MaxFileBytes)
+                throw new MuralException($"{path} has {information.Length} bytes, but at most {limits.MaxFileBytes} are read: make the picture smaller or raise the limit.");
+            return File.ReadAllBytes(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new MuralException($"{path} cannot be read ({exception.Message.TrimEnd('.')}): check the file and its permissions.", exception);
+        }
+    }
+}

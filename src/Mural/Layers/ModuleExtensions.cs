@@ -7,8 +7,18 @@ namespace Mural.Layers;
 /// <summary>A layer that has more than one implementation of its work.</summary>
 internal interface IKernelSelectable
 {
-    /// <summary>Chooses the implementation for the inference runs that follow; called once after loading.</summary>
+    /// <summary>Chooses the implementation for the runs that follow, in training too.</summary>
     void UseKernels(KernelSet kernels);
+}
+
+/// <summary>A layer that can hold its weights in the form that inference runs fastest on.</summary>
+internal interface IFreezable
+{
+    /// <summary>
+    /// Casts the weights to <paramref name="type"/>, packs them where <paramref name="kernels"/> asks for it, and lets the originals go: no second copy
+    /// of the model is kept. The layer cannot be trained, saved or moved afterwards.
+    /// </summary>
+    void Freeze(KernelSet kernels, ScalarType type);
 }
 
 /// <summary>What every module of Mural does with its children, whose registered names are the checkpoint's names.</summary>
@@ -24,7 +34,9 @@ internal static class ModuleExtensions
     /// <summary>Registers a learned tensor under the checkpoint's name and returns it.</summary>
     internal static Parameter Register(this nn.Module parent, string name, Tensor value)
     {
+        // A module outlives the dispose scope it happens to be built in.
         var parameter = new Parameter(value);
+        parameter.DetachFromDisposeScope();
         parent.register_parameter(name, parameter);
         return parameter;
     }
@@ -32,7 +44,19 @@ internal static class ModuleExtensions
     /// <summary>Switches every layer below <paramref name="module"/> to the given kernels.</summary>
     internal static void UseKernels(this nn.Module module, KernelSet kernels)
     {
-        foreach (nn.Module child in module.modules())
+        foreach (nn.Module child in module.AndDescendants())
             if (child is IKernelSelectable selectable) selectable.UseKernels(kernels);
     }
+
+    /// <summary>Makes a loaded module ready for inference: chooses kernels and freezes every layer that can be. There is no way back.</summary>
+    internal static void Freeze(this nn.Module module, KernelSet kernels, ScalarType type)
+    {
+        module.eval();
+        module.UseKernels(kernels);
+        foreach (nn.Module child in module.AndDescendants())
+            if (child is IFreezable freezable) freezable.Freeze(kernels, type);
+    }
+
+    // TorchSharp's modules() leaves the module itself out.
+    private static IEnumerable<nn.Module> AndDescendants(this nn.Module module) => module.modules().Prepend(module).Distinct();
 }

@@ -1,1 +1,5 @@
-Mural.Runtime.NativeLibraries.Prepare(); Console.WriteLine(TorchSharp.torch.ones(2, 2).sum().item<float>());
+using Mural.Cli;
+using Mural.Cli.CommandLine;
+
+using var cancellation = new ConsoleCancellation();
+return new MuralApplication(Terminal.OfProcess(), cancellation.Token).Run(args);

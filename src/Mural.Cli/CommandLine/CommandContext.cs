@@ -1,0 +1,40 @@
+using System.CommandLine;
+using Mural.Runtime;
+
+namespace Mural.Cli.CommandLine;
+
+/// <summary>What a command works with: its arguments, where it may write, and when it must stop.</summary>
+internal sealed class CommandContext
+{
+    private readonly ParseResult _parsed;
+    private readonly Terminal _terminal;
+    private readonly CommonOptions _common;
+
+    internal CommandContext(ParseResult parsed, Terminal terminal, CommonOptions common, CancellationToken cancellation)
+    {
+        _parsed = parsed;
+        _terminal = terminal;
+        _common = common;
+        Cancellation = cancellation;
+    }
+
+    internal CancellationToken Cancellation { get; }
+
+    internal RuntimeOptions Runtime => _common.Runtime(_parsed);
+
+    private bool Silent => _parsed.GetValue(_common.Json) || _parsed.GetValue(_common.Quiet);
+
+    internal T? Value<T>(Option<T> option) => _parsed.GetValue(option);
+
+    internal T? Value<T>(Argument<T> argument) => _parsed.GetValue(argument);
+
+    /// <summary>A line for the person at the terminal; nothing where a script reads JSON or asked for quiet.</summary>
+    internal void Say(string line = "")
+    {
+        if (!Silent) _terminal.Out.WriteLine(line);
+    }
+
+    /// <summary>Runs <paramref name="work"/> under a progress bar with rate and time left, where a person watches.</summary>
+    internal T WithProgress<T>(string what, int steps, Func<Action<int>, T> work) =>
+        Silent || !_terminal.Interactive ? work(static _ => { }) : ProgressDisplay.Run(_terminal.Error, what, steps, work);
+}

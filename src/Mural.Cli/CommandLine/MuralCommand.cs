@@ -1,0 +1,16 @@
+using System.CommandLine;
+
+namespace Mural.Cli.CommandLine;
+
+/// <summary>A command of <c>mural</c>: its arguments, its work, and the lines of its help that show it in use.</summary>
+internal abstract class MuralCommand(string name, string description) : Command(name, description)
+{
+    /// <summary>Command lines that the help shows, without the leading <c>mural</c>.</summary>
+    internal abstract IReadOnlyList<string> Examples { get; }
+
+    /// <summary>
+    /// Does the work, saying what a person wants to know through <paramref name="context"/>, and returns the document that
+    /// <c>--json</c> prints.
+    /// </summary>
+    internal abstract object Run(CommandContext context);
+}

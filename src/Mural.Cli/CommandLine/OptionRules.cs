@@ -1,0 +1,28 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Numerics;
+
+namespace Mural.Cli.CommandLine;
+
+/// <summary>What an option accepts, with the sentence that says so.</summary>
+internal static class OptionRules
+{
+    /// <summary>Accepts only these words, shows them in the help and offers them to the shell's completion.</summary>
+    internal static void TakeOneOf(this Option<string> option, params string[] words)
+    {
+        option.HelpName = string.Join('|', words);
+        option.CompletionSources.Add(words);
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens is [{ Value: var word }] && !words.Contains(word))
+                result.AddError($"{option.Name} takes {string.Join(", ", words[..^1])} or {words[^1]}, not '{word}'");
+        });
+    }
+
+    /// <summary>Accepts only numbers from <paramref name="least"/> on.</summary>
+    internal static void TakeAtLeast<T>(this Option<T?> option, T least) where T : struct, INumber<T> => option.Validators.Add(result =>
+    {
+        if (result.Tokens is [{ Value: var text }] && T.TryParse(text, CultureInfo.InvariantCulture, out T number) && !(number >= least))
+            result.AddError(string.Create(CultureInfo.InvariantCulture, $"{option.Name} takes a number from {least} on, not {text}"));
+    });
+}

@@ -1,0 +1,17 @@
+using Mural.Cli.CommandLine;
+using Mural.Cli.Machine;
+
+namespace Mural.Cli.Commands;
+
+/// <summary><c>mural doctor</c>: what this machine offers, what Mural chose and why.</summary>
+internal sealed class DoctorCommand() : MuralCommand("doctor", "Show what this machine offers, what Mural chooses on it and why, and how fast it multiplies matrices.")
+{
+    internal override IReadOnlyList<string> Examples => ["doctor", "doctor --precision f32 --threads 1", "doctor --json"];
+
+    internal override object Run(CommandContext context)
+    {
+        MachineReport report = MachineReport.Create(context.Runtime, context.Cancellation);
+        foreach ((string name, string value) in report.Lines()) context.Say($"{name,-12} {value}");
+        return report;
+    }
+}

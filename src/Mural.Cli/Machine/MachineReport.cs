@@ -1,0 +1,75 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Mural.Runtime;
+using static TorchSharp.torch;
+
+namespace Mural.Cli.Machine;
+
+/// <summary>What <c>mural doctor</c> prints.</summary>
+internal sealed record MachineReport
+{
+    public required string Mural { get; init; }
+
+    public required string System { get; init; }
+
+    public required string Processor { get; init; }
+
+    public required IReadOnlyList<string> Features { get; init; }
+
+    public required int Processors { get; init; }
+
+    public required int Threads { get; init; }
+
+    public required SystemMemory Memory { get; init; }
+
+    public required string Libtorch { get; init; }
+
+    public required AllocatorReport Allocator { get; init; }
+
+    public required Choice Device { get; init; }
+
+    public required Choice Precision { get; init; }
+
+    public required Choice Kernels { get; init; }
+
+    public required MachineRates Rates { get; init; }
+
+    /// <summary>Looks at the machine, chooses, and measures for a few seconds.</summary>
+    internal static MachineReport Create(RuntimeOptions options, CancellationToken cancellation)
+    {
+        RuntimePlan plan = RuntimePlan.Choose(options);
+        plan.Apply();
+        return new MachineReport
+        {
+            Mural = typeof(RuntimePlan).Assembly.GetName().Version!.ToString(3),
+            System = $"{RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}, {RuntimeInformation.FrameworkDescription}",
+            Processor = ProcessorFeatures.Current.Name,
+            Features = [.. ProcessorFeatures.Current.Names],
+            Processors = Environment.ProcessorCount,
+            Threads = get_num_threads(),
+            Libtorch = __version__,
+            Allocator = AllocatorReport.Create(),
+            Device = new Choice(plan.Device.ToString(), plan.DeviceReason),
+            Precision = new Choice(plan.Precision.ShortName(), plan.PrecisionReason),
+            Kernels = new Choice(plan.Kernels.ToString().ToLowerInvariant(), plan.KernelsReason),
+            Rates = MachineRates.Measure(plan.Device, TimeSpan.FromSeconds(1), cancellation),
+            Memory = SystemMemory.Read(),
+        };
+    }
+
+    internal IEnumerable<(string Name, string Value)> Lines()
+    {
+        yield return ("mural", Mural);
+        yield return ("system", System);
+        yield return ("processor", $"{Processor}: {string.Join(", ", Features.DefaultIfEmpty("no vector extensions"))}");
+        yield return ("threads", $"{Threads} of {Processors} processors");
+        yield return ("memory", $"{Size.Of(Memory.Total)}{(Memory.Available is { } free ? $", {Size.Of(free)} available" : "")}, {Size.Of(Memory.Resident)} in this process");
+        yield return ("libtorch", Libtorch);
+        yield return ("allocator", Allocator.Description);
+        if (Allocator.Advice is { } advice) yield return ("", advice);
+        yield return ("device", $"{Device.Chosen}: {Device.Reason}");
+        yield return ("precision", $"{Precision.Chosen}: {Precision.Reason}");
+        yield return ("kernels", $"{Kernels.Chosen}: {Kernels.Reason}");
+        yield return ("products", string.Create(CultureInfo.InvariantCulture, $"{Rates.F32:0} GFLOP/s in f32, {Rates.BF16:0} in bf16 (2048x2048, plain)"));
+    }
+}

@@ -4,7 +4,7 @@ using Mural.Runtime;
 
 namespace Mural.Tests.Layers;
 
-public class LinearTests
+public class WeightedLayerTests
 {
     [Theory]
     [InlineData(ScalarType.Float32, 1e-6, true)]
@@ -25,6 +25,23 @@ public class LinearTests
                 Assert.True(((actual - expected).norm() / expected.norm()).item<double>() <= tolerance, kernels.ToString());
             }
             Assert.Empty(layer.parameters());
+        }
+    }
+
+    [Theory]
+    [InlineData(ScalarType.Float32, 1e-5)]
+    [InlineData(ScalarType.BFloat16, 1e-2)]
+    public void FrozenConvolutionEqualsTheTrainableOne(ScalarType type, double tolerance)
+    {
+        foreach (KernelSet kernels in Enum.GetValues<KernelSet>())
+        {
+            using var scope = NewDisposeScope();
+            using var layer = new Conv2d(6, 10, 3, stride: 2, padding: 1, groups: 2);
+            using IDisposable guard = no_grad();
+            Tensor input = randn(2, 6, 9, 11).to(type), expected = layer.forward(input).to(float64);
+            layer.Freeze(kernels, type);
+            Tensor actual = layer.forward(input).to(float64);
+            Assert.True(((actual - expected).norm() / expected.norm()).item<double>() <= tolerance, kernels.ToString());
         }
     }
 

@@ -1,0 +1,75 @@
+using Mural.Layers.OneDnn;
+using Mural.Runtime;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Mural.Layers;
+
+/// <summary>
+/// A layer with a weight and perhaps a bias. While it can be trained, both are cast to the input's type, so that float32 masters train in
+/// bfloat16; frozen for inference, it holds them once, in the type and layout of the run.
+/// </summary>
+internal abstract class WeightedLayer : nn.Module<Tensor, Tensor>, IFreezable
+{
+    private readonly Parameter _weight;
+    private readonly Parameter? _bias;
+    private Tensor? _frozenWeight, _frozenBias;
+    private bool _packed;
+
+    private protected WeightedLayer(string name, Tensor weight, Tensor? bias) : base(name)
+    {
+        _weight = this.Register("weight", weight);
+        _bias = bias is null ? null : this.Register("bias", bias);
+    }
+
+    internal Parameter Weight => _weight;
+
+    internal Parameter? Bias => _bias;
+
+    private protected abstract Tensor Plain(Tensor input, Tensor weight, Tensor? bias);
+
+    private protected abstract Tensor Packed(Tensor input, Tensor weight, Tensor? bias);
+
+    private protected abstract Tensor Pack(Tensor weight);
+
+    public override Tensor forward(Tensor input)
+    {
+        if (_frozenWeight is not null) return _packed ? Packed(input, _frozenWeight, _frozenBias) : Plain(input, _frozenWeight, _frozenBias);
+        using Tensor weight = _weight.to(input.dtype);
+        using Tensor? bias = _bias?.to(input.dtype);
+        return Plain(input, weight, bias);
+    }
+
+    void IFreezable.Freeze(KernelSet kernels, ScalarType type)
+    {
+        if (_frozenWeight is not null) return;
+        using IDisposable guard = no_grad();
+        _packed = kernels == KernelSet.Mural && PackedOperators.Serves(_weight, type);
+        using (Tensor weight = _weight.to(type))
+            _frozenWeight = (_packed ? Pack(weight) : weight.alias()).DetachFromDisposeScope();
+        _frozenBias = _bias?.to(type).DetachFromDisposeScope();
+
+        _internal_params.Remove("weight");
+        _weight.Dispose();
+        if (_bias is null) return;
+        _internal_params.Remove("bias");
+        _bias.Dispose();
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _frozenWeight?.Dispose();
+            _frozenBias?.Dispose();
+        }
+        base.Dispose(disposing);
+    }
+
+    /// <summary>PyTorch's default for weights and convolution biases: uniform in ±1/√(inputs that reach one output).</summary>
+    private protected static Tensor Uniform(double fanIn, params long[] shape)
+    {
+        double bound = 1 / Math.Sqrt(fanIn);
+        return nn.init.uniform_(empty(shape), -bound, bound);
+    }
+}

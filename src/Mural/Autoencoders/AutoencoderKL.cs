@@ -1,3 +1,4 @@
+using Mural.Checkpoints;
 using Mural.Layers;
 using static TorchSharp.torch;
 
@@ -30,6 +31,34 @@ public sealed class AutoencoderKL : nn.Module<Tensor, Tensor>
 
     /// <summary>The architecture.</summary>
     public AutoencoderConfig Config { get; }
+
+    /// <summary>Opens a folder as diffusers keeps an autoencoder in: <c>config.json</c> and <c>diffusion_pytorch_model.safetensors</c>.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <exception cref="MuralException">A file is missing or malformed, or the weights do not fit the config.</exception>
+    public static AutoencoderKL FromFolder(string folder)
+    {
+        var autoencoder = new AutoencoderKL(AutoencoderConfig.Read(folder));
+        using SafetensorsFile weights = AutoencoderFiles.OpenWeights(folder);
+        autoencoder.Load(weights);
+        return autoencoder;
+    }
+
+    /// <summary>
+    /// Replaces the weights by a checkpoint's, which may have diffusers' names of any age or those of a single-file checkpoint (spec 3.2, 8.3).
+    /// </summary>
+    /// <param name="source">A checkpoint of an autoencoder alone.</param>
+    /// <exception cref="CheckpointMismatchException">The checkpoint does not fit; nothing was changed.</exception>
+    public void Load(ITensorSource source)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        ModuleWeights.Load(this, source, name => AutoencoderKeys.Current(name, Config.BlockOutChannels.Count), AutoencoderFiles.SqueezeConvolution);
+    }
+
+    /// <summary>Writes the folder that <see cref="FromFolder"/> and diffusers read.</summary>
+    /// <param name="folder">The folder, created when missing.</param>
+    /// <param name="type">The type to hold the weights in, or null for their own.</param>
+    /// <exception cref="MuralException">A file cannot be written.</exception>
+    public void Save(string folder, ScalarType? type = null) => AutoencoderFiles.Save(this, Config.ToJson(), folder, type);
 
     /// <summary>The distribution of a picture's latent, not yet scaled.</summary>
     /// <param name="image">Values from -1 to 1, <c>[B, in, H, W]</c>; the latent's sides are <c>floor(H / 8)</c> and <c>floor(W / 8)</c>.</param>

@@ -1,0 +1,51 @@
+using System.Text.RegularExpressions;
+
+namespace Mural.Autoencoders;
+
+/// <summary>Gives today's diffusers names to the tensors of older and of single-file autoencoders (spec 3.2 and 8.3).</summary>
+internal static partial class AutoencoderKeys
+{
+    private static readonly string[] Prefixes = ["first_stage_model.", "vae."];
+
+    /// <summary>The name that <see cref="AutoencoderKL"/> registers a stored tensor under.</summary>
+    /// <param name="stored">The name in the checkpoint.</param>
+    /// <param name="levels">Number of resolutions, because single files count the decoder's from the picture's side.</param>
+    internal static string Current(string stored, int levels)
+    {
+        string name = stored;
+        foreach (string prefix in Prefixes)
+            if (name.StartsWith(prefix, StringComparison.Ordinal)) name = name[prefix.Length..];
+        name = name.Replace(".mid.block_1.", ".mid_block.resnets.0.", StringComparison.Ordinal)
+            .Replace(".mid.block_2.", ".mid_block.resnets.1.", StringComparison.Ordinal)
+            .Replace(".mid.attn_1.", ".mid_block.attentions.0.", StringComparison.Ordinal)
+            .Replace(".nin_shortcut.", ".conv_shortcut.", StringComparison.Ordinal)
+            .Replace(".norm_out.", ".conv_norm_out.", StringComparison.Ordinal);
+        name = SingleFileStage().Replace(name, match => Stage(match, levels));
+        return AttentionTensor().Replace(name, match => match.Groups[1].Value + AttentionName(match.Groups[2].Value) + match.Groups[3].Value);
+    }
+
+    private static string Stage(Match match, int levels)
+    {
+        bool down = match.Groups["way"].Value == "down";
+        if (!int.TryParse(match.Groups["level"].Value, out int level)) return match.Value;
+        string stage = down ? $"down_blocks.{level}" : $"up_blocks.{levels - 1 - level}";
+        string part = match.Groups["part"].Value;
+        return part == "block" ? $".{stage}.resnets." : $".{stage}.{part}rs.0.";
+    }
+
+    private static string AttentionName(string part) => part switch
+    {
+        "norm" => "group_norm",
+        "q" or "query" => "to_q",
+        "k" or "key" => "to_k",
+        "v" or "value" => "to_v",
+        "proj_out" or "proj_attn" => "to_out.0",
+        _ => part,
+    };
+
+    [GeneratedRegex(@"\.(?<way>down|up)\.(?<level>\d+)\.(?<part>block|downsample|upsample)\.")]
+    private static partial Regex SingleFileStage();
+
+    [GeneratedRegex(@"(\.attentions\.\d+\.)(norm|q|k|v|query|key|value|proj_out|proj_attn)(\.(?:weight|bias))$")]
+    private static partial Regex AttentionTensor();
+}

@@ -27,14 +27,15 @@ internal sealed class GroupNorm : nn.Module<Tensor, Tensor>
 
     public override Tensor forward(Tensor input)
     {
+        using var scope = NewDisposeScope();
         // On the CPU libtorch takes float32 scales beside a reduced-precision input; elsewhere the types must be equal.
-        bool mixed = input.device_type == DeviceType.CPU && input.dtype is ScalarType.BFloat16 or ScalarType.Float16;
-        ScalarType type = mixed ? ScalarType.Float32 : input.dtype;
-        using Tensor weight = _weight.to(type), bias = _bias.to(type);
-        Tensor normalised = nn.functional.group_norm(input, _groups, weight, bias, _epsilon);
-        if (!_silu) return normalised;
-        // In place where no gradient needs the value before SiLU.
-        if (!normalised.requires_grad) return normalised.silu_();
-        using (normalised) return normalised.silu();
+        bool cpu = input.device_type == DeviceType.CPU, reduced = input.dtype is ScalarType.BFloat16 or ScalarType.Float16;
+        ScalarType type = cpu && reduced ? ScalarType.Float32 : input.dtype;
+        bool differentiated = is_grad_enabled() && (input.requires_grad || _weight.requires_grad);
+        // libtorch's channels-last kernel loses digits where the mean is large, and its derivative takes tens of times longer than the planar one's.
+        bool planar = cpu && (differentiated || !reduced);
+        Tensor normalised = nn.functional.group_norm(planar ? input.contiguous() : input, _groups, _weight.to(type), _bias.to(type), _epsilon);
+        if (_silu) normalised = normalised.requires_grad ? normalised.silu() : normalised.silu_();
+        return (planar ? normalised.ForConvolution() : normalised).MoveToOuterDisposeScope();
     }
 }

@@ -20,7 +20,48 @@ public static class PictureReader
     public static Picture Decode(string name, byte[] file, ImageLimits? limits = null)
     {
         limits ??= ImageLimits.Default;
-        return VipsDecoder.Decode(name, file, PictureFormats.FromContent(name, file), limits);
+        return Named(name, file, format =>
+        {
+            if (format != PictureFormat.Png) return VipsDecoder.Decode(name, file, format, limits);
+            PngStructure png = PngStructure.Parse(name, file, limits);
+            png.CheckPixelData();
+            return VipsDecoder.Decode(name, png.WithoutExtras(), format, limits);
+        });
+    }
+
+    /// <summary>Reads format, size and texts of a file without decoding its pixels.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="limits">What the file may ask for.</param>
+    /// <exception cref="MuralException">The file is missing, unreadable, damaged, larger than the limits or of another format.</exception>
+    public static PictureInfo Identify(string path, ImageLimits? limits = null) => Identify(path, ReadFile(path, limits ?? ImageLimits.Default), limits);
+
+    /// <summary>Reads format, size and texts of a picture file that is already in memory.</summary>
+    /// <param name="name">What messages call the picture.</param>
+    /// <param name="file">The whole file.</param>
+    /// <param name="limits">What the file may ask for.</param>
+    /// <exception cref="MuralException">The file is damaged, larger than the limits or of another format.</exception>
+    public static PictureInfo Identify(string name, byte[] file, ImageLimits? limits = null)
+    {
+        limits ??= ImageLimits.Default;
+        return Named(name, file, format =>
+        {
+            if (format != PictureFormat.Png) return VipsDecoder.Identify(name, file, format, limits);
+            PngStructure png = PngStructure.Parse(name, file, limits);
+            return new PictureInfo(format, png.Header.Width, png.Header.Height, new PictureMetadata { Texts = PngText.Read(name, file, png.Chunks, limits) });
+        });
+    }
+
+    private static T Named<T>(string name, byte[] file, Func<PictureFormat, T> read)
+    {
+        PictureFormat format = PictureFormats.FromContent(name, file);
+        try
+        {
+            return read(format);
+        }
+        catch (DamagedFileException exception)
+        {
+            throw new MuralException($"{name} is a damaged {format} file: {exception.Message}; get another copy of it.", exception);
+        }
     }
 
     internal static byte[] ReadFile(string path, ImageLimits limits)

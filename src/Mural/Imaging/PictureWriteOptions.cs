@@ -12,6 +12,9 @@ public sealed record PictureWriteOptions
     /// <summary>Effort of PNG's compression, 0 (none) to 9.</summary>
     public int Compression { get; init; } = 6;
 
+    /// <summary>Whether the texts in a PNG file are compressed; some programs read only plain ones.</summary>
+    public bool CompressTexts { get; init; }
+
     /// <summary>Colour that shows through transparency where the format has none (JPEG).</summary>
     public Rgb Background { get; init; } = Rgb.White;
 }

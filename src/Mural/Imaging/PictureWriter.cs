@@ -5,14 +5,18 @@ namespace Mural.Imaging;
 /// <summary>Writes pictures as PNG, JPEG or WebP, chosen by the file's extension.</summary>
 public static class PictureWriter
 {
+    // A JPEG segment has 65,533 bytes; libvips adds a few entries of its own.
+    private const int LargestExif = 65_000;
+
     /// <summary>Writes a picture beside its final place and renames it, so that no half-written file is ever seen under <paramref name="path"/>.</summary>
     /// <param name="path">The file, replaced where it exists; its folder is created. The extension chooses the format: .png, .jpg, .jpeg or .webp.</param>
     /// <param name="picture">The picture.</param>
     /// <param name="options">Quality and the like.</param>
-    /// <exception cref="MuralException">The extension is not known, the picture does not fit the format or the file cannot be written.</exception>
-    public static void Write(string path, Picture picture, PictureWriteOptions? options = null)
+    /// <param name="metadata">Texts to store: all of them in PNG; in JPEG and WebP, which have room for no others, the parameters and Mural's own.</param>
+    /// <exception cref="MuralException">The extension is not known, picture or texts do not fit the format or the file cannot be written.</exception>
+    public static void Write(string path, Picture picture, PictureWriteOptions? options = null, PictureMetadata? metadata = null)
     {
-        byte[] file = Encode(picture, PictureFormats.FromExtension(path), options);
+        byte[] file = Encode(picture, PictureFormats.FromExtension(path), options, metadata);
         string? beside = null;
         try
         {
@@ -33,28 +37,49 @@ public static class PictureWriter
     /// <param name="picture">The picture.</param>
     /// <param name="format">The format.</param>
     /// <param name="options">Quality and the like.</param>
-    /// <exception cref="MuralException">The picture does not fit the format.</exception>
-    public static byte[] Encode(Picture picture, PictureFormat format, PictureWriteOptions? options = null)
+    /// <param name="metadata">Texts to store.</param>
+    /// <exception cref="MuralException">Picture or texts do not fit the format.</exception>
+    public static byte[] Encode(Picture picture, PictureFormat format, PictureWriteOptions? options = null, PictureMetadata? metadata = null)
     {
         options ??= new PictureWriteOptions();
+        metadata ??= PictureMetadata.Empty;
         Check(picture, format, options);
         VipsSetup.EnsureReady();
         Picture source = format == PictureFormat.Jpeg && picture.HasAlpha ? picture.ToRgb(options.Background) : picture;
         try
         {
             using Image samples = Image.NewFromMemory(source.Data, source.Width, source.Height, source.Channels, Enums.BandFormat.Uchar);
-            using Image image = samples.Copy(interpretation: source.Channels == 1 ? Enums.Interpretation.Bw : Enums.Interpretation.Srgb);
-            return format switch
-            {
-                PictureFormat.Png => image.PngsaveBuffer(compression: options.Compression, keep: Enums.ForeignKeep.None),
-                PictureFormat.Jpeg => image.JpegsaveBuffer(q: options.Quality, keep: Enums.ForeignKeep.None),
-                _ => image.WebpsaveBuffer(q: options.Quality, lossless: options.Lossless, keep: Enums.ForeignKeep.None),
-            };
+            using Image colours = samples.Copy(interpretation: source.Channels == 1 ? Enums.Interpretation.Bw : Enums.Interpretation.Srgb);
+            if (format == PictureFormat.Png) return WithTexts(colours.PngsaveBuffer(compression: options.Compression, keep: Enums.ForeignKeep.None), metadata, options);
+            using Image image = WithExif(colours, metadata);
+            return format == PictureFormat.Jpeg
+                ? image.JpegsaveBuffer(q: options.Quality, keep: Enums.ForeignKeep.Exif)
+                : image.WebpsaveBuffer(q: options.Quality, lossless: options.Lossless, keep: Enums.ForeignKeep.Exif);
         }
         catch (VipsException exception)
         {
             throw new MuralException($"The picture of {picture.Width}x{picture.Height} pixels cannot be encoded as {format} ({VipsSetup.FirstLine(exception.Message)}): try another format.", exception);
         }
+    }
+
+    // Texts stand right behind the header, where readers that stop at the pixels still find them.
+    private static byte[] WithTexts(byte[] png, PictureMetadata metadata, PictureWriteOptions options)
+    {
+        if (metadata.Texts.Count == 0) return png;
+        int end = PngChunk.ReadAll(png)[0].End;
+        using var target = new MemoryStream(png.Length);
+        target.Write(png.AsSpan(0, end));
+        foreach (PictureText text in metadata.Texts) PngText.Write(target, text, options.CompressTexts);
+        target.Write(png.AsSpan(end));
+        return target.ToArray();
+    }
+
+    private static Image WithExif(Image image, PictureMetadata metadata)
+    {
+        if (ExifText.Build(metadata) is not { } exif) return image.Copy();
+        if (exif.Length > LargestExif)
+            throw new MuralException($"The texts of the picture fill {exif.Length} bytes, but JPEG and WebP have room for {LargestExif}: write it as PNG.");
+        return image.Mutate(mutable => mutable.Set(GValue.BlobType, "exif-data", exif));
     }
 
     private static void Check(Picture picture, PictureFormat format, PictureWriteOptions options)

@@ -6,28 +6,50 @@ namespace Mural.Imaging;
 internal static class VipsDecoder
 {
     private const string Profile = "icc-profile-data";
+    private const string Exif = "exif-data";
 
     /// <summary>Reads a file's pixels after its header has passed the limits.</summary>
     /// <param name="name">What messages call the picture.</param>
     /// <param name="file">The whole file.</param>
     /// <param name="format">Its format; only that decoder is tried.</param>
     /// <param name="limits">What the header may claim.</param>
+    /// <exception cref="DamagedFileException">libvips cannot decode the file.</exception>
+    /// <exception cref="MuralException">The picture is larger than the limits.</exception>
     internal static Picture Decode(string name, byte[] file, PictureFormat format, ImageLimits limits)
+    {
+        return Opened(name, file, format, limits, header =>
+        {
+            using Image upright = header.Autorot();
+            using Image colours = ToSrgb(upright);
+            using Image bytes = ToBytes(colours);
+            using Image picture = ToKnownChannels(bytes);
+            return new Picture(picture.Width, picture.Height, picture.Bands, picture.WriteToMemory<byte>());
+        });
+    }
+
+    /// <summary>Reads the header and the texts of a JPEG or WebP file.</summary>
+    /// <exception cref="DamagedFileException">libvips cannot read the header.</exception>
+    /// <exception cref="MuralException">The picture or its texts are larger than the limits.</exception>
+    internal static PictureInfo Identify(string name, byte[] file, PictureFormat format, ImageLimits limits) => Opened(name, file, format, limits, header =>
+    {
+        byte[] exif = header.Contains(Exif) ? (byte[])header.Get(Exif) : [];
+        if (exif.Length > limits.MaxTextBytes)
+            throw new MuralException($"The texts of {name} fill {exif.Length} bytes, but {limits.MaxTextBytes} is the limit: raise it where the file can be trusted.");
+        return new PictureInfo(format, header.Width, header.Height, new PictureMetadata { Texts = ExifText.Read(exif) });
+    });
+
+    private static T Opened<T>(string name, byte[] file, PictureFormat format, ImageLimits limits, Func<Image, T> read)
     {
         VipsSetup.EnsureReady();
         try
         {
             using Image header = Open(file, format);
             limits.Check(name, header.Width, header.Height);
-            using Image upright = header.Autorot();
-            using Image colours = ToSrgb(upright);
-            using Image bytes = ToBytes(colours);
-            using Image picture = ToKnownChannels(bytes);
-            return new Picture(picture.Width, picture.Height, picture.Bands, picture.WriteToMemory<byte>());
+            return read(header);
         }
         catch (VipsException exception)
         {
-            throw new MuralException($"{name} cannot be decoded as {format} ({VipsSetup.FirstLine(exception.Message)}): the file is damaged, so get another copy.", exception);
+            throw new DamagedFileException($"libvips cannot decode it ({VipsSetup.FirstLine(exception.Message)})", exception);
         }
     }
 

@@ -4,8 +4,13 @@ using static TorchSharp.torch;
 namespace Mural.Layers;
 
 /// <summary>y = x Wᵀ + b over the last dimension.</summary>
-internal sealed class Linear(long inputs, long outputs, bool bias = true)
-    : WeightedLayer(nameof(Linear), Uniform(inputs, outputs, inputs), bias ? zeros(outputs) : null)
+/// <param name="inputs">Width of the input.</param>
+/// <param name="outputs">Width of the result.</param>
+/// <param name="bias">Whether there is a bias; it starts at zero.</param>
+/// <param name="device">Where the parameters live, or null for the CPU.</param>
+/// <param name="initialize">False leaves the weight as it is in memory, for a model about to be loaded or initialised as a whole.</param>
+internal sealed class Linear(long inputs, long outputs, bool bias = true, Device? device = null, bool initialize = true)
+    : WeightedLayer(nameof(Linear), initialize ? Uniform(inputs, outputs, inputs).to(device ?? CPU) : empty(outputs, inputs, device: device), bias ? zeros(outputs, device: device) : null)
 {
     private protected override Tensor Plain(Tensor input, Tensor weight, Tensor? bias) => nn.functional.linear(input, weight, bias);
 

@@ -31,6 +31,18 @@ internal static class ModuleExtensions
         return child;
     }
 
+    /// <summary>
+    /// Registers <paramref name="child"/> under a name of several levels, such as <c>emb.class_embedder</c>, where the checkpoint nests deeper than the method.
+    /// </summary>
+    internal static T RegisterAt<T>(this nn.Module parent, string path, T child) where T : nn.Module
+    {
+        string[] names = path.Split('.');
+        nn.Module place = parent;
+        foreach (string name in names[..^1])
+            place = place.named_children().FirstOrDefault(known => known.name == name).module ?? place.Register(name, new Level(name));
+        return place.Register(names[^1], child);
+    }
+
     /// <summary>Registers a learned tensor under the checkpoint's name and returns it.</summary>
     internal static Parameter Register(this nn.Module parent, string name, Tensor value)
     {
@@ -59,4 +71,7 @@ internal static class ModuleExtensions
 
     // TorchSharp's modules() leaves the module itself out.
     private static IEnumerable<nn.Module> AndDescendants(this nn.Module module) => module.modules().Prepend(module).Distinct();
+
+    // A level of names without parameters of its own.
+    private sealed class Level(string name) : nn.Module(name);
 }

@@ -1,6 +1,7 @@
 using Mural.Layers.OneDnn;
 using Mural.Runtime;
 using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace Mural.Layers;
@@ -11,7 +12,11 @@ namespace Mural.Layers;
 /// </summary>
 internal abstract class WeightedLayer : nn.Module<Tensor, Tensor>, IFreezable
 {
+    // The names let module.to(device) put the moved tensors into the fields.
+    [ComponentName(Name = "weight")]
     private readonly Parameter _weight;
+
+    [ComponentName(Name = "bias")]
     private readonly Parameter? _bias;
     private Tensor? _frozenWeight, _frozenBias;
     private bool _packed;
@@ -21,6 +26,9 @@ internal abstract class WeightedLayer : nn.Module<Tensor, Tensor>, IFreezable
         _weight = this.Register("weight", weight);
         _bias = bias is null ? null : this.Register("bias", bias);
     }
+
+    /// <summary>The type of this layer's inputs where it is another than the run's, such as float32 in an output head; freezing keeps to it.</summary>
+    internal ScalarType? Type { get; init; }
 
     internal Parameter Weight => _weight;
 
@@ -44,6 +52,7 @@ internal abstract class WeightedLayer : nn.Module<Tensor, Tensor>, IFreezable
     {
         if (_frozenWeight is not null) return;
         using IDisposable guard = no_grad();
+        type = Type ?? type;
         _packed = kernels == KernelSet.Mural && PackedOperators.Serves(_weight, type);
         using (Tensor weight = _weight.to(type))
             _frozenWeight = (_packed ? Pack(weight) : weight.alias()).DetachFromDisposeScope();

@@ -1,0 +1,31 @@
+using Mural.Layers;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Mural.DiM;
+
+/// <summary>Joins a long skip to the stream: x becomes W_a x + W_b k + b (spec dim.md 1.7, step 1). Its linears belong to the block.</summary>
+internal sealed class SkipFusion
+{
+    private readonly Linear? _stream, _skip, _both;
+
+    internal SkipFusion(nn.Module block, DiMConfig config, Device? device)
+    {
+        int width = config.Width;
+        if (config.SkipForm == SkipForm.Concatenated)
+        {
+            _both = block.Register("skip_linear", new Linear(2 * width, width, device: device, initialize: false));
+            return;
+        }
+        _stream = block.RegisterAt("skip_linear.0", new Linear(width, width, device: device, initialize: false));
+        _skip = block.RegisterAt("skip_linear.1", new Linear(width, width, device: device, initialize: false));
+    }
+
+    /// <summary>Shapes: `[B, L, D]` each and the result, all of one type.</summary>
+    internal Tensor Forward(Tensor stream, Tensor skip)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor fused = _both is not null ? _both.forward(cat([stream, skip], 2)) : _stream!.forward(stream) + _skip!.forward(skip);
+        return fused.MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,63 @@
+using Mural.DiM;
+using Mural.Runtime;
+using Mural.Layers;
+using Mural.Tests.Goldens;
+
+namespace Mural.Tests.DiM;
+
+[Trait("Area", "dim")]
+public class DiMModelGoldenTests
+{
+    // A whole network: it names a grid and pads and gives the prediction for an input.
+    public static TheoryData<string> Cases => GoldenCase.Names("dim", IsModel);
+
+    [Theory, MemberData(nameof(Cases))]
+    public void PredictsAsTheOfficialCode(string name)
+    {
+        using var scope = NewDisposeScope();
+        using IDisposable guard = no_grad();
+        using GoldenCase golden = GoldenCase.Open("dim", name);
+        using DiMModel model = GoldenModels.Load(golden);
+        ScanDirection[] schedule = ScanOrders.Schedule(model.Config.Blocks);
+        TokenGrid padded = GoldenModels.Grid(golden).Padded(model.Config.PadLength);
+        void Observe(string place, Tensor stream)
+        {
+            if (!golden.Has("mid." + place)) return;
+            bool block = place.StartsWith("block", StringComparison.Ordinal);
+            var order = block ? ScanOrders.Of(padded, model.Config.FrontTokens, schedule[int.Parse(place[5..])]) : null;
+            golden.AssertMatches("mid." + place, GoldenModels.ToScanOrder(stream, order));
+        }
+        golden.AssertMatches("out.eps", Predict(model, golden, Observe));
+    }
+
+    [Theory, MemberData(nameof(Cases))]
+    public void PlainOperatorsPredictTheSame(string name)
+    {
+        using var scope = NewDisposeScope();
+        using IDisposable guard = no_grad();
+        using GoldenCase golden = GoldenCase.Open("dim", name);
+        using DiMModel model = GoldenModels.Load(golden);
+        model.UseKernels(KernelSet.Libtorch);
+        golden.AssertMatches("out.eps", Predict(model, golden));
+    }
+
+    [Theory, MemberData(nameof(Cases))]
+    public void FrozenModelPredictsTheSame(string name)
+    {
+        using var scope = NewDisposeScope();
+        using IDisposable guard = no_grad();
+        using GoldenCase golden = GoldenCase.Open("dim", name);
+        using DiMModel model = GoldenModels.Load(golden);
+        model.PrepareForInference(KernelSet.Mural, ScalarType.Float32);
+        golden.AssertMatches("out.eps", Predict(model, golden));
+    }
+
+    private static bool IsModel(GoldenCase golden) => golden.Has("out.eps") && golden.Has("in.x") && golden.Has("in.t") && !golden.Has("out.additional_embed");
+
+    private static Tensor Predict(DiMModel model, GoldenCase golden, Action<string, Tensor>? observe = null)
+    {
+        bool resize = golden.Config["interpolate_table_requested"]?.GetValue<bool>() ?? false;
+        Tensor? labels = golden.Has("in.y") ? golden.Get("in.y") : null;
+        return model.Forward(golden.Get("in.x"), golden.Get("in.t"), labels, new DiMForwardOptions { ResizePositions = resize, Observe = observe });
+    }
+}

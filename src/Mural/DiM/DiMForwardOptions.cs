@@ -11,6 +11,12 @@ public sealed record DiMForwardOptions
     /// </summary>
     public bool ResizePositions { get; init; }
 
+    /// <summary>
+    /// A grid that the position table is resized to before it is resized to the input's, or null. Upsampling reads the table of the large picture, also for the
+    /// small one (spec dim.md 6.1).
+    /// </summary>
+    public TokenGrid? PositionsThrough { get; init; }
+
     /// <summary>Factor of the skip of each decoder block, first to last, or null for 1 everywhere; see <see cref="SkipTuning"/>.</summary>
     public IReadOnlyList<double>? SkipFactors { get; init; }
 

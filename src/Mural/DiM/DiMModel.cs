@@ -93,11 +93,18 @@ public sealed partial class DiMModel : nn.Module
         Tensor modulation = _modulation.forward(times, bags);
 
         Tensor tokens = cat([timeToken.unsqueeze(1), classToken.unsqueeze(1), _patches.forward(input)], 1);
-        tokens = tokens + PositionTable.For(_positions.to(ScalarType.Float32), Config.TrainedGrid, grid, options.ResizePositions);
+        tokens = tokens + Positions(grid, options);
         Tensor sequence = _sequence.Build(tokens, grid);
         options.Observe?.Invoke("sequence", sequence);
         Tensor stream = RunBlocks(sequence, modulation, grid, options);
         return _head.Forward(_sequence.Image(stream, grid), timeToken, classToken).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Positions(TokenGrid grid, DiMForwardOptions options)
+    {
+        Tensor table = _positions.to(ScalarType.Float32);
+        if (options.PositionsThrough is not { } between) return PositionTable.For(table, Config.TrainedGrid, grid, options.ResizePositions);
+        return PositionTable.For(PositionTable.For(table, Config.TrainedGrid, between, resize: true), between, grid, resize: true);
     }
 
     // Encoder block i lends its output to decoder block n - i: last in, first out. Block 0 lends nothing.

@@ -4,7 +4,7 @@ namespace Mural.DiM;
 public static class SkipTuning
 {
     /// <summary>
-    /// Factors that go linearly from <paramref name="first"/> at the first decoder block to 1 + (<paramref name="parameter"/> - 1) · q at the last.
+    /// Factors that go linearly from <paramref name="first"/> at the first decoder block to first + (<paramref name="parameter"/> - first) · q at the last.
     /// </summary>
     /// <param name="decoderBlocks">How many decoder blocks there are.</param>
     /// <param name="parameter">The official setting; 0.82 in the released configurations.</param>
@@ -14,7 +14,7 @@ public static class SkipTuning
     public static double[] Factors(int decoderBlocks, double parameter = 0.82, double q = 0.001, double first = 1)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(decoderBlocks);
-        double last = 1 + (parameter - 1) * q;
+        double last = first + (parameter - first) * q;
         return [.. Enumerable.Range(0, decoderBlocks).Select(i => decoderBlocks == 1 ? first : first + (last - first) * i / (decoderBlocks - 1))];
     }
 }

@@ -1,0 +1,64 @@
+using System.Text.Json.Nodes;
+using Mural.DiM;
+using Mural.Samplers;
+using Mural.Tests.Goldens;
+using Mural.Tests.Samplers;
+
+namespace Mural.Tests.DiM;
+
+[Trait("Area", "dim")]
+public class UpsamplingRunTests
+{
+    private static readonly DiscreteNoiseSchedule Schedule = DiscreteNoiseSchedule.ScaledLinear();
+
+    public static TheoryData<string> Cases => GoldenCase.Names("dim", golden => golden.Has("mid.call_guided"));
+
+    [Theory, MemberData(nameof(Cases))]
+    public void OfficialRunIsRepeated(string name)
+    {
+        using GoldenCase golden = GoldenCase.Open("dim", name);
+        using DiMModel model = GoldenModels.Load(golden);
+        using var scope = NewDisposeScope();
+        using var noGradients = no_grad();
+        Denoiser network = Network(golden, model);
+        DpmGoldens.Check(golden, new UpsampleGuidance(Schedule, UpsampleGuidanceTests.Options(golden.Config)).Wrap(network, network));
+    }
+
+    [Theory, MemberData(nameof(Cases))]
+    public void PartsOfOneEvaluationAreRepeated(string name)
+    {
+        using GoldenCase golden = GoldenCase.Open("dim", name);
+        using DiMModel model = GoldenModels.Load(golden);
+        using var scope = NewDisposeScope();
+        using var noGradients = no_grad();
+        Denoiser network = Network(golden, model);
+        var guidance = new UpsampleGuidance(Schedule, UpsampleGuidanceTests.Options(golden.Config));
+        double[] times = golden.Get("mid.call_solver_time", float64).data<double>().ToArray();
+        double Led(double time, double value) => guidance.Weight(time) > 0 ? value : 0;
+        golden.AssertMatches("mid.call_network_time", Table(times, Schedule.NetworkTime));
+        golden.AssertMatches("mid.call_weight", Table(times, guidance.Weight));
+        golden.AssertMatches("mid.call_low_network_time", Table(times, time => Led(time, Schedule.NetworkTime(guidance.LowTime(time)))));
+        golden.AssertMatches("mid.call_P", Table(times, time => Led(time, guidance.Variance(time))));
+
+        // The stored parts are those of the second evaluation.
+        Tensor x = golden.Get("mid.call_x");
+        golden.AssertMatches("mid.call_eps_full", network(x, times[1]));
+        Tensor low = guidance.LowInput(x, times[1]);
+        golden.AssertMatches("mid.call_low_input", low);
+        golden.AssertMatches("mid.call_eps_low", network(low, guidance.LowTime(times[1])));
+        golden.AssertMatches("mid.call_guided", guidance.Wrap(network, network)(x, times[1]));
+        Tensor table = PositionTable.Resize(model.get_parameter("additional_embed")!, model.Config.TrainedGrid, GoldenModels.Grid(golden));
+        golden.AssertMatches("mid.table_rows", table[0].narrow(0, 0, golden.Tensors["mid.table_rows"].Shape[0]));
+    }
+
+    private static Denoiser Network(GoldenCase golden, DiMModel model)
+    {
+        JsonNode skips = golden.Config["skip_tune"]!;
+        var options = new SkipTuningOptions(skips["param"]![0]!.GetValue<double>(), skips["param"]![1]!.GetValue<double>(), skips["q"]!.GetValue<double>());
+        Tensor labels = golden.Get("in.y", int64), none = full_like(labels, model.Config.NullLabel);
+        ConditionalDenoiser network = DiMDenoiser.CreateForUpsampling(model, Schedule, GoldenModels.Grid(golden), options);
+        return ClassifierFreeGuidance.Wrap(network, labels, none, new GuidanceOptions(golden.Config["guidance"]!.GetValue<double>()));
+    }
+
+    private static Tensor Table(double[] times, Func<double, double> function) => tensor(times.Select(function).ToArray());
+}

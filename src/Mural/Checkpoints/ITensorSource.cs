@@ -11,6 +11,9 @@ public interface ITensorSource : IDisposable
     /// <summary>The file or folder that was opened.</summary>
     string Path { get; }
 
+    /// <summary>The format by name, for people: <c>safetensors</c>, <c>sharded safetensors</c>, <c>PyTorch zip</c>, <c>PyTorch before 1.6</c>.</summary>
+    string Format { get; }
+
     /// <summary>The tensors by name.</summary>
     IReadOnlyDictionary<string, TensorEntry> Tensors { get; }
 

@@ -40,7 +40,7 @@ internal static class ModuleWeights
             bool fits = wanted.AsSpan().SequenceEqual(entry.Shape);
             Func<Tensor, Tensor>? adapter = fits ? null : adapt?.Invoke(name, entry.Shape, wanted);
             if (fits || adapter is not null) copies.Add((entry.Name, place, adapter));
-            else misshapen.Add($"{entry.Name} is {Shape(entry.Shape)} instead of {Shape(wanted)}");
+            else misshapen.Add($"{entry.Name} is {Sizes.Text(entry.Shape)} instead of {Sizes.Text(wanted)}");
         }
         string[] missing = [.. places.Keys.Where(name => !found.Contains(name))];
         if (missing.Length + unexpected.Count + misshapen.Count > 0)
@@ -58,7 +58,7 @@ internal static class ModuleWeights
             {
                 Tensor adapted = adapter(source.Read(stored, place.dtype));
                 if (!adapted.shape.AsSpan().SequenceEqual(place.shape))
-                    throw new InvalidOperationException($"{stored} was adapted to {Shape(adapted.shape)} instead of {Shape(place.shape)}.");
+                    throw new InvalidOperationException($"{stored} was adapted to {Sizes.Text(adapted.shape)} instead of {Sizes.Text(place.shape)}.");
                 place.detach().copy_(adapted);
             }
         }
@@ -77,6 +77,4 @@ internal static class ModuleWeights
         foreach ((string name, Tensor buffer) in module.named_buffers(include_nonpersistent: false)) places.Add(name, buffer);
         return places;
     }
-
-    private static string Shape(long[] shape) => $"[{string.Join(", ", shape)}]";
 }

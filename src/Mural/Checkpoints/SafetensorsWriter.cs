@@ -1,4 +1,3 @@
-using System.Text.Json;
 using static TorchSharp.torch;
 
 namespace Mural.Checkpoints;
@@ -55,62 +54,5 @@ public static class SafetensorsWriter
                 stream.Write(piece.bytes);
             });
         }
-    }
-}
-
-/// <summary>A tensor about to be written, opened only when its turn comes.</summary>
-internal sealed record PendingTensor(string Name, ScalarType Type, long[] Shape, Func<Tensor> Open)
-{
-    internal long Bytes { get; } = checked(SafetensorsType.Of(Type, Name).Bytes * new TensorEntry(Name, Type, Shape, 0, 0).Elements);
-
-    internal static PendingTensor From(string name, Tensor tensor, ScalarType? type) =>
-        new(name, Target(tensor.dtype, type), tensor.shape, () => tensor.detach());
-
-    internal static PendingTensor From(ITensorSource source, TensorEntry entry, ScalarType? type) =>
-        new(entry.Name, Target(entry.Type, type), entry.Shape, () => source.Read(entry.Name));
-
-    private static ScalarType Target(ScalarType own, ScalarType? wanted) =>
-        own is ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64 ? wanted ?? own : own;
-}
-
-/// <summary>The order of the tensors in a safetensors file and the header that says so.</summary>
-internal sealed record SafetensorsLayout(IReadOnlyList<PendingTensor> Tensors, byte[] Header, long FileBytes)
-{
-    internal static SafetensorsLayout Plan(IReadOnlyCollection<PendingTensor> tensors, IReadOnlyDictionary<string, string>? metadata)
-    {
-        PendingTensor[] ordered =
-        [
-            .. tensors.OrderByDescending(tensor => SafetensorsType.Of(tensor.Type, tensor.Name).Bytes).ThenBy(tensor => tensor.Name, StringComparer.Ordinal),
-        ];
-        using var json = new MemoryStream();
-        json.Write(new byte[8]);
-        long offset = 0;
-        using (var writer = new Utf8JsonWriter(json))
-        {
-            writer.WriteStartObject();
-            writer.WriteStartObject("__metadata__");
-            if (metadata is null || !metadata.ContainsKey("format")) writer.WriteString("format", "pt");
-            foreach ((string key, string value) in metadata ?? new Dictionary<string, string>()) writer.WriteString(key, value);
-            writer.WriteEndObject();
-            foreach (PendingTensor tensor in ordered)
-            {
-                if (tensor.Name == "__metadata__") throw new MuralException("A tensor cannot be named __metadata__ in a safetensors file; rename it.");
-                writer.WriteStartObject(tensor.Name);
-                writer.WriteString("dtype", SafetensorsType.Of(tensor.Type, tensor.Name).Name);
-                writer.WriteStartArray("shape");
-                foreach (long size in tensor.Shape) writer.WriteNumberValue(size);
-                writer.WriteEndArray();
-                writer.WriteStartArray("data_offsets");
-                writer.WriteNumberValue(offset);
-                writer.WriteNumberValue(offset = checked(offset + tensor.Bytes));
-                writer.WriteEndArray();
-                writer.WriteEndObject();
-            }
-            writer.WriteEndObject();
-        }
-        while (json.Length % 8 != 0) json.WriteByte((byte)' ');
-        byte[] header = json.ToArray();
-        BitConverter.TryWriteBytes(header, header.LongLength - 8);
-        return new SafetensorsLayout(ordered, header, checked(header.LongLength + offset));
     }
 }

@@ -29,12 +29,15 @@ internal static class FileContent
     {
         ReadOnlySpan<byte> start = Start(file);
         if (LooksLikeSafetensors(start)) return;
+        // A line or two of text; longer texts come as web pages.
+        ReadOnlySpan<byte> line = start.IndexOfAny((byte)'\r', (byte)'\n') is > 0 and int end ? start[..end] : start;
         string? found = start switch
         {
             _ when start.StartsWith("version https://git-lfs"u8) => "a Git LFS pointer, not the file it points to: fetch it with git lfs pull",
             _ when start.StartsWith("GGUF"u8) => "a GGUF file, which is not supported: use the safetensors version",
             _ when start.Length > 4 && start[0] == 0x89 && start[1..].StartsWith("HDF"u8) => "an HDF5 file, which is not supported: use the safetensors version",
             _ when start.TrimStart("\uFEFF \t\r\n"u8).StartsWith("<"u8) => "a web page or XML text, as a failed download leaves it: download it again",
+            _ when line.Length > 8 && line[0] != '{' && !line.ContainsAnyExceptInRange((byte)' ', (byte)'~') => "plain text, as a failed download leaves it: download it again",
             _ => null,
         };
         if (found is not null) throw new MuralException($"{file.Path} is not a checkpoint but {found}.");

@@ -1,0 +1,60 @@
+using Mural.Imaging;
+using Mural.Tests.Goldens;
+
+namespace Mural.Tests.Imaging;
+
+public class PicturePreprocessorTests
+{
+    public static TheoryData<string> Cases => GoldenCase.Names("image", golden => golden.Has("in.picture") && golden.Has("out.default_size"));
+
+    [Trait("Area", "image")]
+    [Theory, MemberData(nameof(Cases))]
+    public void PreparesLikeTheOfficialProcessor(string name)
+    {
+        using var scope = NewDisposeScope();
+        using GoldenCase golden = GoldenCase.Open("image", name);
+        Picture picture = GoldenPictures.Picture(golden.Get("in.picture"));
+        var size = (golden.Config["width"]!.GetValue<int>(), golden.Config["height"]!.GetValue<int>());
+        int factor = golden.Config["vae_scale_factor"]!.GetValue<int>();
+        golden.AssertMatches("out.default_size", PicturePreprocessor.Prepare(picture, factor: factor));
+        golden.AssertMatches("out.given_size", PicturePreprocessor.Prepare(picture, size, factor: factor));
+        golden.AssertMatches("out.resize_fill", PicturePreprocessor.Prepare(picture, size, PictureFit.Fill, factor));
+        golden.AssertMatches("out.resize_crop", PicturePreprocessor.Prepare(picture, size, PictureFit.Crop, factor));
+        Tensor unit = golden.Get("in.picture").permute(2, 0, 1).unsqueeze(0).to(float32) / 255;
+        golden.AssertMatches("out.tensor_input_given_size", PicturePreprocessor.Prepare(unit, size, factor));
+    }
+
+    [Fact]
+    public void ThereAreCases() => Assert.NotEmpty(Cases);
+
+    [Fact]
+    public void EveryProportionFitsEverySize()
+    {
+        foreach (PictureFit fit in Enum.GetValues<PictureFit>())
+            foreach ((int sourceWidth, int sourceHeight) in ((int, int)[])[(1, 1), (3, 50), (50, 3), (16, 16), (31, 33)])
+                for (int width = 1; width < 20; width += 3)
+                    for (int height = 1; height < 20; height++)
+                    {
+                        Picture result = PicturePreprocessor.Resize(Picture.Filled(sourceWidth, sourceHeight, new Rgb(10, 200, 30)), width, height, fit);
+                        Assert.Equal(Picture.Filled(width, height, new Rgb(10, 200, 30)).Data, result.Data);
+                    }
+    }
+
+    [Fact]
+    public void SizesAreRoundedDown()
+    {
+        Assert.Equal((32, 24), PicturePreprocessor.RoundDown(37, 29, 8));
+        Assert.Contains("too small", Assert.Throws<MuralException>(() => PicturePreprocessor.RoundDown(7, 100, 8)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void NoTensorStaysBehind()
+    {
+        Picture picture = Picture.Filled(16, 16, Rgb.White);
+        LiveTensors.AssertFlat(() =>
+        {
+            using Tensor first = PicturePreprocessor.Prepare(picture), second = PicturePreprocessor.Prepare(first, (8, 8)), mask = InpaintMask.Prepare(picture);
+            using Tensor latent = InpaintMask.ToLatent(mask), hidden = InpaintMask.Hide(first, mask), again = InpaintMask.Prepare(mask);
+        });
+    }
+}

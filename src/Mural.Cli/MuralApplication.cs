@@ -19,7 +19,7 @@ internal sealed class MuralApplication
         _cancellation = cancellation;
         _root = new RootCommand("Mural: efficient high-resolution image synthesis.") { HelpName = "mural" };
         _common.AddTo(_root);
-        foreach (Command command in (Command[])[new DoctorCommand()]) Add(_root, command);
+        foreach (Command command in (Command[])[new DoctorCommand(), new BenchCommand()]) Add(_root, command);
         HelpOption help = _root.Options.OfType<HelpOption>().Single();
         help.Action = new ExampleHelp((HelpAction)help.Action!);
     }
@@ -64,8 +64,8 @@ internal sealed class MuralApplication
 
     private int Run(MuralCommand command, ParseResult parsed)
     {
-        object document = command.Run(new CommandContext(parsed, _terminal, _common, _cancellation));
-        if (parsed.GetValue(_common.Json)) _terminal.Out.WriteLine(JsonOutput.Write(document));
+        object? document = command.Run(new CommandContext(parsed, _terminal, _common, _cancellation));
+        if (document is not null && parsed.GetValue(_common.Json)) _terminal.Out.WriteLine(JsonOutput.Write(document));
         return ExitCode.Success;
     }
 

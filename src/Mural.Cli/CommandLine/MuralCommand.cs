@@ -10,7 +10,7 @@ internal abstract class MuralCommand(string name, string description) : Command(
 
     /// <summary>
     /// Does the work, saying what a person wants to know through <paramref name="context"/>, and returns the document that
-    /// <c>--json</c> prints.
+    /// <c>--json</c> prints; null only where another program of ours reads stdout.
     /// </summary>
-    internal abstract object Run(CommandContext context);
+    internal abstract object? Run(CommandContext context);
 }

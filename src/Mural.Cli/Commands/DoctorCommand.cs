@@ -8,7 +8,7 @@ internal sealed class DoctorCommand() : MuralCommand("doctor", "Show what this m
 {
     internal override IReadOnlyList<string> Examples => ["doctor", "doctor --precision f32 --threads 1", "doctor --json"];
 
-    internal override object Run(CommandContext context)
+    internal override object? Run(CommandContext context)
     {
         MachineReport report = MachineReport.Create(context.Runtime, context.Cancellation);
         foreach ((string name, string value) in report.Lines()) context.Say($"{name,-12} {value}");

@@ -52,7 +52,7 @@ internal sealed record MachineReport
             Device = new Choice(plan.Device.ToString(), plan.DeviceReason),
             Precision = new Choice(plan.Precision.ShortName(), plan.PrecisionReason),
             Kernels = new Choice(plan.Kernels.ToString().ToLowerInvariant(), plan.KernelsReason),
-            Rates = MachineRates.Measure(plan.Device, TimeSpan.FromSeconds(1), cancellation),
+            Rates = MachineRates.Measure(plan.Device, TimeSpan.FromSeconds(2), cancellation),
             Memory = SystemMemory.Read(),
         };
     }
@@ -70,6 +70,6 @@ internal sealed record MachineReport
         yield return ("device", $"{Device.Chosen}: {Device.Reason}");
         yield return ("precision", $"{Precision.Chosen}: {Precision.Reason}");
         yield return ("kernels", $"{Kernels.Chosen}: {Kernels.Reason}");
-        yield return ("products", string.Create(CultureInfo.InvariantCulture, $"{Rates.F32:0} GFLOP/s in f32, {Rates.BF16:0} in bf16 (2048x2048, plain)"));
+        yield return ("products", string.Create(CultureInfo.InvariantCulture, $"{Rates.Single:0} GFLOP/s in f32 ({Rates.PackedSingle:0} packed), {Rates.BFloat:0} in bf16 ({Rates.PackedBFloat:0} packed)"));
     }
 }

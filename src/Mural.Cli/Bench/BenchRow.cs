@@ -1,0 +1,26 @@
+using Mural.Runtime;
+using static TorchSharp.torch;
+
+namespace Mural.Cli.Bench;
+
+/// <summary>One figure of a benchmark: work that either set of kernels can do.</summary>
+internal sealed record BenchRow
+{
+    /// <summary>The row's name in text and JSON.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>What is measured, in one line.</summary>
+    public required string About { get; init; }
+
+    /// <summary>Prepares the work once, in the process that will measure it.</summary>
+    public required Func<KernelSet, BenchWork> Prepare { get; init; }
+
+    /// <summary>Floating-point operations of the matrix products in one run; null where the work is something else.</summary>
+    public double? Operations { get; init; }
+
+    /// <summary>The number format whose machine rate the share is of.</summary>
+    public ScalarType Type { get; init; } = ScalarType.BFloat16;
+
+    /// <summary>Whether <c>--kernels libtorch</c> has a counterpart to be compared with.</summary>
+    public bool Compared { get; init; } = true;
+}

@@ -1,0 +1,68 @@
+using Mural.Cli.Machine;
+using Mural.Runtime;
+using static TorchSharp.torch;
+
+namespace Mural.Cli.Bench;
+
+/// <summary>
+/// Measures a benchmark's rows: in every round ours, then plain libtorch in a process of its own, so that what else the machine does
+/// hits both alike. The machine's own rate is measured in every round for the same reason, and a row's share is of its own rounds' rate.
+/// </summary>
+internal sealed class BenchRunner(Benchmark benchmark, int rounds, int? threads, CancellationToken cancellation)
+{
+    private static readonly TimeSpan RateTime = TimeSpan.FromMilliseconds(400);
+
+    /// <summary>Runs every row; <paramref name="progress"/> is told the number of finished rounds, of <see cref="Steps"/>.</summary>
+    internal BenchResult Run(Action<int> progress)
+    {
+        List<MachineRates> all = [];
+        List<BenchFigure> figures = [];
+        for (int index = 0; index < benchmark.Rows.Count; index++)
+        {
+            BenchRow row = benchmark.Rows[index];
+            BenchWork work = row.Prepare(KernelSet.Mural);
+            using IDisposable held = work.Held;
+            using PlainProcess? plain = row.Compared ? PlainProcess.Start(benchmark.Name, row.Name, threads, cancellation) : null;
+            List<double> ours = [], theirs = [];
+            List<MachineRates> rates = [];
+            work.Run();
+            for (int round = 0; round < rounds; round++)
+            {
+                rates.Add(MachineRates.Measure(CPU, RateTime, cancellation));
+                ours.AddRange(BenchTimer.Round(work, cancellation));
+                if (plain is not null) theirs.AddRange(plain.Round());
+                progress(index * rounds + round + 1);
+            }
+            figures.Add(Figure(row, ours, theirs, Join(work.Note, plain?.Note), MachineRates.Median(rates)));
+            all.AddRange(rates);
+            Allocator.Trim();
+        }
+        return new BenchResult(Describe(MachineRates.Median(all)), figures);
+    }
+
+    /// <summary>Rounds over all rows.</summary>
+    internal int Steps => rounds * benchmark.Rows.Count;
+
+    private static BenchFigure Figure(BenchRow row, List<double> ours, List<double> theirs, string? note, MachineRates rates)
+    {
+        double milliseconds = Statistics.Median(ours);
+        return new BenchFigure(
+            row.Name,
+            row.About,
+            Math.Round(milliseconds, 3),
+            row.Operations is { } operations ? Math.Round(operations / (milliseconds * 1e6) / rates.Best(row.Type), 4) : null,
+            theirs.Count > 0 ? Math.Round(Statistics.Median(theirs) / milliseconds, 3) : null,
+            note);
+    }
+
+    private static BenchMachine Describe(MachineRates rates) =>
+        new(ProcessorFeatures.Current.Name, [.. ProcessorFeatures.Current.Names], get_num_threads(), __version__, rates);
+
+    private static string? Join(string? ours, string? theirs) => (ours, theirs) switch
+    {
+        (null, null) => null,
+        (null, { } note) => $"libtorch: {note}",
+        ({ } note, null) => note,
+        var (first, second) => $"{first}; libtorch: {second}",
+    };
+}

@@ -1,0 +1,56 @@
+using System.CommandLine;
+using System.Globalization;
+using Mural.Cli.Bench;
+using Mural.Cli.CommandLine;
+using Mural.Runtime;
+
+namespace Mural.Cli.Commands;
+
+/// <summary><c>mural bench</c>: repeats a performance figure of the documentation on this machine.</summary>
+internal sealed class BenchCommand : MuralCommand
+{
+    private readonly Argument<string> _name = new("name") { Description = $"{string.Join(", ", Benchmark.All.Select(b => b.Name))}.", HelpName = "NAME" };
+    private readonly Option<int?> _rounds = new("--rounds") { Description = "Rounds over which medians are taken.", HelpName = "N", DefaultValueFactory = _ => 5 };
+    private readonly Option<string?> _serve = new("--serve") { Hidden = true };
+
+    internal BenchCommand() : base("bench", "Repeat a performance figure: time, share of the machine's own matrix-product rate, speedup over plain libtorch operators.")
+    {
+        Add(_name);
+        Add(_rounds);
+        Add(_serve);
+        _rounds.TakeAtLeast(1);
+    }
+
+    internal override IReadOnlyList<string> Examples => [.. Benchmark.All.Select(b => $"bench {b.Name}"), $"bench {Benchmark.All[0].Name} --rounds 9 --json"];
+
+    internal override object? Run(CommandContext context)
+    {
+        string name = context.Value(_name)!;
+        Benchmark benchmark = Benchmark.All.FirstOrDefault(b => b.Name == name)
+            ?? throw new MuralException($"There is no benchmark {name}: the names are {string.Join(", ", Benchmark.All.Select(b => b.Name))}.");
+        RuntimeOptions options = context.Runtime;
+        RuntimePlan.Choose(options with { Device = "cpu" }).Apply();
+
+        if (context.Value(_serve) is { } served)
+        {
+            PlainProcess.Serve(benchmark.Rows.First(row => row.Name == served), Console.In, Console.Out, context.Cancellation);
+            return null;
+        }
+
+        var runner = new BenchRunner(benchmark, context.Value(_rounds)!.Value, options.Threads, context.Cancellation);
+        BenchResult result = context.WithProgress(benchmark.Name, runner.Steps, runner.Run);
+        context.Say($"{result.Machine.Processor}, {result.Machine.Threads} threads, libtorch {result.Machine.Libtorch}; 2048x2048 products in GFLOP/s: {Rates(result)}");
+        context.Say();
+        context.Say($"{"",-32}{"ms",12}{"share",10}{"speedup",10}");
+        foreach (BenchFigure figure in result.Rows)
+        {
+            context.Say(string.Create(CultureInfo.InvariantCulture, $"{figure.Name,-32}{figure.Milliseconds,12:0.00}{figure.Share,10:P0}{(figure.Speedup is { } times ? $"{times:0.0}x" : ""),10}"));
+            context.Say($"  {figure.About}{(figure.Note is { } note ? $" ({note})" : "")}");
+        }
+        return result;
+    }
+
+    private static string Rates(BenchResult result) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"f32 {result.Machine.Gigaflops.Single:0} ({result.Machine.Gigaflops.PackedSingle:0} packed), bf16 {result.Machine.Gigaflops.BFloat:0} ({result.Machine.Gigaflops.PackedBFloat:0} packed)");
+}

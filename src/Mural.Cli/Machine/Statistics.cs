@@ -1,0 +1,13 @@
+namespace Mural.Cli.Machine;
+
+/// <summary>What measurements are summed up with.</summary>
+internal static class Statistics
+{
+    /// <summary>The middle value, or the mean of the two in the middle.</summary>
+    internal static double Median(IReadOnlyCollection<double> values)
+    {
+        double[] sorted = [.. values.Order()];
+        int middle = sorted.Length / 2;
+        return sorted.Length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    }
+}

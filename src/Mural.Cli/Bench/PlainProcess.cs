@@ -30,7 +30,7 @@ internal sealed class PlainProcess : IDisposable
     internal static PlainProcess Start(string benchmark, string row, int? threads, CancellationToken cancellation)
     {
         ProcessStartInfo start = OwnExecutable();
-        foreach (string argument in (string[])["bench", benchmark, "--serve", row, "--kernels", "libtorch"]) start.ArgumentList.Add(argument);
+        foreach (string argument in (string[])["bench", benchmark, "--serve", row]) start.ArgumentList.Add(argument);
         if (threads is { } count)
         {
             start.ArgumentList.Add("--threads");

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Mural.Runtime;
 
 namespace Mural.Cli.CommandLine;
 
@@ -20,11 +19,12 @@ internal sealed class CommandContext
 
     internal CancellationToken Cancellation { get; }
 
-    internal RuntimeOptions Runtime => _common.Runtime(_parsed);
-
     private bool Silent => _parsed.GetValue(_common.Json) || _parsed.GetValue(_common.Quiet);
 
     internal T? Value<T>(Option<T> option) => _parsed.GetValue(option);
+
+    /// <summary>Whether the option stands on the command line, rather than having its default.</summary>
+    internal bool Given(Option option) => _parsed.GetResult(option) is { Implicit: false };
 
     internal T? Value<T>(Argument<T> argument) => _parsed.GetValue(argument);
 

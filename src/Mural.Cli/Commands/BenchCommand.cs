@@ -11,12 +11,14 @@ internal sealed class BenchCommand : MuralCommand
 {
     private readonly Argument<string> _name = new("name") { Description = $"{string.Join(", ", Benchmark.All.Select(b => b.Name))}.", HelpName = "NAME" };
     private readonly Option<int?> _rounds = new("--rounds") { Description = "Rounds over which medians are taken.", HelpName = "N", DefaultValueFactory = _ => 5 };
+    private readonly Option<int?> _threads = new RunOptions().Threads;
     private readonly Option<string?> _serve = new("--serve") { Hidden = true };
 
     internal BenchCommand() : base("bench", "Repeat a performance figure: time, share of the machine's own matrix-product rate, speedup over plain libtorch operators.")
     {
         Add(_name);
         Add(_rounds);
+        Add(_threads);
         Add(_serve);
         _rounds.TakeAtLeast(1);
     }
@@ -28,8 +30,8 @@ internal sealed class BenchCommand : MuralCommand
         string name = context.Value(_name)!;
         Benchmark benchmark = Benchmark.All.FirstOrDefault(b => b.Name == name)
             ?? throw new MuralException($"There is no benchmark {name}: the names are {string.Join(", ", Benchmark.All.Select(b => b.Name))}.");
-        RuntimeOptions options = context.Runtime;
-        RuntimePlan.Choose(options with { Device = "cpu" }).Apply();
+        int? threads = context.Value(_threads);
+        RuntimePlan.Choose(new RuntimeOptions { Device = "cpu", Threads = threads }).Apply();
 
         if (context.Value(_serve) is { } served)
         {
@@ -37,7 +39,7 @@ internal sealed class BenchCommand : MuralCommand
             return null;
         }
 
-        var runner = new BenchRunner(benchmark, context.Value(_rounds)!.Value, options.Threads, context.Cancellation);
+        var runner = new BenchRunner(benchmark, context.Value(_rounds)!.Value, threads, context.Cancellation);
         BenchResult result = context.WithProgress(benchmark.Name, runner.Steps, runner.Run);
         context.Say($"{result.Machine.Processor}, {result.Machine.Threads} threads, libtorch {result.Machine.Libtorch}; 2048x2048 products in GFLOP/s: {Rates(result)}");
         context.Say();

@@ -63,7 +63,7 @@ internal sealed record MachineReport
         yield return ("system", System);
         yield return ("processor", $"{Processor}: {string.Join(", ", Features.DefaultIfEmpty("no vector extensions"))}");
         yield return ("threads", $"{Threads} of {Processors} processors");
-        yield return ("memory", $"{Size.Of(Memory.Total)}{(Memory.Available is { } free ? $", {Size.Of(free)} available" : "")}, {Size.Of(Memory.Resident)} in this process");
+        yield return ("memory", $"{Human.Bytes(Memory.Total)}{(Memory.Available is { } free ? $", {Human.Bytes(free)} available" : "")}, {Human.Bytes(Memory.Resident)} in this process");
         yield return ("libtorch", Libtorch);
         yield return ("allocator", Allocator.Description);
         if (Allocator.Advice is { } advice) yield return ("", advice);

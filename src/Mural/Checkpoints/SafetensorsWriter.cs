@@ -40,19 +40,6 @@ public static class SafetensorsWriter
     internal static void Write(Stream stream, SafetensorsLayout layout, CancellationToken cancellationToken)
     {
         stream.Write(layout.Header);
-        foreach (PendingTensor pending in layout.Tensors)
-        {
-            using Tensor tensor = pending.Open();
-            if (!tensor.shape.AsSpan().SequenceEqual(pending.Shape))
-                throw new InvalidOperationException($"The tensor {pending.Name} changed its shape while it was being saved.");
-            bool mayOverflow = pending.Type == ScalarType.Float16 && tensor.dtype is ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16;
-            TensorPieces.Drain(tensor, pending.Type, piece =>
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                if (mayOverflow && piece.isinf().any().item<bool>() && tensor.detach().isfinite().all().item<bool>())
-                    throw new MuralException($"The tensor {pending.Name} has values beyond the 65504 of float16; write it as bfloat16 or float32.");
-                stream.Write(piece.bytes);
-            });
-        }
+        foreach (PendingTensor pending in layout.Tensors) pending.WriteTo(stream, cancellationToken);
     }
 }

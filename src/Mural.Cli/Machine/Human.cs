@@ -3,10 +3,10 @@ using System.Globalization;
 namespace Mural.Cli.Machine;
 
 /// <summary>Numbers as people read them.</summary>
-internal static class Size
+internal static class Human
 {
     /// <summary>Bytes in the largest binary unit that leaves at least one: 1.5 GiB.</summary>
-    internal static string Of(long bytes)
+    internal static string Bytes(long bytes)
     {
         string[] units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
         double value = bytes;

@@ -1,0 +1,52 @@
+using System.Text.Json.Nodes;
+using Mural.Cli.Bench;
+using Mural.Cli.CommandLine;
+using Mural.Cli.Machine;
+using Mural.DiM;
+
+namespace Mural.Tests.Cli;
+
+public class BenchTests
+{
+    [Fact]
+    public void MatmulComparesWithAProcessOfItsOwn()
+    {
+        CommandRun run = CommandRun.Of("bench", "matmul", "--rounds", "1", "--json");
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        Assert.True(run.Json["machine"]!["gigaflops"]!["bf16"]!.GetValue<double>() > 0.01);
+        JsonArray rows = run.Json["rows"]!.AsArray();
+        Assert.Contains("square-bf16", rows.Select(row => row!["name"]!.GetValue<string>()));
+        foreach (JsonNode? row in rows)
+        {
+            Assert.True(row!["milliseconds"]!.GetValue<double>() > 0);
+            Assert.True(row["share"]!.GetValue<double>() > 0);
+            Assert.True(row["speedup"]!.GetValue<double>() > 0);
+        }
+    }
+
+    [Fact]
+    public void AnUnknownBenchmarkNamesTheKnownOnes()
+    {
+        CommandRun run = CommandRun.Of("bench", "nothing");
+        Assert.Equal(ExitCode.Problem, run.ExitCode);
+        Assert.Contains("matmul", Assert.Single(run.Problems), StringComparison.Ordinal);
+    }
+
+    // Multiply-additions of linears and scan by an independent count (spec dim.md 1.1); the scan, at most 3 % of them, is not counted here.
+    [Theory]
+    [InlineData("S", 18.1e9)]
+    [InlineData("L", 139.0e9)]
+    [InlineData("H", 310.5e9)]
+    [InlineData("H512", 1043.5e9)]
+    public void TheCountOfOperationsIsThatOfTheArchitecture(string size, double multiplications)
+    {
+        DiMConfig config = size switch { "S" => DiMConfig.Small, "L" => DiMConfig.Large, "H" => DiMConfig.Huge, _ => DiMConfig.Huge512 };
+        Assert.InRange(DiMCost.Forward(config, config.TrainedGrid), 2 * 0.965 * multiplications, 2 * multiplications);
+    }
+
+    [Theory]
+    [InlineData(new double[] { 3 }, 3)]
+    [InlineData(new double[] { 9, 1, 4 }, 4)]
+    [InlineData(new double[] { 4, 1, 2, 9 }, 3)]
+    public void TheMedianIsTheMiddle(double[] values, double median) => Assert.Equal(median, Statistics.Median(values));
+}

@@ -10,7 +10,7 @@ namespace Mural.Training;
 /// <summary>Trains an autoencoder to give back the pictures of a data set.</summary>
 internal sealed class VaeTask : ITrainingTask
 {
-    private const int MeasuredPictures = 256, SheetPictures = 16;
+    private const int MeasuredPictures = 64, SheetPictures = 16;
 
     private readonly VaeTrainingConfig _config;
     private readonly PictureSet _pictures;

@@ -1,0 +1,105 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using Mural.Checkpoints;
+using static TorchSharp.torch;
+
+namespace Mural.Training;
+
+/// <summary>Where a run stands, beside its tensors. All randomness is a function of the seed and the step, so the step is its whole state.</summary>
+internal sealed record TrainingState
+{
+    /// <summary>Updates made.</summary>
+    public long Step { get; init; }
+
+    /// <summary>Updates of the optimiser: without the steps that were left out because a gradient was not finite.</summary>
+    public long OptimizerStep { get; init; }
+
+    /// <summary>Seconds of training so far, over all its sessions.</summary>
+    public double Seconds { get; init; }
+
+    /// <summary>What must not change between sessions of one run.</summary>
+    public string Identity { get; init; } = "";
+
+    /// <summary>SHA-256 of each file, so that a half-written checkpoint is recognised.</summary>
+    public Dictionary<string, string> Files { get; init; } = [];
+}
+
+/// <summary>
+/// The checkpoints of a run: each is a folder with everything that the run needs to go on, the newest two are kept. A checkpoint appears whole
+/// by renaming its folder; should the newest be damaged nevertheless, the one before it is used.
+/// </summary>
+internal sealed class CheckpointStore(string folder)
+{
+    private const string StateFile = "state.json", Partial = ".partial";
+
+    private const int Generations = 2;
+
+    internal bool Any => Generation().Any();
+
+    /// <summary>Saves a checkpoint and drops those that are no longer needed.</summary>
+    /// <param name="state">Where the run stands.</param>
+    /// <param name="tensors">Groups of named tensors: one safetensors file each.</param>
+    internal void Save(TrainingState state, IReadOnlyDictionary<string, IReadOnlyDictionary<string, Tensor>> tensors)
+    {
+        string final = Path.Combine(folder, $"step-{state.Step:D9}"), partial = final + Partial;
+        if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
+        Directory.CreateDirectory(partial);
+        var files = new Dictionary<string, string>();
+        foreach ((string group, IReadOnlyDictionary<string, Tensor> values) in tensors)
+        {
+            string name = group + ".safetensors", path = Path.Combine(partial, name);
+            SafetensorsWriter.Save(path, values);
+            files[name] = Hash(path);
+        }
+        byte[] text = JsonSerializer.SerializeToUtf8Bytes(state with { Files = files }, Settings.Json);
+        AtomicFile.Write(Path.Combine(partial, StateFile), text.Length, stream => stream.Write(text));
+        if (Directory.Exists(final)) Directory.Delete(final, recursive: true);
+        Directory.Move(partial, final);
+        foreach (string old in Generation().Skip(Generations)) Directory.Delete(old, recursive: true);
+        foreach (string left in Directory.EnumerateDirectories(folder, "*" + Partial)) Directory.Delete(left, recursive: true);
+    }
+
+    /// <summary>Finds the newest checkpoint that is whole.</summary>
+    /// <param name="report">Told about damaged ones.</param>
+    /// <returns>The state and the folder of its files, or null where there is no checkpoint at all.</returns>
+    /// <exception cref="MuralException">There are checkpoints, but none is whole.</exception>
+    internal (TrainingState State, string Folder)? Newest(Action<string> report)
+    {
+        string? damage = null;
+        foreach (string candidate in Generation())
+        {
+            damage = Damage(candidate, out TrainingState? state);
+            if (damage is null) return (state!, candidate);
+            report($"the checkpoint {Path.GetFileName(candidate)} is damaged ({damage}); using the one before it");
+        }
+        if (damage is not null) throw new MuralException($"None of the checkpoints in '{folder}' is whole ({damage}); start the run anew in another folder.");
+        return null;
+    }
+
+    private static string? Damage(string candidate, out TrainingState? state)
+    {
+        state = null;
+        try
+        {
+            state = JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(Path.Combine(candidate, StateFile)), Settings.Json);
+            if (state is null) return $"{StateFile} is empty";
+            foreach ((string name, string hash) in state.Files)
+                if (Hash(Path.Combine(candidate, name)) != hash) return $"{name} is not what was written";
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        {
+            return e.Message;
+        }
+    }
+
+    // Newest first.
+    private IEnumerable<string> Generation() => !Directory.Exists(folder) ? [] :
+        Directory.EnumerateDirectories(folder, "step-*").Where(d => !d.EndsWith(Partial, StringComparison.Ordinal)).OrderDescending(StringComparer.Ordinal);
+
+    private static string Hash(string path)
+    {
+        using FileStream stream = File.OpenRead(path);
+        return Convert.ToHexStringLower(SHA256.HashData(stream));
+    }
+}

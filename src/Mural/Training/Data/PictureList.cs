@@ -1,0 +1,109 @@
+using System.Text.Json;
+
+namespace Mural.Training.Data;
+
+/// <summary>One picture of a data set.</summary>
+/// <param name="File">Full path.</param>
+/// <param name="Name">What it is called, for sheets and reports.</param>
+/// <param name="Words">The words that it is conditioned on; one label where a folder or list gives labels.</param>
+/// <param name="HeldOut">Never trained on.</param>
+internal sealed record PictureItem(string File, string Name, IReadOnlyList<string> Words, bool HeldOut);
+
+/// <summary>Finds the pictures of a data set and what they are called.</summary>
+internal static class PictureList
+{
+    private static readonly HashSet<string> Extensions = new(StringComparer.OrdinalIgnoreCase) { ".png", ".jpg", ".jpeg", ".webp" };
+
+    /// <summary>Lists the pictures, always in the same order.</summary>
+    /// <exception cref="MuralException">Nothing is found, or a line of the list is wrong.</exception>
+    internal static List<PictureItem> Read(DataConfig config, string settingsPath)
+    {
+        List<PictureItem> items;
+        string source;
+        if (config.Folder is not null)
+        {
+            source = Settings.Resolve(settingsPath, config.Folder);
+            items = FromFolder(source);
+        }
+        else
+        {
+            source = Settings.Resolve(settingsPath, config.Index!);
+            if (!File.Exists(source)) throw new MuralException($"The picture list '{source}' does not exist; check 'data.index'.");
+            items = source.EndsWith(".csv", StringComparison.OrdinalIgnoreCase) ? FromCsv(source) : FromJsonLines(source);
+        }
+        if (items.Count == 0) throw new MuralException($"'{source}' holds no pictures; PNG, JPEG or WebP files are expected.");
+        if (config.HeldOut > 0 && !items.Any(i => i.HeldOut)) items = [.. items.Select(i => i with { HeldOut = Draw(i, source) < config.HeldOut })];
+        if (items.All(i => i.HeldOut)) throw new MuralException($"All {items.Count} pictures of '{source}' are held out; none is left to train on.");
+        return items;
+    }
+
+    private static List<PictureItem> FromFolder(string folder)
+    {
+        if (!Directory.Exists(folder)) throw new MuralException($"The picture folder '{folder}' does not exist; check 'data.folder'.");
+        var items = new List<PictureItem>();
+        foreach (string file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Where(f => Extensions.Contains(Path.GetExtension(f))).Order(StringComparer.Ordinal))
+        {
+            string label = Path.GetDirectoryName(Path.GetRelativePath(folder, file))!.Replace('\\', '/');
+            string[] words = label.Length == 0 ? [] : [label];
+            items.Add(new PictureItem(file, Path.GetFileNameWithoutExtension(file), words, HeldOut: false));
+        }
+        return items;
+    }
+
+    private static List<PictureItem> FromJsonLines(string path)
+    {
+        var items = new List<PictureItem>();
+        int number = 0;
+        foreach (string line in File.ReadLines(path))
+        {
+            number++;
+            if (string.IsNullOrWhiteSpace(line)) continue;
+            try
+            {
+                using JsonDocument document = JsonDocument.Parse(line);
+                JsonElement entry = document.RootElement;
+                string file = entry.GetProperty("file").GetString()!;
+                string[] words = entry.TryGetProperty("words", out JsonElement list) ? [.. list.EnumerateArray().Select(w => w.GetString()!)]
+                    : entry.TryGetProperty("label", out JsonElement label) ? [label.ToString()] : [];
+                string name = entry.TryGetProperty("name", out JsonElement named) ? named.GetString()! : Path.GetFileNameWithoutExtension(file);
+                bool heldOut = entry.TryGetProperty("split", out JsonElement split) && split.GetString() != "train";
+                items.Add(new PictureItem(FullPath(path, file), name, words, heldOut));
+            }
+            catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+            {
+                throw new MuralException($"Line {number} of '{path}' is not a JSON object with a 'file' and optional 'words', 'label', 'name' and 'split': {e.Message}", e);
+            }
+        }
+        return items;
+    }
+
+    private static List<PictureItem> FromCsv(string path)
+    {
+        var items = new List<PictureItem>();
+        using IEnumerator<string[]> lines = Csv.Read(path).GetEnumerator();
+        if (!lines.MoveNext()) return items;
+        string[] header = lines.Current;
+        int file = Array.IndexOf(header, "file"), words = Array.IndexOf(header, "words"), label = Array.IndexOf(header, "label");
+        int name = Array.IndexOf(header, "name"), split = Array.IndexOf(header, "split");
+        if (file < 0) throw new MuralException($"The first line of '{path}' names no column 'file'; known columns are file, words, label, name and split.");
+        while (lines.MoveNext())
+        {
+            string[] fields = lines.Current;
+            if (fields.Length != header.Length) throw new MuralException($"'{path}' has a line of {fields.Length} fields, '{string.Join(',', fields)}', where the first line names {header.Length} columns.");
+            string[] condition = words >= 0 ? fields[words].Split(' ', StringSplitOptions.RemoveEmptyEntries) : label >= 0 ? [fields[label]] : [];
+            string called = name >= 0 ? fields[name] : Path.GetFileNameWithoutExtension(fields[file]);
+            items.Add(new PictureItem(FullPath(path, fields[file]), called, condition, split >= 0 && fields[split] != "train"));
+        }
+        return items;
+    }
+
+    private static string FullPath(string list, string file) => Path.GetFullPath(file, Path.GetDirectoryName(list)!);
+
+    // The same pictures are held out in every run: the draw depends on the picture's place alone.
+    private static double Draw(PictureItem item, string source)
+    {
+        ulong hash = 14695981039346656037;
+        foreach (char c in Path.GetRelativePath(source, item.File)) hash = (hash ^ c) * 1099511628211;
+        return (new SplitMix(hash).Next() >> 11) * (1.0 / (1UL << 53));
+    }
+}

@@ -1,0 +1,157 @@
+using System.IO.MemoryMappedFiles;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Mural.Imaging;
+using static TorchSharp.torch;
+
+namespace Mural.Training.Data;
+
+/// <summary>A picture that was left out, and why.</summary>
+/// <param name="File">Its path.</param>
+/// <param name="Reason">What is wrong with it.</param>
+public sealed record BrokenPicture(string File, string Reason);
+
+/// <summary>
+/// All pictures of a data set, decoded once into a memory-mapped file of bytes: decoding them anew in every epoch would cost as much as the
+/// training of a small model. The file is named after everything it depends on.
+/// </summary>
+internal sealed class PictureSet : IDisposable
+{
+    private readonly MemoryMappedFile _map;
+    private readonly MemoryMappedViewAccessor _view;
+    private readonly int _size;
+
+    private PictureSet(IReadOnlyList<PictureItem> items, IReadOnlyList<BrokenPicture> broken, string path, string key, int size)
+    {
+        Items = items;
+        Broken = broken;
+        Key = key;
+        _size = size;
+        var bad = broken.Select(b => b.File).ToHashSet();
+        int[] usable = [.. Enumerable.Range(0, items.Count).Where(i => !bad.Contains(items[i].File))];
+        Training = [.. usable.Where(i => !items[i].HeldOut)];
+        HeldOut = [.. usable.Where(i => items[i].HeldOut)];
+        _map = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
+        _view = _map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
+    }
+
+    /// <summary>Every picture of the list, broken ones too: a row is an index into this.</summary>
+    internal IReadOnlyList<PictureItem> Items { get; }
+
+    internal IReadOnlyList<BrokenPicture> Broken { get; }
+
+    /// <summary>Rows to train on.</summary>
+    internal IReadOnlyList<int> Training { get; }
+
+    /// <summary>Rows never trained on.</summary>
+    internal IReadOnlyList<int> HeldOut { get; }
+
+    /// <summary>Names the content: the same pictures prepared the same way have the same key.</summary>
+    internal string Key { get; }
+
+    private long PictureBytes => 3L * _size * _size;
+
+    /// <summary>Opens the decoded pictures, decoding them first where that was not done yet.</summary>
+    internal static PictureSet Open(DataConfig config, string settingsPath, Action<string> report, CancellationToken cancellation)
+    {
+        List<PictureItem> items = PictureList.Read(config, settingsPath);
+        string key = KeyOf(config, items);
+        string source = Settings.Resolve(settingsPath, (config.Folder ?? config.Index)!);
+        string folder = config.Cache is not null ? Settings.Resolve(settingsPath, config.Cache)
+            : Path.Combine(config.Folder is null ? Path.GetDirectoryName(source)! : source, "cache");
+        string pixels = Path.Combine(folder, $"pictures-{key}.bin"), notes = Path.ChangeExtension(pixels, ".json");
+        if (!File.Exists(pixels) || !File.Exists(notes))
+        {
+            report($"decoding {items.Count:N0} pictures");
+            Decode(config, items, pixels, notes, cancellation);
+        }
+        BrokenPicture[] broken = JsonSerializer.Deserialize<BrokenPicture[]>(File.ReadAllText(notes), Settings.Json)!;
+        if (broken.Length > 0)
+            report($"{broken.Length} of {items.Count} pictures are left out: {string.Join("; ", broken.Take(5).Select(b => $"{b.File} ({b.Reason})"))}{(broken.Length > 5 ? "; ..." : "")}");
+        var set = new PictureSet(items, broken, pixels, key, config.Size);
+        if (set.Training.Count > 0) return set;
+        set.Dispose();
+        throw new MuralException($"None of the {items.Count} pictures of '{source}' can be trained on; {broken.Length} are broken and the others are held out.");
+    }
+
+    /// <summary>The pictures of the given rows as bytes, <c>[B, 3, size, size]</c>.</summary>
+    internal unsafe Tensor Bytes(ReadOnlySpan<int> rows)
+    {
+        Tensor batch = empty(rows.Length, 3, _size, _size, dtype: ScalarType.Byte);
+        Span<byte> target = batch.bytes;
+        byte* source = null;
+        _view.SafeMemoryMappedViewHandle.AcquirePointer(ref source);
+        try
+        {
+            for (int i = 0; i < rows.Length; i++)
+                new ReadOnlySpan<byte>(source + _view.PointerOffset + rows[i] * PictureBytes, (int)PictureBytes).CopyTo(target[(int)(i * PictureBytes)..]);
+        }
+        finally
+        {
+            _view.SafeMemoryMappedViewHandle.ReleasePointer();
+        }
+        return batch;
+    }
+
+    /// <summary>The pictures of the given rows in [-1, 1], <c>[B, 3, size, size]</c>, float32.</summary>
+    internal Tensor Pictures(ReadOnlySpan<int> rows)
+    {
+        using Tensor bytes = Bytes(rows);
+        return bytes.to(float32).div_(127.5f).sub_(1);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _view.Dispose();
+        _map.Dispose();
+    }
+
+    private static void Decode(DataConfig config, List<PictureItem> items, string path, string notes, CancellationToken cancellation)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        Rgb background = Rgb.Parse(config.Background);
+        long bytes = 3L * config.Size * config.Size;
+        string staged = $"{path}.{Guid.NewGuid():N}.tmp";
+        var broken = new BrokenPicture?[items.Count];
+        try
+        {
+            using (FileStream stream = File.Create(staged))
+            {
+                stream.SetLength(bytes * items.Count);
+                Parallel.For(0, items.Count, new ParallelOptions { CancellationToken = cancellation, MaxDegreeOfParallelism = Environment.ProcessorCount }, () => new byte[bytes], (i, _, buffer) =>
+                {
+                    try
+                    {
+                        PictureDecoder.Read(items[i].File, background, buffer, config.Size);
+                        RandomAccess.Write(stream.SafeFileHandle, buffer, i * bytes);
+                    }
+                    catch (MuralException e)
+                    {
+                        broken[i] = new BrokenPicture(items[i].File, e.Message);
+                    }
+                    return buffer;
+                }, _ => { });
+                stream.Flush(flushToDisk: true);
+            }
+            File.Move(staged, path, overwrite: true);
+            File.WriteAllText(notes, JsonSerializer.Serialize(broken.OfType<BrokenPicture>().ToArray(), Settings.Json));
+        }
+        finally
+        {
+            File.Delete(staged);
+        }
+    }
+
+    private static string KeyOf(DataConfig config, List<PictureItem> items)
+    {
+        var text = new StringBuilder($"1 {config.Size} {config.Background}\n");
+        foreach (PictureItem item in items)
+        {
+            var file = new FileInfo(item.File);
+            text.Append(item.File).Append(' ').Append(file.Exists ? file.Length : -1).Append(' ').Append(file.Exists ? file.LastWriteTimeUtc.Ticks : 0).Append('\n');
+        }
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())))[..16];
+    }
+}

@@ -1,0 +1,33 @@
+using Mural.Training.Data;
+
+namespace Mural.Training;
+
+/// <summary>Trains a model as a settings file says.</summary>
+public static class Trainer
+{
+    /// <summary>Starts a run, or goes on with it where its folder holds a checkpoint.</summary>
+    /// <param name="settingsPath">The JSON settings file.</param>
+    /// <param name="progress">Called after every step, on the training thread.</param>
+    /// <param name="cancellation">Ends the run within a step; everything is saved, and the same call goes on from there.</param>
+    /// <returns>How the run ended.</returns>
+    /// <exception cref="MuralException">The settings or the data are wrong, or another process trains into the same folder.</exception>
+    public static TrainingOutcome Run(string settingsPath, Action<TrainingProgress>? progress = null, CancellationToken cancellation = default) =>
+        Run(TrainingConfig.Read(settingsPath), progress, cancellation);
+
+    internal static TrainingOutcome Run(TrainingConfig config, Action<TrainingProgress>? progress, CancellationToken cancellation)
+    {
+        Action<TrainingProgress> tell = progress ?? (_ => { });
+        void Report(string message) => tell(new TrainingProgress(0, config.Steps, 0, double.NaN, 0, 0, TimeSpan.Zero, message));
+        using RunFolder folder = RunFolder.Take(Settings.Resolve(config.SettingsPath, config.Run));
+        if (config.SettingsPath.Length > 0) File.Copy(config.SettingsPath, Path.Combine(folder.Path, "settings.json"), overwrite: true);
+        using VaeTask task = Create(config, Report, cancellation);
+        using var loop = new TrainingLoop(config, task, folder, tell);
+        return loop.Run(cancellation);
+    }
+
+    private static VaeTask Create(TrainingConfig config, Action<string> report, CancellationToken cancellation)
+    {
+        PictureSet pictures = PictureSet.Open(config.Data, config.SettingsPath, report, cancellation);
+        return new VaeTask((VaeTrainingConfig)config, pictures);
+    }
+}

@@ -1,0 +1,172 @@
+using Mural.Checkpoints;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Mural.Training;
+
+/// <summary>
+/// Runs a task from its newest checkpoint, or from the start, to its end: gradients, clipping, AdamW, moving average, log, sheets, checkpoints.
+/// </summary>
+internal sealed class TrainingLoop : IDisposable
+{
+    private const int LargestLeftOutInARow = 20;
+
+    private readonly TrainingConfig _config;
+    private readonly ITrainingTask _task;
+    private readonly RunFolder _folder;
+    private readonly CheckpointStore _store;
+    private readonly Action<TrainingProgress> _progress;
+    private readonly Parameter[] _parameters;
+    private readonly AdamW _optimizer;
+    private readonly ExponentialMovingAverage _average;
+    private readonly LossLog _log;
+    private readonly RunClock _clock;
+    private readonly Queue<double> _losses = new();
+    private long _step;
+    private int _leftOut;
+
+    internal TrainingLoop(TrainingConfig config, ITrainingTask task, RunFolder folder, Action<TrainingProgress> progress)
+    {
+        _config = config;
+        _task = task;
+        _folder = folder;
+        _progress = progress;
+        _store = new CheckpointStore(folder.Checkpoints);
+        (string Name, Parameter Parameter)[] parameters = [.. task.Model.named_parameters()];
+        _parameters = [.. parameters.Select(p => p.Parameter)];
+        _optimizer = new AdamW(parameters, config.Optimizer);
+        TrainingState? state = Resume();
+        if (state is null) task.Initialise();
+        _average = new ExponentialMovingAverage(task.Model, task.Average, config.Ema);
+        if (state is null) _average.Reset();
+        _log = LossLog.Open(folder.Log, _step);
+        _clock = new RunClock(config, state?.Seconds ?? 0);
+    }
+
+    /// <summary>Trains until the end or until it is told to stop; either way everything is saved.</summary>
+    internal TrainingOutcome Run(CancellationToken cancellation)
+    {
+        double checkpointAt = _clock.Seconds, sheetAt = _clock.Seconds, loggedAt = _clock.Seconds;
+        bool stopped = false;
+        while (_clock.Progress(_step) < 1)
+        {
+            if (stopped = cancellation.IsCancellationRequested) break;
+            double rate = _config.Optimizer.LearningRate * _config.Schedule.Factor(_step, _clock.Progress(_step));
+            (double loss, double norm, bool whole) = Step(rate, cancellation);
+            if (stopped = !whole) break;
+            Remember(loss);
+            double speed = _clock.SamplesPerSecond(_step);
+            if (_step % _config.LogSteps == 0 || _clock.Progress(_step) >= 1) Log(loss, norm, rate, speed);
+            Report(loss, rate, speed);
+            if (_config.SheetMinutes > 0 && _clock.Seconds - sheetAt >= 60 * _config.SheetMinutes)
+            {
+                WriteSheet(cancellation);
+                sheetAt = _clock.Seconds;
+            }
+            if (_clock.Seconds - checkpointAt >= 60 * _config.CheckpointMinutes)
+            {
+                Save();
+                checkpointAt = _clock.Seconds;
+            }
+        }
+        Save();
+        if (!stopped) WriteSheet(cancellation);
+        return new TrainingOutcome(!stopped, _step, _losses.Count > 0 ? _losses.Average() : double.NaN, _folder.Path, _folder.Result);
+    }
+
+    // One update. It is not made at all when the run is told to stop between its parts.
+    private (double Loss, double Norm, bool Whole) Step(double rate, CancellationToken cancellation)
+    {
+        double loss = 0;
+        _optimizer.ClearGradients();
+        using (ITrainingStep drawn = _task.Draw(_step))
+        {
+            for (int part = 0; part < _config.Accumulation; part++)
+            {
+                if (cancellation.IsCancellationRequested) return (0, 0, false);
+                using var scope = NewDisposeScope();
+                Tensor mean = drawn.Loss(part);
+                (mean / _config.Accumulation).backward();
+                loss += mean.item<float>() / (double)_config.Accumulation;
+            }
+        }
+        double norm = GradientClipping.Clip(_parameters, _config.Optimizer.MaxGradNorm);
+        if (double.IsFinite(norm) && double.IsFinite(loss))
+        {
+            _optimizer.Update(rate);
+            _average.Update(_step);
+            _leftOut = 0;
+        }
+        else if (++_leftOut > LargestLeftOutInARow)
+        {
+            throw new MuralException($"The loss or its gradient was not a finite number for {_leftOut} steps in a row, up to step {_step}; lower 'optimizer.learning_rate' and resume from the last checkpoint.");
+        }
+        _step++;
+        return (loss, norm, true);
+    }
+
+    private void Log(double loss, double norm, double rate, double speed) => _log.Add(_step,
+    [
+        ("samples", _step * _config.StepSamples), ("loss", loss), ("grad_norm", norm), ("learning_rate", rate),
+        ("samples_per_second", speed), ("seconds", _clock.Seconds),
+    ]);
+
+    private void Report(double loss, double rate, double speed, string? message = null) => _progress(new TrainingProgress(
+        _step, _config.Steps, _clock.Progress(_step), loss, rate, speed, _clock.Left(_step, speed), message));
+
+    private void Remember(double loss)
+    {
+        _losses.Enqueue(loss);
+        if (_losses.Count > 100) _losses.Dequeue();
+    }
+
+    private void WriteSheet(CancellationToken cancellation)
+    {
+        try
+        {
+            string path = Path.Combine(_folder.Sheets, $"step-{_step:D9}.png");
+            IReadOnlyList<(string Name, double Value)> measured = _task.WriteSheet(path, cancellation);
+            _task.WriteResult(_folder.Result, cancellation);
+            LossPlot.Write(_folder.LossPlot, _log.Points);
+            if (measured.Count > 0) _log.Add(_step, measured);
+            Report(_losses.Count > 0 ? _losses.Average() : double.NaN, 0, 0, $"{path} {string.Join(", ", measured.Select(m => $"{m.Name} {m.Value:F2}"))}");
+        }
+        catch (OperationCanceledException)
+        {
+            // The run stops at the next step; its last checkpoint has everything.
+        }
+    }
+
+    private void Save()
+    {
+        var state = new TrainingState { Step = _step, OptimizerStep = _optimizer.Step, Seconds = _clock.Seconds, Identity = _task.Identity };
+        _store.Save(state, new Dictionary<string, IReadOnlyDictionary<string, Tensor>>
+        {
+            ["model"] = _task.Model.state_dict(),
+            ["ema"] = _task.Average.state_dict(),
+            ["optimizer"] = _optimizer.State.ToDictionary(s => s.Name, s => s.Value),
+        });
+    }
+
+    private TrainingState? Resume()
+    {
+        if (_store.Newest(message => _progress(new TrainingProgress(0, _config.Steps, 0, double.NaN, 0, 0, TimeSpan.Zero, message))) is not var (state, folder)) return null;
+        if (state.Identity != _task.Identity)
+            throw new MuralException($"The run in '{_folder.Path}' was made with other settings ({state.Identity}) than these ({_task.Identity}); go on with its own, or choose another 'run'.");
+        Load(_task.Model, Path.Combine(folder, "model.safetensors"));
+        Load(_task.Average, Path.Combine(folder, "ema.safetensors"));
+        using SafetensorsFile moments = SafetensorsFile.Open(Path.Combine(folder, "optimizer.safetensors"));
+        foreach ((string name, Tensor value) in _optimizer.State) moments.CopyInto(name, value);
+        _optimizer.Step = state.OptimizerStep;
+        _step = state.Step;
+        return state;
+    }
+
+    private static void Load(nn.Module module, string path)
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(path);
+        ModuleWeights.Load(module, file);
+    }
+
+    public void Dispose() => _optimizer.Dispose();
+}

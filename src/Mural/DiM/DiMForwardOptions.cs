@@ -26,7 +26,10 @@ public sealed record DiMForwardOptions
     /// </summary>
     public bool GradientCheckpointing { get; init; }
 
-    /// <summary>Called with "sequence" and the sequence before block 0, and after block i with "block{i}" and the stream, both in row-major storage.</summary>
+    /// <summary>
+    /// Called with "m" and the shared modulation, "position_table" and the table added, "sequence" and the sequence before block 0, and after block i with
+    /// "block{i}" and the stream, in row-major storage.
+    /// </summary>
     internal Action<string, Tensor>? Observe { get; init; }
 
     internal static DiMForwardOptions Default { get; } = new();

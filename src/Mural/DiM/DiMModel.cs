@@ -49,6 +49,8 @@ public sealed partial class DiMModel : nn.Module
     /// <summary>The model's sizes.</summary>
     public DiMConfig Config { get; }
 
+    internal IReadOnlyList<DiMBlock> Blocks => _blocks;
+
     /// <summary>
     /// Type that the blocks' matrix products run in: float32, bfloat16 or float16. The stream between blocks, norms, scan states, embeddings and output head are
     /// float32 whatever it is, and so are the parameters, which layers cast as they use them.
@@ -93,8 +95,10 @@ public sealed partial class DiMModel : nn.Module
         Tensor modulation = _modulation.forward(times, bags);
 
         Tensor tokens = cat([timeToken.unsqueeze(1), classToken.unsqueeze(1), _patches.forward(input)], 1);
-        tokens = tokens + Positions(grid, options);
-        Tensor sequence = _sequence.Build(tokens, grid);
+        Tensor positions = Positions(grid, options);
+        Tensor sequence = _sequence.Build(tokens + positions, grid);
+        options.Observe?.Invoke("m", modulation);
+        options.Observe?.Invoke("position_table", positions);
         options.Observe?.Invoke("sequence", sequence);
         Tensor stream = RunBlocks(sequence, modulation, grid, options);
         return _head.Forward(_sequence.Image(stream, grid), timeToken, classToken).MoveToOuterDisposeScope();

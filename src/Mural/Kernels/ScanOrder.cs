@@ -48,6 +48,8 @@ internal sealed class ScanOrder
 
     private static Tensor ToTensor(int[] values, Device device)
     {
+        // Tables made in an inference run serve later training too.
+        using IDisposable recordable = inference_mode(false);
         using Tensor narrow = tensor(values, int32);
         return narrow.to(int64).to(device).DetachFromDisposeScope();
     }

@@ -1,0 +1,111 @@
+using Mural.Checkpoints;
+using Mural.DiM;
+using Mural.Tests.Goldens;
+using TorchSharp.Modules;
+
+namespace Mural.Tests.DiM;
+
+public sealed class DiMCheckpointTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("mural-dim-").FullName;
+
+    public static TheoryData<string> ToStrong => GoldenCase.Names("dim", golden => golden.Has("out.additional_embed"));
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory, MemberData(nameof(ToStrong)), Trait("Area", "dim")]
+    public void WeightsMoveToALargerGrid(string name)
+    {
+        using var scope = NewDisposeScope();
+        using IDisposable guard = no_grad();
+        using GoldenCase golden = GoldenCase.Open("dim", name);
+        TokenGrid grid = GoldenModels.Grid(golden);
+        using DiMModel weak = GoldenModels.Load(golden), strong = GoldenModels.Load(golden, grid);
+        Dictionary<string, Parameter> before = weak.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
+        foreach ((string key, Parameter parameter) in strong.named_parameters())
+        {
+            if (key == "additional_embed") golden.AssertMatches("out.additional_embed", parameter);
+            else Assert.True(parameter.equal(before[key]).all().item<bool>(), key);
+        }
+        void Observe(string place, Tensor stream)
+        {
+            if (place != "sequence" || !golden.Has("mid.sequence_tail")) return;
+            long tail = golden.Tensors["mid.sequence_tail"].Shape[1];
+            golden.AssertMatches("mid.sequence_tail", stream.narrow(1, stream.shape[1] - tail, tail));
+        }
+        golden.AssertMatches("out.eps", strong.Forward(golden.Get("in.x"), golden.Get("in.t"), golden.Get("in.y"), new DiMForwardOptions { Observe = Observe }));
+    }
+
+    [Theory]
+    [InlineData(SkipForm.TwoLinears)]
+    [InlineData(SkipForm.Concatenated)]
+    public void SavedModelsComeBackUnchanged(SkipForm form)
+    {
+        using var scope = NewDisposeScope();
+        string path = Path.Combine(_folder, "model.safetensors");
+        using DiMModel model = TinyNetwork.Random(TinyNetwork.SmallConfig with { SkipForm = form });
+        model.Save(path);
+        using ITensorSource source = SafetensorsFile.Open(path);
+        using DiMModel loaded = DiMModel.Load(source);
+        Assert.Equal(model.Config, loaded.Config);
+        foreach (((string name, Parameter saved), (string loadedName, Parameter read)) in model.named_parameters().Zip(loaded.named_parameters()))
+        {
+            Assert.Equal(name, loadedName);
+            Assert.True(saved.equal(read).all().item<bool>(), name);
+        }
+    }
+
+    [Fact]
+    public void SkipFormFollowsTheCheckpoint()
+    {
+        using var scope = NewDisposeScope();
+        string path = Path.Combine(_folder, "model.safetensors");
+        using DiMModel model = TinyNetwork.Random(TinyNetwork.SmallConfig with { SkipForm = SkipForm.Concatenated });
+        model.Save(path);
+        using ITensorSource source = SafetensorsFile.Open(path);
+        using DiMModel loaded = DiMModel.Load(source, TinyNetwork.SmallConfig with { SkipForm = SkipForm.TwoLinears });
+        Assert.Equal(SkipForm.Concatenated, loaded.Config.SkipForm);
+    }
+
+    [Fact]
+    public void EverythingThatDoesNotFitIsNamed()
+    {
+        using var scope = NewDisposeScope();
+        string path = Path.Combine(_folder, "broken.safetensors");
+        using DiMModel model = TinyNetwork.Random(TinyNetwork.SmallConfig);
+        Dictionary<string, Tensor> tensors = model.named_parameters().ToDictionary(entry => entry.name, entry => (Tensor)entry.parameter);
+        tensors.Remove("transformer_blocks.1.attn1.D");
+        tensors["surplus.weight"] = zeros(3);
+        tensors["proj_out_2.bias"] = zeros(5);
+        SafetensorsWriter.Save(path, tensors);
+        using ITensorSource source = SafetensorsFile.Open(path);
+        var mismatch = Assert.Throws<CheckpointMismatchException>(() => DiMModel.Load(source));
+        Assert.Equal("transformer_blocks.1.attn1.D", Assert.Single(mismatch.Missing));
+        Assert.Equal("surplus.weight", Assert.Single(mismatch.Unexpected));
+        Assert.Contains("proj_out_2.bias", Assert.Single(mismatch.Misshapen));
+    }
+
+    [Fact]
+    public void OtherModelsAreRefused()
+    {
+        using var scope = NewDisposeScope();
+        string path = Path.Combine(_folder, "other.safetensors");
+        SafetensorsWriter.Save(path, new Dictionary<string, Tensor> { ["conv_in.weight"] = zeros(4, 4, 3, 3) });
+        using ITensorSource source = SafetensorsFile.Open(path);
+        Assert.Contains("is not a DiM", Assert.Throws<MuralException>(() => DiMModel.Load(source)).Message);
+    }
+
+    [Fact]
+    public void TablesThatAreNoGridNeedAConfiguration()
+    {
+        using var scope = NewDisposeScope();
+        string path = Path.Combine(_folder, "strip.safetensors");
+        DiMConfig config = TinyNetwork.SmallConfig with { PositionGrid = new TokenGrid(1, 11) };
+        using DiMModel model = TinyNetwork.Random(config);
+        model.Save(path);
+        using ITensorSource source = SafetensorsFile.Open(path);
+        Assert.Contains("position_grid", Assert.Throws<MuralException>(() => DiMModel.Load(source)).Message);
+        using DiMModel loaded = DiMModel.Load(source, config);
+        Assert.Equal(config, loaded.Config);
+    }
+}

@@ -69,8 +69,11 @@ internal static class ModuleWeights
     internal static void Save(nn.Module module, string path, IReadOnlyDictionary<string, string>? metadata = null, ScalarType? type = null, CancellationToken cancellationToken = default) =>
         SafetensorsWriter.Save(path, Places(module), metadata, type, cancellationToken);
 
-    // The tensors are the module's own objects: nothing here is to be disposed.
-    private static Dictionary<string, Tensor> Places(nn.Module module)
+    /// <summary>
+    /// Every parameter and persistent buffer by its registered name, each once (TorchSharp's own state_dict lists some again under their fields' names). The
+    /// tensors are the module's own objects: none is to be disposed.
+    /// </summary>
+    internal static Dictionary<string, Tensor> Places(nn.Module module)
     {
         var places = new Dictionary<string, Tensor>();
         foreach ((string name, Tensor parameter) in module.named_parameters()) places.Add(name, parameter);

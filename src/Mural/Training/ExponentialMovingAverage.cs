@@ -1,3 +1,4 @@
+using Mural.Checkpoints;
 using static TorchSharp.torch;
 
 namespace Mural.Training;
@@ -27,8 +28,8 @@ public sealed class ExponentialMovingAverage
     public ExponentialMovingAverage(nn.Module source, nn.Module average, EmaConfig config)
     {
         _config = config;
-        Dictionary<string, Tensor> averages = average.state_dict();
-        _pairs = [.. source.state_dict().Select(entry => (entry.Value, averages[entry.Key]))];
+        Dictionary<string, Tensor> averages = ModuleWeights.Places(average);
+        _pairs = [.. ModuleWeights.Places(source).Select(entry => (entry.Value, averages[entry.Key]))];
     }
 
     /// <summary>Sets the average to the source's weights.</summary>

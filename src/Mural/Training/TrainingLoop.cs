@@ -142,8 +142,8 @@ internal sealed class TrainingLoop : IDisposable
         var state = new TrainingState { Step = _step, OptimizerStep = _optimizer.Step, Seconds = _clock.Seconds, Identity = _task.Identity };
         _store.Save(state, new Dictionary<string, IReadOnlyDictionary<string, Tensor>>
         {
-            ["model"] = _task.Model.state_dict(),
-            ["ema"] = _task.Average.state_dict(),
+            ["model"] = ModuleWeights.Places(_task.Model),
+            ["ema"] = ModuleWeights.Places(_task.Average),
             ["optimizer"] = _optimizer.State.ToDictionary(s => s.Name, s => s.Value),
         });
     }

@@ -4,7 +4,10 @@ using static TorchSharp.torch;
 
 namespace Mural.DiM;
 
-/// <summary>Joins a long skip to the stream: x becomes W_a x + W_b k + b (spec dim.md 1.7, step 1). Its linears belong to the block.</summary>
+/// <summary>
+/// Joins a long skip to the stream: x becomes W_a x + W_b k + b (spec dim.md 1.7, step 1). Its linears belong to the block. It replaces the stream, so it runs
+/// in float32 whatever the type of the mixer: rounded in every decoder block, the stream would lose more than all other products together.
+/// </summary>
 internal sealed class SkipFusion
 {
     private readonly Linear? _stream, _skip, _both;
@@ -14,14 +17,14 @@ internal sealed class SkipFusion
         int width = config.Width;
         if (config.SkipForm == SkipForm.Concatenated)
         {
-            _both = block.Register("skip_linear", new Linear(2 * width, width, device: device, initialize: false));
+            _both = block.Register("skip_linear", new Linear(2 * width, width, device: device, initialize: false) { Type = ScalarType.Float32 });
             return;
         }
-        _stream = block.RegisterAt("skip_linear.0", new Linear(width, width, device: device, initialize: false));
-        _skip = block.RegisterAt("skip_linear.1", new Linear(width, width, device: device, initialize: false));
+        _stream = block.RegisterAt("skip_linear.0", new Linear(width, width, device: device, initialize: false) { Type = ScalarType.Float32 });
+        _skip = block.RegisterAt("skip_linear.1", new Linear(width, width, device: device, initialize: false) { Type = ScalarType.Float32 });
     }
 
-    /// <summary>Shapes: `[B, L, D]` each and the result, all of one type.</summary>
+    /// <summary>Shapes: `[B, L, D]` each and the result, float32.</summary>
     internal Tensor Forward(Tensor stream, Tensor skip)
     {
         using DisposeScope scope = NewDisposeScope();

@@ -67,7 +67,8 @@ internal sealed class PlainProcess : IDisposable
     {
         if (_process.StandardOutput.ReadLine() is { } line) return line;
         _cancellation.ThrowIfCancellationRequested();
-        throw new MuralException($"The process that runs libtorch's own operators ended early ({_problems.Result.Trim()}).");
+        _process.WaitForExit();
+        throw new MuralException($"The process that runs libtorch's own operators ended early with exit code {_process.ExitCode}: {_problems.Result.Trim()}");
     }
 
     // The same program, however it was started: by its own executable or through dotnet.

@@ -34,7 +34,13 @@ internal sealed class CommandContext
         if (!Silent) _terminal.Out.WriteLine(line);
     }
 
+    /// <summary>Something that went well enough, but perhaps not as hoped.</summary>
+    internal void Warn(string sentence)
+    {
+        if (!_parsed.GetValue(_common.Quiet)) _terminal.Error.WriteLine($"mural: note: {sentence}");
+    }
+
     /// <summary>Runs <paramref name="work"/> under a progress bar with rate and time left, where a person watches.</summary>
-    internal T WithProgress<T>(string what, int steps, Func<Action<int>, T> work) =>
-        Silent || !_terminal.Interactive ? work(static _ => { }) : ProgressDisplay.Run(_terminal.Error, what, steps, work);
+    internal T WithProgress<T>(Func<Action<ProgressReport>, T> work) =>
+        Silent || !_terminal.Interactive ? work(static _ => { }) : ProgressDisplay.Run(_terminal.Error, work);
 }

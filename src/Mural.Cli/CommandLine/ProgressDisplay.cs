@@ -4,35 +4,36 @@ using Spectre.Console.Rendering;
 
 namespace Mural.Cli.CommandLine;
 
-/// <summary>A progress bar with steps a second and the time left.</summary>
+/// <summary>Progress bars with steps a second and the time left.</summary>
 internal static class ProgressDisplay
 {
-    /// <summary>Runs <paramref name="work"/>, which reports the number of steps that are done.</summary>
-    internal static T Run<T>(TextWriter writer, string what, int steps, Func<Action<int>, T> work)
+    /// <summary>Runs <paramref name="work"/>, which reports how far it is.</summary>
+    internal static T Run<T>(TextWriter writer, Func<Action<ProgressReport>, T> work)
     {
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer) });
         return console.Progress()
             .AutoClear(true)
-            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new StepCountColumn(), new StepRateColumn(), new RemainingTimeColumn())
+            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new StepColumn(), new RemainingTimeColumn())
             .Start(progress =>
             {
-                ProgressTask task = progress.AddTask(Markup.Escape(what), maxValue: steps);
-                return work(done => task.Value = done);
+                var tasks = new Dictionary<string, ProgressTask>();
+                return work(report =>
+                {
+                    if (!tasks.TryGetValue(report.What, out ProgressTask? task)) task = tasks[report.What] = progress.AddTask(Markup.Escape(report.What));
+                    task.IsIndeterminate = report.Total is null;
+                    task.MaxValue = report.Total ?? 1;
+                    task.Value = report.Done;
+                    task.Description = Markup.Escape($"{report.What}  {report.Note}".TrimEnd());
+                });
             });
     }
 
-    private sealed class StepCountColumn : ProgressColumn
-    {
-        public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime) =>
-            new Text($"{task.Value:0}/{task.MaxValue:0}");
-    }
-
-    private sealed class StepRateColumn : ProgressColumn
+    private sealed class StepColumn : ProgressColumn
     {
         public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime)
         {
             double rate = task.Value / Math.Max(task.ElapsedTime?.TotalSeconds ?? 0, 1e-9);
-            return new Text(task.Value == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"{rate:0.##} steps/s"));
+            return new Text(string.Create(CultureInfo.InvariantCulture, $"{task.Value:0}/{task.MaxValue:0}  {rate:0.##} steps/s"));
         }
     }
 }

@@ -6,12 +6,14 @@ namespace Mural.Cli.CommandLine;
 /// <summary>The options of commands that run networks: on what and with what.</summary>
 internal sealed class RunOptions
 {
+    internal const string MuralKernels = "mural", LibtorchKernels = "libtorch";
+
     internal Option<int?> Threads { get; } = new("--threads") { Description = "Threads for the CPU's operators (default: libtorch's choice).", HelpName = "N" };
 
     internal Option<string> Kernels { get; } = new("--kernels")
     {
         Description = "Operators to run: mural (packed weights, hand-written kernels) or libtorch (plain, the reference).",
-        DefaultValueFactory = _ => "mural",
+        DefaultValueFactory = _ => MuralKernels,
     };
 
     internal Option<string> Precision { get; } = new("--precision")
@@ -28,10 +30,13 @@ internal sealed class RunOptions
 
     internal RunOptions()
     {
-        Kernels.TakeOneOf("mural", "libtorch");
+        Kernels.TakeOneOf(MuralKernels, LibtorchKernels);
         Precision.TakeOneOf(["auto", .. PrecisionNames.All]);
         Threads.TakeAtLeast(1);
     }
+
+    /// <summary>The word that the option takes for a set of kernels.</summary>
+    internal static string NameOf(KernelSet kernels) => kernels == KernelSet.Libtorch ? LibtorchKernels : MuralKernels;
 
     internal void AddTo(Command command)
     {
@@ -42,7 +47,7 @@ internal sealed class RunOptions
     {
         Device = context.Value(Device),
         Threads = context.Value(Threads),
-        Kernels = context.Value(Kernels) == "libtorch" ? KernelSet.Libtorch : KernelSet.Mural,
+        Kernels = context.Value(Kernels) == LibtorchKernels ? KernelSet.Libtorch : KernelSet.Mural,
         Precision = PrecisionNames.Parse(context.Value(Precision)),
     };
 }

@@ -11,12 +11,14 @@ internal sealed class BenchCommand : MuralCommand
 {
     private readonly Argument<string> _name = new("name") { Description = $"{string.Join(", ", Benchmark.All.Select(b => b.Name))}.", HelpName = "NAME" };
     private readonly Option<int?> _rounds = new("--rounds") { Description = "Rounds over which medians are taken.", HelpName = "N", DefaultValueFactory = _ => 5 };
+    private readonly Option<string?> _row = new("--row") { Description = "Only this row (default: all).", HelpName = "ROW" };
     private readonly Option<int?> _threads = new RunOptions().Threads;
     private readonly Option<string?> _serve = new("--serve") { Hidden = true };
 
     internal BenchCommand() : base("bench", "Repeat a performance figure: time, share of the machine's own matrix-product rate, speedup over plain libtorch operators.")
     {
         Add(_name);
+        Add(_row);
         Add(_rounds);
         Add(_threads);
         Add(_serve);
@@ -30,6 +32,11 @@ internal sealed class BenchCommand : MuralCommand
         string name = context.Value(_name)!;
         Benchmark benchmark = Benchmark.All.FirstOrDefault(b => b.Name == name)
             ?? throw new MuralException($"There is no benchmark {name}: the names are {string.Join(", ", Benchmark.All.Select(b => b.Name))}.");
+        if (context.Value(_row) is { } only)
+        {
+            benchmark = benchmark with { Rows = [.. benchmark.Rows.Where(row => row.Name == only)] };
+            if (benchmark.Rows.Count == 0) throw new MuralException($"The benchmark {name} has no row {only}: run it without --row to see all.");
+        }
         int? threads = context.Value(_threads);
         RuntimePlan.Choose(new RuntimeOptions { Device = "cpu", Threads = threads }).Apply();
 
@@ -40,7 +47,7 @@ internal sealed class BenchCommand : MuralCommand
         }
 
         var runner = new BenchRunner(benchmark, context.Value(_rounds)!.Value, threads, context.Cancellation);
-        BenchResult result = context.WithProgress(benchmark.Name, runner.Steps, runner.Run);
+        BenchResult result = context.WithProgress(report => runner.Run(round => report(new ProgressReport(benchmark.Name, round, runner.Steps))));
         context.Say($"{result.Machine.Processor}, {result.Machine.Threads} threads, libtorch {result.Machine.Libtorch}; 2048x2048 products in GFLOP/s: {Rates(result)}");
         context.Say();
         context.Say($"{"",-32}{"ms",12}{"share",10}{"speedup",10}");

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Mural.Cli.CommandLine;
 using Mural.Runtime;
 using static TorchSharp.torch;
 
@@ -51,7 +52,7 @@ internal sealed record MachineReport
             Allocator = AllocatorReport.Create(),
             Device = new Choice(plan.Device.ToString(), plan.DeviceReason),
             Precision = new Choice(plan.Precision.ShortName(), plan.PrecisionReason),
-            Kernels = new Choice(plan.Kernels.ToString().ToLowerInvariant(), plan.KernelsReason),
+            Kernels = new Choice(RunOptions.NameOf(plan.Kernels), plan.KernelsReason),
             Rates = MachineRates.Measure(plan.Device, TimeSpan.FromSeconds(2), cancellation),
             Memory = SystemMemory.Read(),
         };

@@ -1,0 +1,82 @@
+using System.CommandLine;
+using Mural.Cli.CommandLine;
+using Mural.Cli.Painting;
+using Mural.Pipelines;
+using Mural.Runtime;
+
+namespace Mural.Cli.Commands;
+
+/// <summary><c>mural generate</c>: paints pictures from words.</summary>
+internal sealed class GenerateCommand : MuralCommand
+{
+    private readonly Argument<string?> _prompt = new("prompt") { Description = "Words to paint, or the number of a class; nothing for anything.", HelpName = "PROMPT", Arity = ArgumentArity.ZeroOrOne };
+    private readonly Option<string?> _model = new("--model", "-m") { Description = $"A model's folder or name; see mural models (default: {ModelCatalog.Default}).", HelpName = "PATH|NAME" };
+    private readonly Option<PictureSize?> _size = PictureSize.Option("--size", "Size in pixels before upscaling (default: what the model was trained on).");
+    private readonly Option<int?> _steps = new("--steps") { Description = "Sampling steps (default: the model's).", HelpName = "N" };
+    private readonly Option<double?> _guidance = new("--guidance") { Description = "How strongly to follow the words; 1 is not at all (default: the model's).", HelpName = "SCALE" };
+    private readonly Option<long?> _seed = new("--seed") { Description = "Seed of the first picture; the next ones count on (default: a random one).", HelpName = "N" };
+    private readonly Option<int?> _count = new("--count", "-n") { Description = "How many pictures (default: 1).", HelpName = "N" };
+    private readonly Option<int?> _upscale = new("--upscale") { Description = "Paint the picture 2 or 3 times as large, without a model trained for it.", HelpName = "2|3" };
+    private readonly Option<string?> _like = new("--like") { Description = "Repeat a picture from what its file says; other options change that.", HelpName = "PICTURE" };
+    private readonly Option<string?> _output = new("--output", "-o")
+    {
+        Description = "File for the picture (.png, .jpg, .webp); {n} and {seed} stand for its number and seed (default: the prompt and the seed).",
+        HelpName = "FILE",
+    };
+
+    private readonly RunOptions _run = new();
+
+    internal GenerateCommand() : base("generate", "Paint pictures from words.")
+    {
+        Add(_prompt);
+        foreach (Option option in (Option[])[_model, _size, _steps, _guidance, _seed, _count, _upscale, _like, _output]) Add(option);
+        _steps.TakeAtLeast(1);
+        _seed.TakeAtLeast(0);
+        _count.TakeAtLeast(1);
+        _upscale.TakeAtLeast(1);
+        _run.AddTo(this);
+    }
+
+    internal override IReadOnlyList<string> Examples =>
+    [
+        "generate \"red heart\" -o heart.png",
+        "generate \"woman astronaut, dark skin tone\" --count 4 -o astronaut-{n}.png",
+        "generate \"cat face\" --upscale 2 --seed 7 -o cat.png",
+        "generate --like heart.png -o again.png",
+    ];
+
+    internal override object? Run(CommandContext context)
+    {
+        PaintingJob job = Job(context);
+        return job.Paint(context);
+    }
+
+    private PaintingJob Job(CommandContext context)
+    {
+        RuntimeOptions runtime = _run.Read(context);
+        PictureRecipe? like = context.Value(_like) is { } picture ? PictureRecipe.Of(picture) : null;
+        if (like is not null)
+        {
+            runtime = runtime with
+            {
+                Precision = context.Given(_run.Precision) ? runtime.Precision : PrecisionNames.Parse(like.Precision),
+                Kernels = context.Given(_run.Kernels) || like.Kernels != RunOptions.LibtorchKernels ? runtime.Kernels : KernelSet.Libtorch,
+                Threads = runtime.Threads ?? like.Threads,
+            };
+        }
+
+        PictureSize? size = context.Value(_size);
+        var request = new DiMRequest
+        {
+            Prompt = context.Value(_prompt) ?? like?.Prompt ?? "",
+            Width = size?.Width ?? like?.Width,
+            Height = size?.Height ?? like?.Height,
+            Upscale = context.Value(_upscale) ?? like?.Upscale ?? 1,
+            Steps = context.Value(_steps) ?? like?.Steps,
+            Guidance = context.Value(_guidance) ?? like?.Guidance,
+            Seed = (ulong?)context.Value(_seed) ?? like?.Seed ?? (ulong)Random.Shared.Next(),
+            Count = context.Value(_count) ?? 1,
+        };
+        return new PaintingJob(ModelCatalog.Find(context.Value(_model) ?? like?.Model ?? ModelCatalog.Default), request, runtime, context.Value(_output), like);
+    }
+}

@@ -1,0 +1,60 @@
+using System.CommandLine;
+using System.Globalization;
+using Mural.Cli.CommandLine;
+using Mural.Runtime;
+using Mural.Training;
+
+namespace Mural.Cli.Commands;
+
+/// <summary><c>mural train</c>: trains a part of a model.</summary>
+internal sealed class TrainCommand : Command
+{
+    internal TrainCommand() : base("train", "Train an autoencoder or a DiM as a settings file says.")
+    {
+        Add(new TrainPartCommand("dim", "Train a DiM, the network that paints."));
+        Add(new TrainPartCommand("vae", "Train an autoencoder, which turns pictures into latents and back."));
+    }
+}
+
+/// <summary>A kind of training; the settings file must be of the same kind.</summary>
+internal sealed class TrainPartCommand : MuralCommand
+{
+    private readonly Argument<string> _settings = new("settings") { Description = "The settings file; see docs/training.md.", HelpName = "CONFIG.json" };
+    private readonly Option<int?> _threads = new RunOptions().Threads;
+
+    internal TrainPartCommand(string kind, string description) : base(kind, description)
+    {
+        Add(_settings);
+        Add(_threads);
+    }
+
+    internal override IReadOnlyList<string> Examples => [$"train {Name} models/emoji/{Name}.json"];
+
+    internal override object? Run(CommandContext context)
+    {
+        string path = context.Value(_settings)!;
+        TrainingConfig settings = TrainingConfig.Read(path);
+        if (settings.Kind != Name)
+            throw new MuralException($"{path} has the settings of a training of kind {settings.Kind}: run mural train {settings.Kind}, or give settings of kind {Name}.");
+        RuntimePlan.Choose(new RuntimeOptions { Threads = context.Value(_threads) }).Apply();
+
+        TrainingOutcome outcome = context.WithProgress(report => Trainer.Run(path, progress => Tell(context, report, progress), context.Cancellation));
+        context.Say(string.Create(CultureInfo.InvariantCulture, $"{(outcome.Finished ? "finished" : "stopped")} after {outcome.Step} steps, loss {outcome.Loss:0.#####}"));
+        context.Say(outcome.Finished ? $"the model is in {outcome.ResultFolder}" : "the same command goes on from here");
+        return outcome;
+    }
+
+    private static void Tell(CommandContext context, Action<ProgressReport> report, TrainingProgress progress)
+    {
+        if (progress.Message is { } message)
+        {
+            context.Say(message);
+            return;
+        }
+
+        // A run that ends after a time has no known number of steps; its share of the time tells.
+        double? total = progress.Steps ?? (progress.Fraction > 0 ? progress.Step / progress.Fraction : null);
+        string note = string.Create(CultureInfo.InvariantCulture, $"loss {progress.Loss:0.####}, {progress.SamplesPerSecond:0.#} pictures/s");
+        report(new ProgressReport("training", progress.Step, total, note));
+    }
+}

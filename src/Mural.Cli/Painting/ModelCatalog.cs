@@ -1,0 +1,53 @@
+using Mural.Pipelines;
+
+namespace Mural.Cli.Painting;
+
+/// <summary>The models that a name can stand for: those that come with the program, and those in the folders of <see cref="Variable"/>.</summary>
+internal static class ModelCatalog
+{
+    /// <summary>Environment variable with more folders of models, separated as in PATH.</summary>
+    internal const string Variable = "MURAL_MODELS";
+
+    /// <summary>The model that paints when none is named.</summary>
+    internal const string Default = "emoji";
+
+    private const string IndexName = "model_index.json";
+
+    /// <summary>All models, a person's own first: a name that comes twice means the first.</summary>
+    internal static IReadOnlyList<ModelFolder> All()
+    {
+        string[] own = Environment.GetEnvironmentVariable(Variable)?.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
+        return
+        [
+            .. own.SelectMany(root => In(root, builtIn: false)),
+            .. In(Path.Combine(AppContext.BaseDirectory, "models"), builtIn: true),
+        ];
+    }
+
+    /// <summary>The folder that a path or a name stands for.</summary>
+    /// <exception cref="MuralException">There is no such model.</exception>
+    internal static ModelFolder Find(string pathOrName)
+    {
+        if (File.Exists(Path.Combine(pathOrName, IndexName))) return new ModelFolder(Path.GetFullPath(pathOrName), BuiltIn: false);
+        if (Directory.Exists(pathOrName))
+            throw new MuralException($"{pathOrName} is a folder without {IndexName}: give the folder of a model that Mural has trained or converted.");
+        IReadOnlyList<ModelFolder> all = All();
+        return all.FirstOrDefault(model => string.Equals(model.Name, pathOrName, StringComparison.OrdinalIgnoreCase))
+            ?? throw new MuralException(all.Count == 0
+                ? $"There is no model {pathOrName}, and none came with this program: give the path of a model's folder, or set {Variable} to a folder of models."
+                : $"There is no model {pathOrName}: give a path, or one of the names {string.Join(", ", all.Select(model => model.Name).Distinct())}.");
+    }
+
+    private static IEnumerable<ModelFolder> In(string root, bool builtIn)
+    {
+        if (!Directory.Exists(root)) return [];
+        return Directory.GetDirectories(root)
+            .Prepend(root)
+            .Where(folder => File.Exists(Path.Combine(folder, IndexName)))
+            .Order(StringComparer.Ordinal)
+            .Select(folder => new ModelFolder(Path.GetFullPath(folder), builtIn));
+    }
+
+    /// <summary>Reads what a model says of itself.</summary>
+    internal static DiMModelIndex Index(this ModelFolder model) => DiMModelIndex.Load(model.Path);
+}

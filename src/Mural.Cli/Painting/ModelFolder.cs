@@ -1,0 +1,30 @@
+using System.Security.Cryptography;
+
+namespace Mural.Cli.Painting;
+
+/// <summary>A folder with a model.</summary>
+/// <param name="Path">The folder.</param>
+/// <param name="BuiltIn">Whether it came with the program.</param>
+internal sealed record ModelFolder(string Path, bool BuiltIn)
+{
+    /// <summary>The name that <c>--model</c> takes: the folder's.</summary>
+    internal string Name => System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(Path));
+
+    /// <summary>Size of its weights in bytes.</summary>
+    internal long Bytes => Weights().Sum(file => new FileInfo(file).Length);
+
+    /// <summary>SHA-256 of all its weights, in the order of their names: another hash, another picture.</summary>
+    internal string Hash()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] buffer = new byte[1 << 20];
+        foreach (string file in Weights())
+        {
+            using FileStream stream = File.OpenRead(file);
+            for (int read; (read = stream.Read(buffer)) > 0;) hash.AppendData(buffer, 0, read);
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    private string[] Weights() => [.. Directory.GetFiles(Path, "*.safetensors", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+}

@@ -53,7 +53,7 @@ internal sealed class TrainPartCommand : MuralCommand
         }
 
         // A run that ends after a time has no known number of steps; its share of the time tells.
-        double? total = progress.Steps ?? (progress.Fraction > 0 ? progress.Step / progress.Fraction : null);
+        double? total = progress.Steps is long steps ? steps : progress.Fraction > 0 ? progress.Step / progress.Fraction : null;
         string note = string.Create(CultureInfo.InvariantCulture, $"loss {progress.Loss:0.####}, {progress.SamplesPerSecond:0.#} pictures/s");
         report(new ProgressReport("training", progress.Step, total, note));
     }

@@ -1,14 +1,12 @@
-using System.Text.RegularExpressions;
 using Mural.DiM;
 using Mural.Layers;
 using Mural.Runtime;
 using Mural.Tests.Goldens;
-using TorchSharp.Modules;
 
 namespace Mural.Tests.DiM;
 
 [Trait("Area", "dim")]
-public partial class DiMModelGoldenTests
+public class DiMModelGoldenTests
 {
     private const double BFloat16Tolerance = 5e-2;
 
@@ -81,7 +79,4 @@ public partial class DiMModelGoldenTests
         Tensor? labels = golden.Has("in.y") ? golden.Get("in.y") : null;
         return model.Forward(golden.Get("in.x"), golden.Get("in.t"), labels, new DiMForwardOptions { ResizePositions = resize, Observe = observe });
     }
-
-    [GeneratedRegex(@"^transformer_blocks\..*(_proj|skip_linear(\.\d)?)\.weight$")]
-    private static partial Regex ProductWeight();
 }

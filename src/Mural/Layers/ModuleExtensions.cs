@@ -1,5 +1,5 @@
-using TorchSharp.Modules;
 using Mural.Runtime;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Mural.Layers;

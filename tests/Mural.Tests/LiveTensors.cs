@@ -1,4 +1,4 @@
-namespace Mural.Tests.Imaging;
+namespace Mural.Tests;
 
 internal static class LiveTensors
 {

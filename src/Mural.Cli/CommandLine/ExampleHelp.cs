@@ -13,7 +13,7 @@ internal sealed class ExampleHelp(HelpAction usual) : SynchronousCommandLineActi
         IReadOnlyList<string> examples = parseResult.CommandResult.Command switch
         {
             MuralCommand command => command.Examples,
-            RootCommand root => [.. root.Subcommands.OfType<MuralCommand>().Select(command => command.Examples[0])],
+            RootCommand root => [.. root.Subcommands.SelectMany(command => command.Subcommands.Prepend(command)).OfType<MuralCommand>().Select(command => command.Examples[0])],
             _ => [],
         };
         if (examples.Count == 0) return ExitCode.Success;

@@ -4,13 +4,14 @@ using System.Text.Json.Serialization;
 
 namespace Mural.Cli.CommandLine;
 
-/// <summary>The form of every JSON document on stdout: camel case, indented, readable Unicode, no nulls.</summary>
+/// <summary>The form of every JSON document on stdout: camel case, indented, readable Unicode, no nulls, NaN as a text.</summary>
 internal static class JsonOutput
 {
     private static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
     {
         WriteIndented = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     };
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Mural.Cli.CommandLine;
+using Mural.Layers.OneDnn;
 using Mural.Runtime;
 using static TorchSharp.torch;
 
@@ -33,6 +34,9 @@ internal sealed record MachineReport
 
     public required Choice Kernels { get; init; }
 
+    /// <summary>Number formats that oneDNN's packed weights serve here.</summary>
+    public required IReadOnlyList<string> Packed { get; init; }
+
     public required MachineRates Rates { get; init; }
 
     /// <summary>Looks at the machine, chooses, and measures for a few seconds.</summary>
@@ -53,9 +57,16 @@ internal sealed record MachineReport
             Device = new Choice(plan.Device.ToString(), plan.DeviceReason),
             Precision = new Choice(plan.Precision.ShortName(), plan.PrecisionReason),
             Kernels = new Choice(RunOptions.NameOf(plan.Kernels), plan.KernelsReason),
+            Packed = [.. Enum.GetValues<Precision>().Where(Packs).Select(precision => precision.ShortName())],
             Rates = MachineRates.Measure(plan.Device, TimeSpan.FromSeconds(2), cancellation),
             Memory = SystemMemory.Read(),
         };
+    }
+
+    private static bool Packs(Precision precision)
+    {
+        using Tensor weight = zeros(1, 1);
+        return PackedOperators.Serves(weight, precision.ToScalarType());
     }
 
     internal IEnumerable<(string Name, string Value)> Lines()
@@ -71,6 +82,7 @@ internal sealed record MachineReport
         yield return ("device", $"{Device.Chosen}: {Device.Reason}");
         yield return ("precision", $"{Precision.Chosen}: {Precision.Reason}");
         yield return ("kernels", $"{Kernels.Chosen}: {Kernels.Reason}");
+        yield return ("packing", Packed.Count > 0 ? $"oneDNN packs weights in {string.Join(" and ", Packed)}" : "oneDNN's packed weights are not there: plain operators run instead");
         yield return ("products", string.Create(CultureInfo.InvariantCulture, $"{Rates.Single:0} GFLOP/s in f32 ({Rates.PackedSingle:0} packed), {Rates.BFloat:0} in bf16 ({Rates.PackedBFloat:0} packed)"));
     }
 }

@@ -12,6 +12,8 @@ internal sealed class VaeTask : ITrainingTask
 {
     private const int MeasuredPictures = 64, SheetPictures = 16;
 
+    private const double FirstLogVariance = -6;
+
     private readonly VaeTrainingConfig _config;
     private readonly PictureSet _pictures;
     private readonly SampleOrder _order;
@@ -38,8 +40,13 @@ internal sealed class VaeTask : ITrainingTask
     public string Identity =>
         $"vae {string.Join('-', _config.Model.BlockOutChannels)} x{_config.Model.LayersPerBlock}, seed {_config.Seed}, batch {_config.StepSamples}, pictures {_pictures.Key}";
 
+    // A fresh encoder's log variance is about 0 and its means are small: the decoder would see little but noise for thousands of steps.
     public void Initialise()
     {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        Tensor bias = _model.named_parameters().Single(p => p.name == "quant_conv.bias").parameter;
+        bias.narrow(0, _config.Model.LatentChannels, _config.Model.LatentChannels).fill_(FirstLogVariance);
     }
 
     public ITrainingStep Draw(long step)

@@ -14,8 +14,10 @@ public sealed record VaeModelConfig
     /// <summary>Channels of the latent.</summary>
     public int LatentChannels { get; init; } = 4;
 
-    /// <summary>Groups of every group norm.</summary>
-    public int NormNumGroups { get; init; } = 32;
+    /// <summary>
+    /// Groups of every group norm. Few are better for a small network: a group of one channel loses that channel's level, and colours with it.
+    /// </summary>
+    public int NormNumGroups { get; init; } = 4;
 
     /// <summary>Whether the lowest resolution attends over all its positions.</summary>
     public bool MidBlockAddAttention { get; init; } = true;

@@ -1,5 +1,4 @@
 using Mural.Imaging;
-using NetVips;
 
 namespace Mural.Training.Data;
 
@@ -18,7 +17,7 @@ internal static class PictureDecoder
     internal static void Read(string path, Rgb background, Span<byte> target, int size)
     {
         Picture picture = PictureReader.Read(path).ToRgb(background);
-        byte[] pixels = picture.Width == size && picture.Height == size ? picture.Data : Fit(picture, size);
+        byte[] pixels = (picture.Width == size && picture.Height == size ? picture : Fit(picture, size)).Data;
         int count = size * size;
         for (int i = 0; i < count; i++)
         {
@@ -28,23 +27,12 @@ internal static class PictureDecoder
         }
     }
 
-    private static byte[] Fit(Picture picture, int size)
+    private static Picture Fit(Picture picture, int size)
     {
-        Image current = Image.NewFromMemory(picture.Data, picture.Width, picture.Height, picture.Channels, Enums.BandFormat.Uchar);
-        while (Math.Min(current.Width, current.Height) >= 2 * size) current = Replace(current, current.Shrink(2, 2));
-        int shorter = Math.Min(current.Width, current.Height);
-        if (shorter != size)
-        {
-            double width = Math.Round(current.Width * (double)size / shorter), height = Math.Round(current.Height * (double)size / shorter);
-            current = Replace(current, current.Resize(width / current.Width, Enums.Kernel.Cubic, vscale: height / current.Height));
-        }
-        using Image square = Replace(current, current.Crop((current.Width - size) / 2, (current.Height - size) / 2, size, size));
-        return square.WriteToMemory<byte>();
-    }
-
-    private static Image Replace(Image old, Image next)
-    {
-        old.Dispose();
-        return next;
+        while (Math.Min(picture.Width, picture.Height) >= 2 * size)
+            picture = PictureResizer.Resize(picture, picture.Width / 2, picture.Height / 2, ResizeFilter.Box);
+        double scale = (double)size / Math.Min(picture.Width, picture.Height);
+        int width = (int)Math.Round(picture.Width * scale), height = (int)Math.Round(picture.Height * scale);
+        return PictureResizer.Resize(picture, width, height, ResizeFilter.Bicubic).Crop((width - size) / 2, (height - size) / 2, size, size);
     }
 }

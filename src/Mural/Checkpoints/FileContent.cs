@@ -18,10 +18,11 @@ internal static class FileContent
     {
         RefuseWhatIsNoCheckpoint(file);
         ReadOnlySpan<byte> start = Start(file);
+        // First, because the length of a header may look like the beginning of any other kind.
+        if (LooksLikeSafetensors(start)) return Kind.Safetensors;
         if (start.StartsWith("PK"u8)) return Kind.Zip;
-        if (start[0] == 0x80 && start.Length > 1 && start[1] is >= 2 and <= 5 && !LooksLikeSafetensors(start)) return Kind.LegacyTorch;
-        if (start[0] == '{' && !LooksLikeSafetensors(start)) return Kind.ShardIndex;
-        return Kind.Safetensors;
+        if (start[0] == 0x80 && start.Length > 1 && start[1] is >= 2 and <= 5) return Kind.LegacyTorch;
+        return start[0] == '{' ? Kind.ShardIndex : Kind.Safetensors;
     }
 
     /// <summary>Refuses what a failed or wrong download leaves under a checkpoint's name.</summary>

@@ -32,9 +32,9 @@ internal sealed unsafe class MappedFile : IDisposable
         {
             // Asked of the path, so that devices and pipes, which have no length, are refused without being opened.
             if (new FileInfo(path).Length == 0) throw new MuralException($"{path} is empty where a checkpoint was expected; download or export it again.");
-            var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1);
-            long length = stream.Length;
-            return new MappedFile(path, length, MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false));
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1);
+            // The map outlives the stream it was made from.
+            return new MappedFile(path, stream.Length, MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true));
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -10,6 +10,8 @@ internal sealed record ShardIndex(IReadOnlyDictionary<string, string> Files, IRe
 {
     internal const string Suffix = ".safetensors.index.json";
 
+    private const string TotalSize = "total_size";
+
     /// <exception cref="MuralException">The file is no index.</exception>
     internal static ShardIndex Read(MappedFile file, CheckpointLimits limits)
     {
@@ -62,7 +64,7 @@ internal sealed record ShardIndex(IReadOnlyDictionary<string, string> Files, IRe
         {
             writer.WriteStartObject();
             writer.WriteStartObject("metadata");
-            writer.WriteNumber("total_size", totalBytes);
+            writer.WriteNumber(TotalSize, totalBytes);
             writer.WriteEndObject();
             writer.WriteStartObject("weight_map");
             foreach ((string name, string file) in files.OrderBy(pair => pair.Key, StringComparer.Ordinal)) writer.WriteString(name, file);
@@ -95,7 +97,8 @@ internal sealed record ShardIndex(IReadOnlyDictionary<string, string> Files, IRe
             string key = reader.GetString()!;
             reader.Read();
             using JsonDocument value = JsonDocument.ParseValue(ref reader);
-            metadata[key] = value.RootElement.ToString();
+            // The size is of these files, and would be wrong in a copy of them.
+            if (key != TotalSize) metadata[key] = value.RootElement.ToString();
         }
     }
 

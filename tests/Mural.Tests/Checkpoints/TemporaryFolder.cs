@@ -1,9 +1,14 @@
 namespace Mural.Tests.Checkpoints;
 
 /// <summary>A folder of a test's own, removed with all it holds.</summary>
-internal sealed class TemporaryFolder : IDisposable
+/// <param name="inMemory">Whether it should lie in memory where the system has a place for that: for thousands of small files.</param>
+internal sealed class TemporaryFolder(bool inMemory = false) : IDisposable
 {
-    internal string Path { get; } = Directory.CreateTempSubdirectory("mural-tests-").FullName;
+    private const string Memory = "/dev/shm";
+
+    internal string Path { get; } = inMemory && Directory.Exists(Memory)
+        ? Directory.CreateDirectory($"{Memory}/mural-tests-{Guid.NewGuid():N}").FullName
+        : Directory.CreateTempSubdirectory("mural-tests-").FullName;
 
     internal string File(string name) => System.IO.Path.Combine(Path, name);
 

@@ -14,14 +14,28 @@ public static class Checkpoint
     {
         ArgumentNullException.ThrowIfNull(path);
         if (Directory.Exists(path)) path = FindIn(path);
-        FileContent.Kind kind;
-        using (MappedFile file = MappedFile.Open(path)) kind = FileContent.Recognise(file);
-        return kind switch
+        limits ??= CheckpointLimits.Default;
+        MappedFile file = MappedFile.Open(path);
+        try
         {
-            FileContent.Kind.ShardIndex => ShardedSafetensors.Open(path, limits),
-            FileContent.Kind.Zip or FileContent.Kind.LegacyTorch => TorchFile.Open(path, limits),
-            _ => SafetensorsFile.Open(path, limits),
-        };
+            FileContent.Kind kind = FileContent.Recognise(file);
+            switch (kind)
+            {
+                case FileContent.Kind.Safetensors:
+                    return SafetensorsFile.Read(file, limits);
+                case FileContent.Kind.ShardIndex:
+                    ShardedSafetensors shards = ShardedSafetensors.Read(file, limits);
+                    file.Dispose();
+                    return shards;
+                default:
+                    return TorchFile.Read(file, kind, limits);
+            }
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     private static string FindIn(string folder)

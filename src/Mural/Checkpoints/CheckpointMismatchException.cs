@@ -6,7 +6,12 @@ public sealed class CheckpointMismatchException : MuralException
     // A wrong family differs in hundreds of names; the first few tell which.
     private const int NamesShown = 20;
 
-    internal CheckpointMismatchException(string path, string model, IReadOnlyList<string> missing, IReadOnlyList<string> unexpected, IReadOnlyList<string> misshapen)
+    internal CheckpointMismatchException(
+        string path,
+        string model,
+        IReadOnlyList<string> missing,
+        IReadOnlyList<string> unexpected,
+        IReadOnlyList<string> misshapen)
         : base(Describe(path, model, missing, unexpected, misshapen))
     {
         Missing = missing;

@@ -31,10 +31,12 @@ internal sealed unsafe class MappedFile : IDisposable
         try
         {
             // Asked of the path, so that devices and pipes, which have no length, are refused without being opened.
-            if (new FileInfo(path).Length == 0) throw new MuralException($"{path} is empty where a checkpoint was expected; download or export it again.");
+            if (new FileInfo(path).Length == 0)
+                throw new MuralException($"{path} is empty where a checkpoint was expected; download or export it again.");
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1);
             // The map outlives the stream it was made from.
-            return new MappedFile(path, stream.Length, MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true));
+            var map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+            return new MappedFile(path, stream.Length, map);
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -66,7 +66,12 @@ internal static class ModuleWeights
 
     /// <summary>Saves every parameter and persistent buffer under its registered name.</summary>
     /// <inheritdoc cref="SafetensorsWriter.Save(string, IReadOnlyDictionary{string, Tensor}, IReadOnlyDictionary{string, string}?, ScalarType?, CancellationToken)"/>
-    internal static void Save(nn.Module module, string path, IReadOnlyDictionary<string, string>? metadata = null, ScalarType? type = null, CancellationToken cancellationToken = default) =>
+    internal static void Save(
+        nn.Module module,
+        string path,
+        IReadOnlyDictionary<string, string>? metadata = null,
+        ScalarType? type = null,
+        CancellationToken cancellationToken = default) =>
         SafetensorsWriter.Save(path, Places(module), metadata, type, cancellationToken);
 
     /// <summary>

@@ -39,7 +39,7 @@ public sealed class SafetensorsFile : ITensorSource
         try
         {
             FileContent.RefuseWhatIsNoCheckpoint(file);
-            return new SafetensorsFile(file, SafetensorsHeader.Read(file, limits ?? CheckpointLimits.Default));
+            return Read(file, limits ?? CheckpointLimits.Default);
         }
         catch
         {
@@ -47,6 +47,9 @@ public sealed class SafetensorsFile : ITensorSource
             throw;
         }
     }
+
+    /// <summary>Reads the header of a mapped file, which then belongs to the result.</summary>
+    internal static SafetensorsFile Read(MappedFile file, CheckpointLimits limits) => new(file, SafetensorsHeader.Read(file, limits));
 
     /// <inheritdoc/>
     public Tensor Read(string name, ScalarType? type = null) => TensorReading.Read(this, name, type);

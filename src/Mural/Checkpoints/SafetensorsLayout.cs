@@ -23,7 +23,8 @@ internal sealed record SafetensorsLayout(IReadOnlyList<PendingTensor> Tensors, b
             writer.WriteEndObject();
             foreach (PendingTensor tensor in ordered)
             {
-                if (tensor.Name == "__metadata__") throw new MuralException("A tensor cannot be named __metadata__ in a safetensors file; rename it.");
+                if (tensor.Name == "__metadata__")
+                    throw new MuralException("A tensor cannot be named __metadata__ in a safetensors file; rename it.");
                 writer.WriteStartObject(tensor.Name);
                 writer.WriteString("dtype", SafetensorsType.Of(tensor.Type, tensor.Name).Name);
                 writer.WriteStartArray("shape");

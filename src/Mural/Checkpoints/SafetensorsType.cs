@@ -75,7 +75,8 @@ internal sealed record SafetensorsType(string Name, int Bytes, ScalarType Type, 
         for (int i = 0; i < values.Length; i++)
         {
             values[i] = BinaryPrimitives.ReadInt64LittleEndian(stored[(i * 8)..]);
-            if (values[i] < 0) throw new MuralException($"The checkpoint holds the unsigned value {(ulong)values[i]}, beyond the signed 64-bit integers libtorch has; convert it first.");
+            if (values[i] < 0)
+                throw new MuralException($"The checkpoint holds the unsigned value {(ulong)values[i]}, beyond the signed 64-bit integers libtorch has; convert it first.");
         }
     }
 }

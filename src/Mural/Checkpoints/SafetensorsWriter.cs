@@ -15,7 +15,12 @@ public static class SafetensorsWriter
     /// <param name="type">The type floating-point tensors are written in, or null for their own; others keep theirs.</param>
     /// <param name="cancellationToken">Stops between two pieces; nothing is left behind then.</param>
     /// <exception cref="MuralException">The file cannot be written, or a tensor has a type or values that the file cannot hold.</exception>
-    public static void Save(string path, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string>? metadata = null, ScalarType? type = null, CancellationToken cancellationToken = default)
+    public static void Save(
+        string path,
+        IReadOnlyDictionary<string, Tensor> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null,
+        ScalarType? type = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(tensors);
         Save(path, SafetensorsLayout.Plan([.. tensors.Select(named => PendingTensor.From(named.Key, named.Value, type))], metadata), cancellationToken);
@@ -28,7 +33,12 @@ public static class SafetensorsWriter
     /// <param name="metadata">Free text entries instead of the source's own, or null to keep these.</param>
     /// <param name="type">The type floating-point tensors are written in, or null for their own; others keep theirs.</param>
     /// <param name="cancellationToken">Stops between two pieces; nothing is left behind then.</param>
-    public static void Save(string path, ITensorSource source, IReadOnlyDictionary<string, string>? metadata = null, ScalarType? type = null, CancellationToken cancellationToken = default)
+    public static void Save(
+        string path,
+        ITensorSource source,
+        IReadOnlyDictionary<string, string>? metadata = null,
+        ScalarType? type = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(source);
         Save(path, SafetensorsLayout.Plan([.. source.Tensors.Values.Select(entry => PendingTensor.From(source, entry, type))], metadata ?? source.Metadata), cancellationToken);

@@ -42,8 +42,16 @@ public sealed class ShardedSafetensors : ITensorSource
     /// <exception cref="MuralException">The index is malformed, a shard is missing or malformed, or they contradict each other.</exception>
     public static ShardedSafetensors Open(string path, CheckpointLimits? limits = null)
     {
-        ShardIndex index;
-        using (MappedFile file = MappedFile.Open(path)) index = ShardIndex.Read(file, limits ?? CheckpointLimits.Default);
+        using MappedFile file = MappedFile.Open(path);
+        FileContent.RefuseWhatIsNoCheckpoint(file);
+        return Read(file, limits ?? CheckpointLimits.Default);
+    }
+
+    /// <summary>Opens the shards that a mapped index names.</summary>
+    internal static ShardedSafetensors Read(MappedFile file, CheckpointLimits limits)
+    {
+        string path = file.Path;
+        ShardIndex index = ShardIndex.Read(file, limits);
         string folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
         string[] names = [.. index.Files.Values.Distinct().Order(StringComparer.Ordinal)];
         string[] missing = [.. names.Where(name => !File.Exists(System.IO.Path.Combine(folder, name)))];

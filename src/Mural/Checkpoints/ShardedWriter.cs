@@ -17,7 +17,13 @@ public static class ShardedWriter
     /// <param name="cancellationToken">Stops between two pieces; nothing is left behind then.</param>
     /// <returns>The file to open: the index, or the single file.</returns>
     /// <exception cref="MuralException">A file cannot be written, or a tensor has a type or values that the files cannot hold.</exception>
-    public static string Save(string path, IReadOnlyDictionary<string, Tensor> tensors, long maxShardBytes, IReadOnlyDictionary<string, string>? metadata = null, ScalarType? type = null, CancellationToken cancellationToken = default)
+    public static string Save(
+        string path,
+        IReadOnlyDictionary<string, Tensor> tensors,
+        long maxShardBytes,
+        IReadOnlyDictionary<string, string>? metadata = null,
+        ScalarType? type = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(tensors);
         return Save(path, [.. tensors.Select(named => PendingTensor.From(named.Key, named.Value, type))], maxShardBytes, metadata, cancellationToken);
@@ -31,15 +37,27 @@ public static class ShardedWriter
     /// <param name="metadata">Free text entries instead of the source's own, or null to keep these.</param>
     /// <param name="type">The type floating-point tensors are written in, or null for their own; others keep theirs.</param>
     /// <param name="cancellationToken">Stops between two pieces; nothing is left behind then.</param>
-    public static string Save(string path, ITensorSource source, long maxShardBytes, IReadOnlyDictionary<string, string>? metadata = null, ScalarType? type = null, CancellationToken cancellationToken = default)
+    public static string Save(
+        string path,
+        ITensorSource source,
+        long maxShardBytes,
+        IReadOnlyDictionary<string, string>? metadata = null,
+        ScalarType? type = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(source);
         return Save(path, [.. source.Tensors.Values.Select(entry => PendingTensor.From(source, entry, type))], maxShardBytes, metadata ?? source.Metadata, cancellationToken);
     }
 
-    private static string Save(string path, PendingTensor[] tensors, long maxShardBytes, IReadOnlyDictionary<string, string>? metadata, CancellationToken cancellationToken)
+    private static string Save(
+        string path,
+        PendingTensor[] tensors,
+        long maxShardBytes,
+        IReadOnlyDictionary<string, string>? metadata,
+        CancellationToken cancellationToken)
     {
-        if (maxShardBytes < 1) throw new MuralException($"The largest size of a shard is {maxShardBytes} bytes where a positive number was expected; leave it out for a single file.");
+        if (maxShardBytes < 1)
+            throw new MuralException($"The largest size of a shard is {maxShardBytes} bytes where a positive number was expected; leave it out for a single file.");
         List<List<PendingTensor>> shards = Divide(tensors, maxShardBytes);
         if (shards.Count <= 1)
         {

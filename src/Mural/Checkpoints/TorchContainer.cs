@@ -20,7 +20,7 @@ internal sealed record TorchContainer(string Format, PickleResult Pickle, Func<s
     internal static TorchContainer ReadZip(MappedFile file, CheckpointLimits limits)
     {
         ZipDirectory directory = ZipDirectory.Read(file, limits);
-        string[] pickles = [.. directory.Names.Where(name => name.EndsWith(PickleName, StringComparison.Ordinal) && name.IndexOf('/', StringComparison.Ordinal) == name.Length - PickleName.Length)];
+        string[] pickles = [.. directory.Names.Where(IsPickle)];
         if (pickles.Length != 1)
             throw new MuralException($"{file.Path} is a zip archive with {pickles.Length} entries named FOLDER/data.pkl where a PyTorch checkpoint has one; choose a file written by torch.save.");
         string root = pickles[0][..^PickleName.Length];
@@ -39,7 +39,8 @@ internal sealed record TorchContainer(string Format, PickleResult Pickle, Func<s
     internal static TorchContainer ReadLegacy(MappedFile file, CheckpointLimits limits)
     {
         long position = 0;
-        if (Next().Value is not BigInteger magic || magic != LegacyMagic) throw new PickleException("it begins with a pickle but not with PyTorch's magic number", "choose a file written by torch.save");
+        if (Next().Value is not BigInteger magic || magic != LegacyMagic)
+            throw new PickleException("it begins with a pickle but not with PyTorch's magic number", "choose a file written by torch.save");
         if (Next().Value is not LegacyProtocol) throw new PickleException($"it is not of version {LegacyProtocol} of the format before PyTorch 1.6");
         if (Next().Value is not PickleObject machine || machine.Items.Any(item => item is { Key: "little_endian", Value: not true }))
             throw new PickleException("it was written on a big-endian machine", "save it again on a little-endian one");
@@ -49,11 +50,13 @@ internal sealed record TorchContainer(string Format, PickleResult Pickle, Func<s
         var places = new Dictionary<string, (long Offset, long Bytes)>();
         foreach (object? listed in keys.Items)
         {
-            if (listed is not string key || !pickle.Storages.TryGetValue(key, out PickleStorage? storage)) throw new PickleException("it lists a storage that no tensor uses");
+            if (listed is not string key || !pickle.Storages.TryGetValue(key, out PickleStorage? storage))
+                throw new PickleException("it lists a storage that no tensor uses");
             if (file.Length - position < 8) throw new PickleException($"it ends before its storage {key}");
             long elements = BinaryPrimitives.ReadInt64LittleEndian(file.Slice(position, 8));
             position += 8;
-            if (elements != storage.Elements) throw new PickleException($"its storage {key} has {elements} elements where its pickle says {storage.Elements}");
+            if (elements != storage.Elements)
+                throw new PickleException($"its storage {key} has {elements} elements where its pickle says {storage.Elements}");
             long bytes = elements * (storage.Type?.Bytes ?? 1);
             if (bytes > file.Length - position) throw new PickleException($"it ends within its storage {key}");
             if (!places.TryAdd(key, (position, bytes))) throw new PickleException($"it lists its storage {key} twice");
@@ -68,6 +71,10 @@ internal sealed record TorchContainer(string Format, PickleResult Pickle, Func<s
             return result;
         }
     }
+
+    // In the root folder, whatever its name.
+    private static bool IsPickle(string name) =>
+        name.EndsWith(PickleName, StringComparison.Ordinal) && name.IndexOf('/', StringComparison.Ordinal) == name.Length - PickleName.Length;
 
     private static void CheckByteOrder(MappedFile file, ZipDirectory directory, string root)
     {

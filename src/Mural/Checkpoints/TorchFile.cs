@@ -56,23 +56,31 @@ public sealed class TorchFile : ITensorSource
         MappedFile file = MappedFile.Open(path);
         try
         {
-            limits ??= CheckpointLimits.Default;
-            return FileContent.Recognise(file) switch
-            {
-                FileContent.Kind.Zip => new TorchFile(file, TorchContainer.ReadZip(file, limits), limits),
-                FileContent.Kind.LegacyTorch => new TorchFile(file, TorchContainer.ReadLegacy(file, limits), limits),
-                _ => throw new MuralException($"{path} is not a PyTorch checkpoint: it begins neither like a zip archive nor like a pickle; check what it is with mural inspect."),
-            };
-        }
-        catch (PickleException error)
-        {
-            file.Dispose();
-            throw error.In(path);
+            return Read(file, FileContent.Recognise(file), limits ?? CheckpointLimits.Default);
         }
         catch
         {
             file.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Reads the pickle of a mapped file, which then belongs to the result.</summary>
+    internal static TorchFile Read(MappedFile file, FileContent.Kind kind, CheckpointLimits limits)
+    {
+        try
+        {
+            return kind switch
+            {
+                FileContent.Kind.Zip => new TorchFile(file, TorchContainer.ReadZip(file, limits), limits),
+                FileContent.Kind.LegacyTorch => new TorchFile(file, TorchContainer.ReadLegacy(file, limits), limits),
+                _ => throw new MuralException($"{file.Path} is not a PyTorch checkpoint: it begins neither like a zip archive nor like a pickle; "
+                    + "check what it is with mural inspect."),
+            };
+        }
+        catch (PickleException error)
+        {
+            throw error.In(file.Path);
         }
     }
 
@@ -116,7 +124,8 @@ public sealed class TorchFile : ITensorSource
         long claimed = storage.Elements * (storage.Type?.Bytes ?? 1);
         if (claimed > bytes) throw new PickleException($"its storage {storage.Key} should have {claimed} bytes but has {bytes}");
         long wanted = Sizes.Bytes(tensor.Shape, tensor.Type.Bytes);
-        if (wanted > _file.Length) throw new PickleException($"its tensor {Quote.Name(name)} repeats its storage to {wanted} bytes, more than the whole file has", "save it contiguous");
+        if (wanted > _file.Length)
+            throw new PickleException($"its tensor {Quote.Name(name)} repeats its storage to {wanted} bytes, more than the whole file has", "save it contiguous");
         _views.Add(name, (tensor, offset));
         return new TensorEntry(name, tensor.Type.Type, tensor.Shape, offset + tensor.Offset * tensor.Type.Bytes, wanted) { Stored = tensor.Type.Name };
     }

@@ -53,7 +53,8 @@ internal static class PickleGlobals
     /// <exception cref="PickleException">The name has no place in a checkpoint.</exception>
     internal static PickleGlobal Refer(string module, string name)
     {
-        if (module.Length is 0 or > LongestName || name.Length is 0 or > LongestName) throw new PickleException($"it holds a name that is empty or longer than {LongestName} characters");
+        if (module.Length is 0 or > LongestName || name.Length is 0 or > LongestName)
+            throw new PickleException($"it holds a name that is empty or longer than {LongestName} characters");
         var global = new PickleGlobal(module, name);
         string full = global.ToString();
         bool safe = Harmless.Contains(full) || (module is "builtins" or "__builtin__" && SafeBuiltins.Contains(name));

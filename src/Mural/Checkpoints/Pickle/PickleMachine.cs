@@ -184,7 +184,8 @@ internal ref struct PickleMachine
 
     private object Integer(uint length)
     {
-        if (length > _limits.IntegerBytes) throw new PickleException($"it holds an integer of {length} bytes where at most {_limits.IntegerBytes} are accepted");
+        if (length > _limits.IntegerBytes)
+            throw new PickleException($"it holds an integer of {length} bytes where at most {_limits.IntegerBytes} are accepted");
         var value = new BigInteger(Bytes((int)length), isUnsigned: false, isBigEndian: false);
         object narrowest = value;
         if (value >= long.MinValue && value <= long.MaxValue) narrowest = (long)value;
@@ -205,7 +206,8 @@ internal ref struct PickleMachine
 
     private ReadOnlySpan<byte> String(ulong length)
     {
-        if (length > (ulong)_limits.StringBytes) throw new PickleException($"it holds a string of {length} bytes where at most {_limits.StringBytes} are accepted");
+        if (length > (ulong)_limits.StringBytes)
+            throw new PickleException($"it holds a string of {length} bytes where at most {_limits.StringBytes} are accepted");
         return Bytes((int)length);
     }
 

@@ -59,12 +59,15 @@ internal static class PickleTensors
     internal static PickleStorage Storage(object? reference)
     {
         // The sixth value, of files before 1.6, would be a part of another storage; PyTorch stopped writing these in 0.4.
-        if (reference is not PickleSequence { Items: ["storage", PickleGlobal type, string key, _, long elements, ..] items } || items.Count > 6 || (items.Count == 6 && items[5] is not null))
+        if (reference is not PickleSequence { Items: ["storage", PickleGlobal type, string key, _, long elements, ..] items }
+            || items.Count > 6 || (items.Count == 6 && items[5] is not null))
             throw new PickleException("it refers to something other than a storage");
-        if (key.Length is 0 or > 40 || !key.All(char.IsAsciiDigit)) throw new PickleException($"it names the storage {Quote.Name(key)} where a number was expected");
+        if (key.Length is 0 or > 40 || !key.All(char.IsAsciiDigit))
+            throw new PickleException($"it names the storage {Quote.Name(key)} where a number was expected");
         if (elements < 0) throw new PickleException($"its storage {key} has {elements} elements");
         SafetensorsType? elementType = StorageType(type);
-        if (elements > long.MaxValue / (elementType?.Bytes ?? 1)) throw new PickleException($"its storage {key} has more elements than can be counted");
+        if (elements > long.MaxValue / (elementType?.Bytes ?? 1))
+            throw new PickleException($"its storage {key} has more elements than can be counted");
         return new PickleStorage(key, elementType, elements);
     }
 
@@ -87,18 +90,29 @@ internal static class PickleTensors
         }
     }
 
-    private static PickleTensor View(PickleStorage storage, SafetensorsType type, long elements, long offset, PickleSequence sizes, PickleSequence steps, CheckpointLimits limits)
+    private static PickleTensor View(
+        PickleStorage storage,
+        SafetensorsType type,
+        long elements,
+        long offset,
+        PickleSequence sizes,
+        PickleSequence steps,
+        CheckpointLimits limits)
     {
-        if (sizes.Items.Count > limits.Rank) throw new PickleException($"it holds a tensor of {sizes.Items.Count} dimensions where at most {limits.Rank} are accepted");
-        if (sizes.Items.Count != steps.Items.Count) throw new PickleException($"it holds a tensor of {sizes.Items.Count} dimensions but {steps.Items.Count} strides");
+        if (sizes.Items.Count > limits.Rank)
+            throw new PickleException($"it holds a tensor of {sizes.Items.Count} dimensions where at most {limits.Rank} are accepted");
+        if (sizes.Items.Count != steps.Items.Count)
+            throw new PickleException($"it holds a tensor of {sizes.Items.Count} dimensions but {steps.Items.Count} strides");
         long[] shape = Integers(sizes, "size"), strides = Integers(steps, "stride");
         if (offset < 0) throw new PickleException($"it holds a tensor that begins at {offset}, before its storage");
-        if (Sizes.Bytes(shape, type.Bytes) < 0) throw new PickleException($"it holds a tensor of shape {Sizes.Text(shape)}, which has more elements than can be counted");
+        if (Sizes.Bytes(shape, type.Bytes) < 0)
+            throw new PickleException($"it holds a tensor of shape {Sizes.Text(shape)}, which has more elements than can be counted");
         if (!shape.Contains(0))
         {
             Int128 last = offset;
             for (int i = 0; i < shape.Length && last < elements; i++) last += (Int128)(shape[i] - 1) * strides[i];
-            if (last >= elements) throw new PickleException($"it holds a tensor of shape {Sizes.Text(shape)} that ends outside of the {elements} elements of its storage {storage.Key}");
+            if (last >= elements)
+                throw new PickleException($"it holds a tensor of shape {Sizes.Text(shape)} that ends outside of the {elements} elements of its storage {storage.Key}");
         }
         return new PickleTensor(storage, type, offset, shape, strides);
     }

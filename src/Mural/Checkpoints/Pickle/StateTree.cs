@@ -64,7 +64,8 @@ internal sealed class StateTree
     private static PickleObject? Weights(PickleObject parent) =>
         Child(parent, "state_dict") is { } found && found.Items.Any(item => item.Value is PickleTensor) ? found : null;
 
-    private static PickleObject? Child(PickleObject parent, string name) => parent.Items.LastOrDefault(item => item.Key is string key && key == name).Value as PickleObject;
+    private static PickleObject? Child(PickleObject parent, string name) =>
+        parent.Items.LastOrDefault(item => item.Key is string key && key == name).Value as PickleObject;
 
     private void Visit(object? value, string path, int depth, bool weights)
     {

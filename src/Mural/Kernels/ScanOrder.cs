@@ -34,6 +34,9 @@ internal sealed class ScanOrder
     /// <summary>Storage row of scan token t.</summary>
     internal ReadOnlySpan<int> Table => _table;
 
+    /// <summary><see cref="Table"/> for kernels; not to be written.</summary>
+    internal int[] Rows => _table;
+
     /// <summary>Scan token of a storage row.</summary>
     internal ReadOnlySpan<int> Inverse => _inverse;
 

@@ -27,13 +27,30 @@ internal static class SelectiveScan
     internal static Tensor Apply(
         Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, Tensor skip, Tensor? z, Tensor? deltaBias, ScanOrder? order, KernelSet kernels)
     {
-        using DisposeScope scope = NewDisposeScope();
-        (Tensor output, _) = ApplyWithState(u, delta, a, b, c, skip, z, deltaBias, order, kernels);
-        return output.MoveToOuterDisposeScope();
+        if (kernels == KernelSet.Mural && SelectiveScanKernel.Serves(u, delta, b, c, z))
+            return Run(u, delta, a, b, c, skip, z, deltaBias, new ScanCall(order, VectorWidths.Best));
+        (Tensor output, Tensor last) = SelectiveScanReference.Apply(u, delta, a, b, c, skip, z, deltaBias, order);
+        last.Dispose();
+        return output;
     }
 
     /// <summary>As <see cref="Apply"/>, and the state after the last token, in float32, which takes no gradient. Shape: `[B, E, N]`.</summary>
     internal static (Tensor Output, Tensor LastState) ApplyWithState(
-        Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, Tensor skip, Tensor? z, Tensor? deltaBias, ScanOrder? order, KernelSet kernels) =>
-        SelectiveScanReference.Apply(u, delta, a, b, c, skip, z, deltaBias, order);
+        Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, Tensor skip, Tensor? z, Tensor? deltaBias, ScanOrder? order, KernelSet kernels)
+    {
+        if (kernels == KernelSet.Libtorch || !SelectiveScanKernel.Serves(u, delta, b, c, z))
+            return SelectiveScanReference.Apply(u, delta, a, b, c, skip, z, deltaBias, order);
+        Tensor last = empty(u.shape[0], u.shape[2], a.shape[1]);
+        return (Run(u, delta, a, b, c, skip, z, deltaBias, new ScanCall(order, VectorWidths.Best) { LastState = last }), last);
+    }
+
+    /// <summary>The hand-written kernel, in the form that <paramref name="call"/> says.</summary>
+    internal static Tensor Run(Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, Tensor skip, Tensor? z, Tensor? deltaBias, ScanCall call)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        ScanInputs inputs = SelectiveScanKernel.Prepare(u, delta, a, b, c, skip, z, deltaBias, call.Order);
+        bool differentiate = is_grad_enabled() && ((Tensor?[])[u, delta, a, b, c, skip, z, deltaBias]).Any(tensor => tensor?.requires_grad == true);
+        Tensor output = differentiate ? SelectiveScanFunction.Apply(inputs, call) : SelectiveScanKernel.Forward(inputs, call);
+        return output.MoveToOuterDisposeScope();
+    }
 }

@@ -12,7 +12,7 @@ internal static unsafe class TensorData
     {
         if (tensor.numel() == 0) return null;
         // A view of one element is contiguous whatever the strides of the whole.
-        using Tensor first = tensor.as_strided([1], [1]);
+        using Tensor first = tensor.as_strided([1], [1], tensor.storage_offset());
         return Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
     }
 

@@ -1,0 +1,78 @@
+namespace Mural.Kernels;
+
+/// <summary>One worker's place in a scan: a block of channels of one sample.</summary>
+internal readonly struct ScanBlock(in ScanProblem problem, int block, int batch, int lanes)
+{
+    internal readonly int Batch = batch;
+
+    /// <summary>First channel.</summary>
+    internal readonly int First = block * ScanProblem.BlockChannels;
+
+    internal readonly int Channels = Math.Min(ScanProblem.BlockChannels, problem.Channels - block * ScanProblem.BlockChannels);
+
+    /// <summary>Vectors that hold the channels; the last may hold fewer than its lanes.</summary>
+    internal readonly int Vectors = (Math.Min(ScanProblem.BlockChannels, problem.Channels - block * ScanProblem.BlockChannels) + lanes - 1) / lanes;
+}
+
+/// <summary>
+/// What one worker of the backward scan keeps: buffers of one chunk of a block of channels, `[vector][token][lane]`; states of one chunk for four states of one vector;
+/// border states of every chunk of one block.
+/// </summary>
+internal readonly unsafe struct ScanBackwardBuffers
+{
+    internal readonly int Chunk, Chunks;
+    internal readonly float* Delta, U, GradY, Y, InputSum, RateSum, B, C, Decays, States, Rates, Carry, GradRates, Borders, Skip, Bias, GradSkip, GradBias;
+
+    internal ScanBackwardBuffers(float* memory, in Layout layout)
+    {
+        Chunk = layout.Chunk;
+        Chunks = layout.Chunks;
+        float* next = memory;
+        Delta = Take(ref next, layout.Plane);
+        U = Take(ref next, layout.Plane);
+        GradY = Take(ref next, layout.Plane);
+        Y = Take(ref next, layout.Plane);
+        InputSum = Take(ref next, layout.Plane);
+        RateSum = Take(ref next, layout.Plane);
+        B = Take(ref next, layout.Vectors);
+        C = Take(ref next, layout.Vectors);
+        Decays = Take(ref next, layout.Kept);
+        States = Take(ref next, layout.Kept);
+        Rates = Take(ref next, layout.States);
+        Carry = Take(ref next, layout.States);
+        GradRates = Take(ref next, layout.States);
+        Borders = Take(ref next, layout.States * layout.Chunks);
+        Skip = Take(ref next, ScanProblem.BlockChannels);
+        Bias = Take(ref next, ScanProblem.BlockChannels);
+        GradSkip = Take(ref next, ScanProblem.BlockChannels);
+        GradBias = Take(ref next, ScanProblem.BlockChannels);
+    }
+
+    private static float* Take(ref float* next, long count)
+    {
+        float* start = next;
+        next += count;
+        return start;
+    }
+
+    /// <summary>Sizes of the buffers, in numbers; each is a multiple of a cache line.</summary>
+    internal readonly struct Layout
+    {
+        internal readonly int Chunk, Chunks;
+        internal readonly long Plane, Vectors, Kept, States;
+
+        internal Layout(in ScanProblem problem, int longestChunk, int lanes)
+        {
+            Chunks = Math.Max(1, (problem.Length + longestChunk - 1) / longestChunk);
+            Chunk = Math.Max(1, (problem.Length + Chunks - 1) / Chunks);
+            // The division above can leave nothing for the last chunk.
+            Chunks = Math.Max(1, (problem.Length + Chunk - 1) / Chunk);
+            Plane = (long)Chunk * ScanProblem.BlockChannels;
+            Vectors = ((long)Chunk * problem.PaddedStates + Lanes.Most - 1) / Lanes.Most * Lanes.Most;
+            Kept = ((Chunk + 1L) * ScanProblem.StateGroup * lanes + Lanes.Most - 1) / Lanes.Most * Lanes.Most;
+            States = (long)ScanProblem.BlockChannels * problem.PaddedStates;
+        }
+
+        internal long Size => 6 * Plane + 2 * (Vectors + Kept) + (3 + Chunks) * States + 4 * ScanProblem.BlockChannels;
+    }
+}

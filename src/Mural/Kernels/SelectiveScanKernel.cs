@@ -1,0 +1,70 @@
+using System.Runtime.Intrinsics;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Mural.Kernels;
+
+/// <summary>How one call of the scan kernel runs.</summary>
+/// <param name="Order">Storage row of each scan token, or null.</param>
+/// <param name="Width">Form of the kernel.</param>
+/// <param name="LongestChunk">Tokens that the backward pass computes once more at a time; changes memory and speed, never results.</param>
+internal sealed record ScanCall(ScanOrder? Order, VectorWidth Width, int LongestChunk = ScanCall.DefaultChunk)
+{
+    /// <summary>Keeps a worker's buffers within the second-level cache.</summary>
+    internal const int DefaultChunk = 128;
+
+    /// <summary>Receives the state after the last token. Contiguous float32. Shape: `[B, E, N]`.</summary>
+    internal Tensor? LastState { get; init; }
+}
+
+/// <summary>Between tensors and the scan kernel: which inputs it takes, allocation, and the choice of the vector width.</summary>
+internal static unsafe class SelectiveScanKernel
+{
+    internal static bool Serves(Tensor u, Tensor delta, Tensor b, Tensor c, Tensor? z) =>
+        u.device_type == DeviceType.CPU && Rows.Serves(u.dtype) && Rows.Serves(delta.dtype) && Rows.Serves(b.dtype) && Rows.Serves(c.dtype)
+        && (z is null || Rows.Serves(z.dtype));
+
+    /// <summary>Brings inputs into layouts that the kernel reads; differentiable, and without copies where the channels lie together.</summary>
+    internal static ScanInputs Prepare(
+        Tensor u, Tensor delta, Tensor rates, Tensor b, Tensor c, Tensor skip, Tensor? z, Tensor? deltaBias, ScanOrder? order) => new(
+            Rows.WithJoinedChannels(u), Rows.WithJoinedChannels(delta), Parameter(rates), Rows.WithJoinedChannels(b), Rows.WithJoinedChannels(c),
+            Parameter(skip), z is null ? null : Rows.WithJoinedChannels(z), deltaBias is null ? null : Parameter(deltaBias), order);
+
+    private static Tensor Parameter(Tensor parameter) => parameter.to(ScalarType.Float32).contiguous();
+
+    /// <returns>Output in storage order and in the type of u. Shape: `[B, L, E]`.</returns>
+    internal static Tensor Forward(in ScanInputs inputs, ScanCall call)
+    {
+        Tensor output = empty(inputs.U.shape, inputs.U.dtype);
+        var problem = new ScanProblem(inputs);
+        var rows = new Rows(output);
+        float* last = call.LastState is null ? null : TensorData.Floats(call.LastState);
+        switch (call.Width)
+        {
+            case VectorWidth.Bits512: SelectiveScanForward<Lanes512, Vector512<float>>.Run(problem, rows, last); break;
+            case VectorWidth.Bits256: SelectiveScanForward<Lanes256, Vector256<float>>.Run(problem, rows, last); break;
+            case VectorWidth.Bits128: SelectiveScanForward<Lanes128, Vector128<float>>.Run(problem, rows, last); break;
+            default: SelectiveScanForward<LanesScalar, float>.Run(problem, rows, last); break;
+        }
+        GC.KeepAlive(inputs);
+        return output;
+    }
+
+    /// <returns>Gradients in the order of <see cref="ScanInputs"/>; null for absent inputs.</returns>
+    internal static List<Tensor?> Backward(in ScanInputs inputs, ScanCall call, Tensor outputGradient)
+    {
+        Tensor incoming = Rows.WithJoinedChannels(outputGradient.to(inputs.U.dtype));
+        var problem = new ScanProblem(inputs);
+        using var gradients = new ScanGradients(inputs, problem, incoming);
+        switch (call.Width)
+        {
+            case VectorWidth.Bits512: SelectiveScanBackward<Lanes512, Vector512<float>>.Run(problem, gradients, call.LongestChunk); break;
+            case VectorWidth.Bits256: SelectiveScanBackward<Lanes256, Vector256<float>>.Run(problem, gradients, call.LongestChunk); break;
+            case VectorWidth.Bits128: SelectiveScanBackward<Lanes128, Vector128<float>>.Run(problem, gradients, call.LongestChunk); break;
+            default: SelectiveScanBackward<LanesScalar, float>.Run(problem, gradients, call.LongestChunk); break;
+        }
+        GC.KeepAlive(inputs);
+        GC.KeepAlive(incoming);
+        return gradients.Results();
+    }
+}

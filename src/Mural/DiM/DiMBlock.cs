@@ -51,7 +51,7 @@ internal sealed class DiMBlock : nn.Module, IKernelSelectable
     {
         using DisposeScope scope = NewDisposeScope();
         // The view gathers this block's gradients before those of a skip join them, as gradient checkpointing does: sums, and so bits, are the same.
-        Tensor joined = skip is null ? stream.view(stream.shape) : _fusion!.Forward(stream, skip.to(ScalarType.Float32));
+        Tensor joined = skip is null ? stream.view(stream.shape) : _fusion!.Forward(stream.to(type), skip);
         Tensor[] modulation = (shared + _modulation).unbind(1);
         (Tensor shift, Tensor scale, Tensor gate) = (modulation[0], modulation[1], modulation[2]);
         Tensor normed = ModulatedRmsNorm.Apply(joined, _norm, Epsilon, scale, shift, type, _kernels);

@@ -16,15 +16,16 @@ internal static class CausalConvolution
     /// <returns>In scan order, contiguous, in the type of <paramref name="x"/>. Shape: `[B, L, E]`.</returns>
     internal static Tensor Apply(Tensor x, Tensor weight, Tensor bias, ScanOrder? order, KernelSet kernels) => Reference(x, weight, bias, order);
 
-    /// <summary>The same with libtorch operators.</summary>
+    /// <summary>The same with libtorch operators; the arithmetic is float32, or float64 where <paramref name="x"/> is float64.</summary>
     internal static Tensor Reference(Tensor x, Tensor weight, Tensor bias, ScanOrder? order)
     {
         using DisposeScope scope = NewDisposeScope();
         long length = x.shape[1], taps = weight.shape[2];
         if (length == 0) return x.clone().MoveToOuterDisposeScope();
+        ScalarType inner = x.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
         Tensor rows = order is null ? x : x.index_select(1, order.IndexOn(x.device));
-        Tensor padded = nn.functional.pad(rows.transpose(1, 2), (taps - 1, 0));
-        Tensor sum = nn.functional.conv1d(padded, weight.to(x.dtype), bias.to(x.dtype), groups: x.shape[2]);
-        return nn.functional.silu(sum).transpose(1, 2).contiguous().MoveToOuterDisposeScope();
+        Tensor padded = nn.functional.pad(rows.transpose(1, 2).to(inner), (taps - 1, 0));
+        Tensor sum = nn.functional.conv1d(padded, weight.to(inner), bias.to(inner), groups: x.shape[2]);
+        return nn.functional.silu(sum).transpose(1, 2).contiguous().to(x.dtype).MoveToOuterDisposeScope();
     }
 }

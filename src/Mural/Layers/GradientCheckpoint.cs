@@ -25,7 +25,7 @@ internal static class GradientCheckpoint
 
         // The engine reads the handles after backward has returned; until then something must hold the tensors.
         [ThreadStatic]
-        private static List<Tensor>? t_returned;
+        private static List<Tensor>? _returned;
 
         public override string Name => nameof(Recomputation);
 
@@ -57,7 +57,7 @@ internal static class GradientCheckpoint
             result.AddRange(Enumerable.Repeat<Tensor>(null!, leaves.Count));
             for (int i = 0; i < wanted.Length; i++)
                 if (!gradients[i].IsInvalid) result[2 + wanted[i]] = gradients[i].MoveToOuterDisposeScope();
-            return t_returned = result;
+            return _returned = result;
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Mural.Checkpoints;
 using Mural.DiM;
 using Mural.Tests.Goldens;
@@ -10,6 +11,21 @@ public sealed class DiMCheckpointTests : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("mural-dim-").FullName;
 
     public static TheoryData<string> ToStrong => GoldenCase.Names("dim", golden => golden.Has("out.additional_embed"));
+
+    // Checkpoints as the official trainer writes them, listed with the sizes of their model.
+    public static TheoryData<string> TorchFiles
+    {
+        get
+        {
+            var files = new TheoryData<string>();
+            if (!File.Exists(Path.Combine(TorchFolder, "files.json"))) return files;
+            foreach ((string name, JsonNode? file) in TorchFileList())
+                if (file is JsonObject entry && entry.ContainsKey("config")) files.Add(name);
+            return files;
+        }
+    }
+
+    private static string TorchFolder => Path.Combine(GoldenCase.Root, "dim", "pth");
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
@@ -53,6 +69,20 @@ public sealed class DiMCheckpointTests : IDisposable
             Assert.Equal(name, loadedName);
             Assert.True(saved.equal(read).all().item<bool>(), name);
         }
+    }
+
+    [Theory, MemberData(nameof(TorchFiles)), Trait("Area", "dim")]
+    public void TorchFilesLoadAsTheirModel(string name)
+    {
+        using var scope = NewDisposeScope();
+        JsonNode file = TorchFileList()[name]!, config = file["config"]!;
+        using ITensorSource source = Checkpoint.Open(Path.Combine(TorchFolder, name));
+        using SafetensorsFile contents = SafetensorsFile.Open(Path.Combine(TorchFolder, file["contents"]!.GetValue<string>()));
+        using DiMModel model = DiMModel.Load(source);
+        Assert.Equal(
+            (config["width"]!.GetValue<int>(), config["blocks"]!.GetValue<int>(), config["in_channels"]!.GetValue<int>(), config["num_classes"]!.GetValue<int>(), config["sample_size"]!.GetValue<int>()),
+            (model.Config.Width, model.Config.Blocks, model.Config.InChannels, model.Config.Classes, model.Config.SampleSize));
+        foreach ((string key, Parameter parameter) in model.named_parameters()) Assert.True(parameter.equal(contents.Read(key, ScalarType.Float32)).all().item<bool>(), key);
     }
 
     [Fact]
@@ -108,4 +138,6 @@ public sealed class DiMCheckpointTests : IDisposable
         using DiMModel loaded = DiMModel.Load(source, config);
         Assert.Equal(config, loaded.Config);
     }
+
+    private static JsonObject TorchFileList() => JsonNode.Parse(File.ReadAllText(Path.Combine(TorchFolder, "files.json")))!.AsObject();
 }

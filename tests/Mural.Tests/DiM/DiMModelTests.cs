@@ -188,6 +188,21 @@ public class DiMModelTests
         Assert.Equal(before, Live());
     }
 
+    // Moving a TorchSharp module replaces its parameters; the layers must run on the new ones.
+    [Fact]
+    public void ParametersFollowTheModuleToAnotherType()
+    {
+        using var scope = NewDisposeScope();
+        using IDisposable guard = no_grad();
+        using DiMModel moved = TinyNetwork.Random(TinyNetwork.SmallConfig), rounded = TinyNetwork.Random(TinyNetwork.SmallConfig);
+        moved.to(ScalarType.BFloat16);
+        foreach (Parameter parameter in rounded.parameters()) parameter.copy_(parameter.to(ScalarType.BFloat16));
+        Tensor input = randn(1, 3, 8, 8);
+        Assert.All(moved.parameters(), parameter => Assert.Equal(ScalarType.BFloat16, parameter.dtype));
+        Assert.True(allclose(rounded.Forward(input, tensor(7f)), moved.Forward(input, tensor(7f)), rtol: 2e-2, atol: 2e-2));
+        Assert.Equal(rounded.named_parameters().Select(entry => entry.name), moved.named_parameters().Select(entry => entry.name));
+    }
+
     private static void AssertClose(Tensor expected, Tensor actual) =>
         Assert.InRange(((expected - actual).norm() / expected.norm()).item<float>(), 0, Exact);
 }

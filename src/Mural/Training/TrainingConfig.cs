@@ -71,7 +71,8 @@ public abstract record TrainingConfig
         TrainingConfig config = kind switch
         {
             "vae" => Settings.Read<VaeTrainingConfig>(root, path),
-            _ => throw new MuralException($"'{path}' has the kind '{kind}'; \"kind\": \"vae\" is expected."),
+            "dim" => Settings.Read<DimTrainingConfig>(root, path),
+            _ => throw new MuralException($"'{path}' has the kind '{kind}'; \"kind\": \"vae\" or \"dim\" is expected."),
         };
         config = config with { SettingsPath = Path.GetFullPath(path) };
         config.Check();

@@ -74,7 +74,7 @@ internal sealed class VaeTask : ITrainingTask
         double error = 0;
         int measured = 0;
         Tensor? originals = null, copies = null;
-        foreach (int[] chunk in Spread(rows, MeasuredPictures).Chunk(SheetPictures))
+        foreach (int[] chunk in Spread.Over(rows, MeasuredPictures).Chunk(SheetPictures))
         {
             cancellation.ThrowIfCancellationRequested();
             using var inner = NewDisposeScope();
@@ -113,7 +113,7 @@ internal sealed class VaeTask : ITrainingTask
         using var quiet = no_grad();
         double sum = 0, squares = 0;
         long count = 0;
-        foreach (int[] chunk in Spread(_pictures.Training, 4 * MeasuredPictures).Chunk(32))
+        foreach (int[] chunk in Spread.Over(_pictures.Training, 4 * MeasuredPictures).Chunk(32))
         {
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
@@ -126,12 +126,6 @@ internal sealed class VaeTask : ITrainingTask
         }
         double average = sum / count;
         return Math.Sqrt(Math.Max(squares / count - average * average, 1e-12));
-    }
-
-    private static int[] Spread(IReadOnlyList<int> rows, int count)
-    {
-        int taken = Math.Min(count, rows.Count);
-        return [.. Enumerable.Range(0, taken).Select(i => rows[(int)((long)i * rows.Count / taken)])];
     }
 
     // Rows of originals, each with its row of reconstructions below.

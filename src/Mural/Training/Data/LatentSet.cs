@@ -1,0 +1,106 @@
+using System.Security.Cryptography;
+using Mural.Autoencoders;
+using static TorchSharp.torch;
+
+namespace Mural.Training.Data;
+
+/// <summary>
+/// The posterior moments of every picture of a set, encoded once and kept in a memory-mapped file of float16 values, named after the pictures and the autoencoder's
+/// weights. Latents are drawn from them anew each time. With mirroring, a second half holds the mirrored pictures.
+/// </summary>
+internal sealed class LatentSet : IDisposable
+{
+    private const int EncodedAtOnce = 32;
+
+    private readonly MappedRows _rows;
+    private readonly long[] _shape;
+    private readonly AutoencoderConfig _autoencoder;
+
+    private LatentSet(string path, long[] shape, AutoencoderConfig autoencoder, string key)
+    {
+        _shape = shape;
+        _autoencoder = autoencoder;
+        Key = key;
+        _rows = new MappedRows(path, 2 * shape.Aggregate(1L, (a, b) => a * b));
+    }
+
+    /// <summary>Names the content.</summary>
+    internal string Key { get; }
+
+    /// <summary>Opens the moments, encoding the pictures first where that was not done yet.</summary>
+    internal static LatentSet Open(PictureSet pictures, AutoencoderKL autoencoder, string weights, int size, bool mirrored, string folder, ScalarType type, Action<string> report, CancellationToken cancellation)
+    {
+        int side = size / autoencoder.Config.Downscale;
+        long[] shape = [2L * autoencoder.Config.LatentChannels, side, side];
+        string key = $"{pictures.Key}-{HashOf(weights)}{(mirrored ? "-mirrored" : "")}";
+        string path = Path.Combine(folder, $"latents-{key}.bin");
+        if (!File.Exists(path))
+        {
+            report($"encoding {pictures.Items.Count:N0} pictures");
+            Encode(pictures, autoencoder, mirrored, path, type, cancellation);
+        }
+        return new LatentSet(path, shape, autoencoder.Config, key);
+    }
+
+    /// <summary>Mean and log variance of the given rows, float32. Shape: `[B, 2C, h, w]`.</summary>
+    internal Tensor Moments(ReadOnlySpan<int> rows)
+    {
+        using Tensor stored = empty([rows.Length, .. _shape], ScalarType.Float16);
+        _rows.Copy(rows, stored.bytes);
+        return stored.to(float32);
+    }
+
+    /// <summary>Latents in the model's scale: (mean + deviation · noise) · scaling factor. Shape: `[B, C, h, w]`.</summary>
+    internal Tensor Latents(ReadOnlySpan<int> rows, Tensor noise)
+    {
+        using Tensor moments = Moments(rows);
+        return Sample(moments, noise, _autoencoder.ScalingFactor);
+    }
+
+    /// <summary>Latents drawn from posterior moments `[B, 2C, h, w]` and scaled; log variances are clamped to [-30, 20].</summary>
+    internal static Tensor Sample(Tensor moments, Tensor noise, double scalingFactor)
+    {
+        using var posterior = new DiagonalGaussian(moments);
+        using Tensor latent = posterior.Sample(noise);
+        return latent * scalingFactor;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _rows.Dispose();
+
+    private static void Encode(PictureSet pictures, AutoencoderKL autoencoder, bool mirrored, string path, ScalarType type, CancellationToken cancellation)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        string staged = $"{path}.{Guid.NewGuid():N}.tmp";
+        try
+        {
+            using (FileStream stream = File.Create(staged))
+            {
+                using var quiet = no_grad();
+                foreach (bool flip in mirrored ? (bool[])[false, true] : [false])
+                {
+                    foreach (int[] chunk in Enumerable.Range(0, pictures.Items.Count).Chunk(EncodedAtOnce))
+                    {
+                        cancellation.ThrowIfCancellationRequested();
+                        using var scope = NewDisposeScope();
+                        Tensor batch = pictures.Pictures(chunk);
+                        if (flip) batch = batch.flip(3);
+                        stream.Write(autoencoder.EncodeMoments(batch.to(type)).to(ScalarType.Float16).contiguous().bytes);
+                    }
+                }
+                stream.Flush(flushToDisk: true);
+            }
+            File.Move(staged, path, overwrite: true);
+        }
+        finally
+        {
+            File.Delete(staged);
+        }
+    }
+
+    private static string HashOf(string path)
+    {
+        using FileStream stream = File.OpenRead(path);
+        return Convert.ToHexStringLower(SHA256.HashData(stream))[..16];
+    }
+}

@@ -65,12 +65,15 @@ internal sealed class DimConditions
         return full_like(like, _bags ? -1 : Labels.Count);
     }
 
+    /// <summary>The rule of every dropout: a uniform draw from [0, 1) below the share leaves out.</summary>
+    internal static bool Drops(double draw, double share) => draw < share;
+
     // Every draw is made whatever the others say, so that one setting does not shift another's draws.
     private int[] Thin(int[] words, ref SplitMix random)
     {
-        bool dropped = Uniform(ref random) < _config.LabelDropout, unstyled = Uniform(ref random) < _config.StyleDropout;
+        bool dropped = Drops(Uniform(ref random), _config.LabelDropout), unstyled = Drops(Uniform(ref random), _config.StyleDropout);
         bool[] left = new bool[words.Length];
-        for (int i = 0; i < words.Length; i++) left[i] = Uniform(ref random) < _config.WordDropout || (unstyled && _styles.Contains(words[i]));
+        for (int i = 0; i < words.Length; i++) left[i] = Drops(Uniform(ref random), _config.WordDropout) || (unstyled && _styles.Contains(words[i]));
         int stays = words.Length == 0 ? 0 : random.Below(words.Length);
         if (dropped) return [];
         int[] kept = [.. words.Where((_, i) => !left[i])];

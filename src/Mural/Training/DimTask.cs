@@ -5,6 +5,7 @@ using Mural.Imaging;
 using Mural.Runtime;
 using Mural.Samplers;
 using Mural.Training.Data;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Mural.Training;
@@ -21,14 +22,16 @@ internal sealed class DimTask : ITrainingTask
     private readonly DiMModel _model, _average;
     private readonly DiscreteNoiseSchedule? _steps;
     private readonly LinearNoiseSchedule? _times;
+    private readonly Device _device;
 
-    internal DimTask(DimTrainingConfig config, PictureSet pictures, Action<string> report, CancellationToken cancellation)
+    internal DimTask(DimTrainingConfig config, PictureSet pictures, Device device, Action<string> report, CancellationToken cancellation)
     {
         _config = config;
         _pictures = pictures;
+        _device = device;
         _order = new SampleOrder(pictures.Training, config.Seed);
         _conditions = DimConditions.Read(config, pictures.Items);
-        ScalarType type = config.Precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
+        ScalarType type = config.Precision.ToScalarType();
         if (config.Autoencoder is not null)
         {
             _steps = DiscreteNoiseSchedule.ScaledLinear();
@@ -36,7 +39,9 @@ internal sealed class DimTask : ITrainingTask
             _autoencoder = AutoencoderKL.FromFolder(folder);
             if (config.Data.Size % _autoencoder.Config.Downscale != 0)
                 throw new MuralException($"The setting 'data.size' is {config.Data.Size}; a multiple of {_autoencoder.Config.Downscale}, the autoencoder's factor, is expected.");
-            _latents = LatentSet.Open(pictures, _autoencoder, WeightsOf(folder), config.Data.Size, config.Data.Flip, PictureSet.CacheFolder(config.Data, config.SettingsPath), type, report, cancellation);
+            _autoencoder.to(device);
+            var encoding = new LatentEncoding(_autoencoder, WeightsOf(folder), type, device, config.Data.Flip);
+            _latents = LatentSet.Open(pictures, encoding, PictureSet.CacheFolder(config.Data, config.SettingsPath), report, cancellation);
         }
         else
         {
@@ -45,8 +50,8 @@ internal sealed class DimTask : ITrainingTask
         int channels = _autoencoder?.Config.LatentChannels ?? 3, size = config.Data.Size / (_autoencoder?.Config.Downscale ?? 1);
         DiMConfig architecture = config.ToDiMConfig(channels, size, _conditions.Labels.Count);
         using var generator = new Generator((ulong)config.Seed);
-        _model = new DiMModel(architecture, generator) { ComputeType = type };
-        _average = new DiMModel(architecture, device: null) { ComputeType = type };
+        _model = new DiMModel(architecture, generator, device) { ComputeType = type };
+        _average = new DiMModel(architecture, device) { ComputeType = type };
         foreach (TorchSharp.Modules.Parameter parameter in _average.parameters()) parameter.requires_grad = false;
     }
 
@@ -55,7 +60,7 @@ internal sealed class DimTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity => string.Create(System.Globalization.CultureInfo.InvariantCulture,
-        $"dim {_config.Model.Width}x{_config.Model.Blocks} patch {_config.Model.PatchSize} states {_config.Model.DState} pads {_config.Model.PadLen}, seed {_config.Seed}, batch {_config.StepSamples}, labels {_conditions.Labels.Count}, data {_latents?.Key ?? _pictures.Key}");
+        $"dim {_config.Model.Width}x{_config.Model.Blocks} patch {_config.Model.PatchSize} states {_config.Model.DState} pads {_config.Model.PadLen} {_config.Model.PadLayout}, seed {_config.Seed}, batch {_config.StepSamples}, labels {_conditions.Labels.Count}, data {_latents?.Key ?? _pictures.Key}");
 
     public void Initialise()
     {
@@ -79,7 +84,7 @@ internal sealed class DimTask : ITrainingTask
         NoisePrediction.Level level = Levels(count, generator);
         Tensor noise = randn(clean.shape, generator: generator);
         if (_config.RoundInputs) noise = noise.to(bfloat16).to(float32);
-        return new Samples(this, clean.DetachFromDisposeScope(), noise.DetachFromDisposeScope(), labels?.DetachFromDisposeScope(), level);
+        return new Samples(this, clean.to(_device).DetachFromDisposeScope(), noise.to(_device).DetachFromDisposeScope(), labels?.to(_device).DetachFromDisposeScope(), level);
     }
 
     public IReadOnlyList<(string Name, double Value)> WriteSheet(string path, CancellationToken cancellation)
@@ -88,9 +93,9 @@ internal sealed class DimTask : ITrainingTask
         using var quiet = no_grad();
         int count = _config.Sheet.Pictures, unseen = _pictures.HeldOut.Count > 0 ? count / 2 : 0;
         int[] rows = [.. Spread.Over(_pictures.Training, count - unseen), .. Spread.Over(_pictures.HeldOut, unseen)];
-        Tensor? condition = _conditions.Batch(rows, random: null), nothing = _conditions.Nothing(condition);
+        Tensor? condition = _conditions.Batch(rows, random: null)?.to(_device), nothing = _conditions.Nothing(condition);
         using var generator = new Generator((ulong)_config.Seed);
-        Tensor start = randn([rows.Length, _model.Config.InChannels, _model.Config.SampleSize, _model.Config.SampleSize], generator: generator);
+        Tensor start = randn([rows.Length, _model.Config.InChannels, _model.Config.SampleSize, _model.Config.SampleSize], generator: generator).to(_device);
         NoiseSchedule schedule = (NoiseSchedule?)_steps ?? _times!;
         Denoiser denoiser = Guided(schedule, condition, nothing);
         DpmSolverOptions options = (_steps is not null ? new DpmSolverOptions() : DpmSolverOptions.Pixel) with { Steps = _config.Sheet.Steps };
@@ -123,7 +128,7 @@ internal sealed class DimTask : ITrainingTask
             return ClassifierFreeGuidance.Wrap(DiMDenoiser.Create(_average, schedule), condition, nothing!, new GuidanceOptions(_config.Sheet.Guidance, GuidanceConvention.Common));
         return (x, time) =>
         {
-            using Tensor networkTime = tensor((float)schedule.NetworkTime(time));
+            using Tensor networkTime = tensor((float)schedule.NetworkTime(time), device: x.device);
             return _average.Forward(x, networkTime);
         };
     }
@@ -156,28 +161,20 @@ internal sealed class DimTask : ITrainingTask
         if (_steps is not null)
         {
             using Tensor drawn = randint(1, _steps.Steps + 1, [count], dtype: ScalarType.Int64, generator: generator);
-            return NoisePrediction.At(_steps, drawn.data<long>().ToArray());
+            return NoisePrediction.At(_steps, drawn.data<long>().ToArray(), _device);
         }
         using Tensor times = rand(count, generator: generator);
-        return NoisePrediction.At(_times!, [.. times.data<float>().ToArray().Select(t => (double)t)]);
+        return NoisePrediction.At(_times!, [.. times.data<float>().ToArray().Select(t => (double)t)], _device);
     }
 
     private sealed class Samples(DimTask task, Tensor clean, Tensor noise, Tensor? labels, NoisePrediction.Level level) : ITrainingStep
     {
-        private readonly DiMForwardOptions _options = new() { GradientCheckpointing = task._config.GradientCheckpointing };
-
         public Tensor Loss(int part)
         {
             using var scope = NewDisposeScope();
-            DimTrainingConfig config = task._config;
-            Tensor Part(Tensor whole) => whole.narrow(0, (long)part * config.Batch, config.Batch);
-            var mine = new NoisePrediction.Level(Part(level.Alpha), Part(level.Sigma), Part(level.NetworkTime));
-            Tensor target = Part(noise), time = mine.NetworkTime, noisy;
-            if (config.RoundInputs) (noisy, time) = NoisePrediction.NoisyRounded(Part(clean), target, mine);
-            else noisy = NoisePrediction.Noisy(Part(clean), target, mine);
-            Tensor prediction = task._model.Forward(noisy, time, labels is null ? null : Part(labels), _options);
-            Tensor losses = NoisePrediction.LossPerSample(prediction, target);
-            if (config.MinSnrGamma is double gamma) losses = losses * NoisePrediction.MinSnrWeights(mine, gamma);
+            long first = (long)part * task._config.Batch, count = task._config.Batch;
+            Tensor losses = NoisePrediction.Losses(
+                task._model, clean.narrow(0, first, count), noise.narrow(0, first, count), level.Narrow(first, count), labels?.narrow(0, first, count), task._config);
             return losses.mean().MoveToOuterDisposeScope();
         }
 
@@ -186,9 +183,7 @@ internal sealed class DimTask : ITrainingTask
             clean.Dispose();
             noise.Dispose();
             labels?.Dispose();
-            level.Alpha.Dispose();
-            level.Sigma.Dispose();
-            level.NetworkTime.Dispose();
+            level.Dispose();
         }
     }
 }

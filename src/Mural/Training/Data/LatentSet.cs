@@ -4,6 +4,14 @@ using static TorchSharp.torch;
 
 namespace Mural.Training.Data;
 
+/// <summary>How pictures become latents.</summary>
+/// <param name="Autoencoder">The autoencoder, on <paramref name="Device"/>.</param>
+/// <param name="Weights">The file of its weights, whose content names the latents.</param>
+/// <param name="Type">Type that it computes in.</param>
+/// <param name="Device">Where it computes.</param>
+/// <param name="Mirrored">Encodes every picture's mirror image too.</param>
+internal sealed record LatentEncoding(AutoencoderKL Autoencoder, string Weights, ScalarType Type, Device Device, bool Mirrored);
+
 /// <summary>
 /// The posterior moments of every picture of a set, encoded once and kept in a memory-mapped file of float16 values, named after the pictures and the autoencoder's
 /// weights. Latents are drawn from them anew each time. With mirroring, a second half holds the mirrored pictures.
@@ -16,30 +24,32 @@ internal sealed class LatentSet : IDisposable
     private readonly long[] _shape;
     private readonly AutoencoderConfig _autoencoder;
 
-    private LatentSet(string path, long[] shape, AutoencoderConfig autoencoder, string key)
+    private LatentSet(string path, long[] shape, int rows, AutoencoderConfig autoencoder, string key)
     {
         _shape = shape;
         _autoencoder = autoencoder;
         Key = key;
-        _rows = new MappedRows(path, 2 * shape.Aggregate(1L, (a, b) => a * b));
+        _rows = new MappedRows(path, rows, 2 * shape.Aggregate(1L, (a, b) => a * b));
     }
 
     /// <summary>Names the content.</summary>
     internal string Key { get; }
 
     /// <summary>Opens the moments, encoding the pictures first where that was not done yet.</summary>
-    internal static LatentSet Open(PictureSet pictures, AutoencoderKL autoencoder, string weights, int size, bool mirrored, string folder, ScalarType type, Action<string> report, CancellationToken cancellation)
+    internal static LatentSet Open(PictureSet pictures, LatentEncoding encoding, string folder, Action<string> report, CancellationToken cancellation)
     {
-        int side = size / autoencoder.Config.Downscale;
-        long[] shape = [2L * autoencoder.Config.LatentChannels, side, side];
-        string key = $"{pictures.Key}-{HashOf(weights)}{(mirrored ? "-mirrored" : "")}";
+        AutoencoderConfig autoencoder = encoding.Autoencoder.Config;
+        int side = pictures.Size / autoencoder.Downscale;
+        long[] shape = [2L * autoencoder.LatentChannels, side, side];
+        string type = encoding.Type.ToString().ToLowerInvariant();
+        string key = $"{pictures.Key}-{HashOf(encoding.Weights)}-{type}{(encoding.Mirrored ? "-mirrored" : "")}";
         string path = Path.Combine(folder, $"latents-{key}.bin");
         if (!File.Exists(path))
         {
             report($"encoding {pictures.Items.Count:N0} pictures");
-            Encode(pictures, autoencoder, mirrored, path, type, cancellation);
+            Encode(pictures, encoding, path, cancellation);
         }
-        return new LatentSet(path, shape, autoencoder.Config, key);
+        return new LatentSet(path, shape, pictures.Items.Count * (encoding.Mirrored ? 2 : 1), autoencoder, key);
     }
 
     /// <summary>Mean and log variance of the given rows, float32. Shape: `[B, 2C, h, w]`.</summary>
@@ -68,7 +78,7 @@ internal sealed class LatentSet : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _rows.Dispose();
 
-    private static void Encode(PictureSet pictures, AutoencoderKL autoencoder, bool mirrored, string path, ScalarType type, CancellationToken cancellation)
+    private static void Encode(PictureSet pictures, LatentEncoding encoding, string path, CancellationToken cancellation)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         string staged = $"{path}.{Guid.NewGuid():N}.tmp";
@@ -77,15 +87,15 @@ internal sealed class LatentSet : IDisposable
             using (FileStream stream = File.Create(staged))
             {
                 using var quiet = no_grad();
-                foreach (bool flip in mirrored ? (bool[])[false, true] : [false])
+                foreach (bool flip in encoding.Mirrored ? (bool[])[false, true] : [false])
                 {
                     foreach (int[] chunk in Enumerable.Range(0, pictures.Items.Count).Chunk(EncodedAtOnce))
                     {
                         cancellation.ThrowIfCancellationRequested();
                         using var scope = NewDisposeScope();
-                        Tensor batch = pictures.Pictures(chunk);
+                        Tensor batch = pictures.Pictures(chunk).to(encoding.Device).to(encoding.Type);
                         if (flip) batch = batch.flip(3);
-                        stream.Write(autoencoder.EncodeMoments(batch.to(type)).to(ScalarType.Float16).contiguous().bytes);
+                        stream.Write(encoding.Autoencoder.EncodeMoments(batch).to(ScalarType.Float16).cpu().contiguous().bytes);
                     }
                 }
                 stream.Flush(flushToDisk: true);

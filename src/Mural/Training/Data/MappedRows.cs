@@ -9,8 +9,14 @@ internal sealed class MappedRows : IDisposable
     private readonly MemoryMappedViewAccessor _view;
     private readonly long _rowBytes;
 
-    internal MappedRows(string path, long rowBytes)
+    /// <param name="path">The file.</param>
+    /// <param name="rows">How many rows it must hold.</param>
+    /// <param name="rowBytes">Bytes of a row.</param>
+    /// <exception cref="MuralException">The file has another length.</exception>
+    internal MappedRows(string path, long rows, long rowBytes)
     {
+        long length = new FileInfo(path).Length;
+        if (length != rows * rowBytes) throw new MuralException($"The cache '{path}' has {length:N0} bytes where {rows * rowBytes:N0} are expected; delete it and start again.");
         _map = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
         _view = _map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
         _rowBytes = rowBytes;

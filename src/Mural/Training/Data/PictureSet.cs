@@ -18,19 +18,18 @@ public sealed record BrokenPicture(string File, string Reason);
 internal sealed class PictureSet : IDisposable
 {
     private readonly MappedRows _rows;
-    private readonly int _size;
 
     private PictureSet(IReadOnlyList<PictureItem> items, IReadOnlyList<BrokenPicture> broken, string path, string key, int size)
     {
         Items = items;
         Broken = broken;
         Key = key;
-        _size = size;
+        Size = size;
         var bad = broken.Select(b => b.File).ToHashSet();
         int[] usable = [.. Enumerable.Range(0, items.Count).Where(i => !bad.Contains(items[i].File))];
         Training = [.. usable.Where(i => !items[i].HeldOut)];
         HeldOut = [.. usable.Where(i => items[i].HeldOut)];
-        _rows = new MappedRows(path, PictureBytes);
+        _rows = new MappedRows(path, items.Count, PictureBytes);
     }
 
     /// <summary>Every picture of the list, broken ones too: a row is an index into this.</summary>
@@ -47,7 +46,10 @@ internal sealed class PictureSet : IDisposable
     /// <summary>Names the content: the same pictures prepared the same way have the same key.</summary>
     internal string Key { get; }
 
-    private long PictureBytes => 3L * _size * _size;
+    /// <summary>Height and width of the pictures.</summary>
+    internal int Size { get; }
+
+    private long PictureBytes => 3L * Size * Size;
 
     /// <summary>Opens the decoded pictures, decoding them first where that was not done yet.</summary>
     internal static PictureSet Open(DataConfig config, string settingsPath, Action<string> report, CancellationToken cancellation)
@@ -81,7 +83,7 @@ internal sealed class PictureSet : IDisposable
     /// <summary>The pictures of the given rows as bytes, <c>[B, 3, size, size]</c>.</summary>
     internal Tensor Bytes(ReadOnlySpan<int> rows)
     {
-        Tensor batch = empty(rows.Length, 3, _size, _size, dtype: ScalarType.Byte);
+        Tensor batch = empty(rows.Length, 3, Size, Size, dtype: ScalarType.Byte);
         _rows.Copy(rows, batch.bytes);
         return batch;
     }

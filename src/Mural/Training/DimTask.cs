@@ -65,9 +65,9 @@ internal sealed class DimTask : ITrainingTask
     public void Initialise()
     {
         if (_config.InitialiseFrom is null) return;
-        string path = Settings.Resolve(_config.SettingsPath, _config.InitialiseFrom);
-        if (Directory.Exists(path) && File.Exists(Path.Combine(path, "model.safetensors"))) path = Path.Combine(path, "model.safetensors");
-        using ITensorSource source = Checkpoint.Open(path);
+        string given = Settings.Resolve(_config.SettingsPath, _config.InitialiseFrom);
+        string[] inFolder = [Path.Combine(given, "dim", "model.safetensors"), Path.Combine(given, "model.safetensors")];
+        using ITensorSource source = Checkpoint.Open(inFolder.FirstOrDefault(File.Exists) ?? given);
         ModuleWeights.Load(_model, source, adapt: (name, stored, wanted) => DiMCheckpoint.ResizePositions(name, stored, wanted, _model.Config.TrainedGrid));
     }
 

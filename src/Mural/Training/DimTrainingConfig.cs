@@ -84,7 +84,7 @@ public sealed record DimTrainingConfig : TrainingConfig
     public bool GradientCheckpointing { get; init; }
 
     /// <summary>
-    /// A checkpoint that a new run starts from, relative to the settings file: a file, or a folder with <c>model.safetensors</c>. Its position table is resized to the new
+    /// A checkpoint that a new run starts from, relative to the settings file: a file, a run's result, or a folder with <c>model.safetensors</c>. Its position table is resized to the new
     /// grid: how a model goes on from a smaller to a larger resolution (spec 5.1).
     /// </summary>
     public string? InitialiseFrom { get; init; }

@@ -64,8 +64,8 @@ internal sealed class TrainingLoop : IDisposable
             }
         }
         Save();
-        if (!stopped) WriteSheet(cancellation);
-        return new TrainingOutcome(!stopped, _step, _losses.Count > 0 ? _losses.Average() : double.NaN, _folder.Path, _folder.Result);
+        bool finished = !stopped && WriteSheet(cancellation);
+        return new TrainingOutcome(finished, _step, _losses.Count > 0 ? _losses.Average() : null, _folder.Path, _folder.Result);
     }
 
     // One update. It is not made at all when the run is told to stop between its parts.
@@ -100,11 +100,13 @@ internal sealed class TrainingLoop : IDisposable
 
     private void Remember(double loss)
     {
+        if (!double.IsFinite(loss)) return;
         _losses.Enqueue(loss);
         if (_losses.Count > 100) _losses.Dequeue();
     }
 
-    private void WriteSheet(CancellationToken cancellation)
+    // Says whether it was not cut short.
+    private bool WriteSheet(CancellationToken cancellation)
     {
         try
         {
@@ -114,10 +116,12 @@ internal sealed class TrainingLoop : IDisposable
             LossPlot.Write(_folder.LossPlot, _log.Points);
             if (measured.Count > 0) _log.Add(_step, measured);
             Report(_losses.Count > 0 ? _losses.Average() : double.NaN, 0, 0, $"{path} {string.Join(", ", measured.Select(m => $"{m.Name} {m.Value:F2}"))}");
+            return true;
         }
         catch (OperationCanceledException)
         {
             // The run stops at the next step; its last checkpoint has everything.
+            return false;
         }
     }
 

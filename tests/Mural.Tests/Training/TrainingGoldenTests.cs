@@ -1,3 +1,4 @@
+using Mural.Autoencoders;
 using Mural.DiM;
 using Mural.Samplers;
 using Mural.Tests.DiM;
@@ -24,6 +25,8 @@ public class TrainingGoldenTests
         using GoldenCase golden = GoldenCase.Open("dim", name);
         using DiMModel model = GoldenModels.Load(golden), average = GoldenModels.Load(golden);
         DimTrainingConfig config = ConfigOf(golden);
+        // Only its scale counts.
+        using var autoencoder = new AutoencoderKL(new AutoencoderConfig { BlockOutChannels = [8], NormGroupCount = 4, ScalingFactor = golden.Config["vae_scale"]?.GetValue<double>() ?? 1 });
         using var update = new WeightUpdate(model, average, config);
         update.ResetAverage();
         using var scope = NewDisposeScope();
@@ -33,7 +36,7 @@ public class TrainingGoldenTests
 
         for (int step = 0; step < golden.Config["steps"]!.GetValue<int>(); step++)
         {
-            Drawn drawn = Draw(golden, config, model, step);
+            Drawn drawn = Draw(golden, config, model, autoencoder, step);
             if (step == 0)
             {
                 seen.Check("mid.z", drawn.Clean);
@@ -110,11 +113,11 @@ public class TrainingGoldenTests
         };
     }
 
-    private static Drawn Draw(GoldenCase golden, DimTrainingConfig config, DiMModel model, int step)
+    private static Drawn Draw(GoldenCase golden, DimTrainingConfig config, DiMModel model, AutoencoderKL autoencoder, int step)
     {
         Tensor noise = golden.Get("in.eps")[step];
         Tensor clean = golden.Has("in.moments")
-            ? LatentSet.Sample(golden.Get("in.moments")[step], golden.Get("in.vae_noise")[step], golden.Config["vae_scale"]!.GetValue<double>())
+            ? LatentSet.Sample(golden.Get("in.moments")[step], golden.Get("in.vae_noise")[step], autoencoder)
             : golden.Get("in.x0")[step];
         NoisePrediction.Level level = golden.Has("in.n")
             ? NoisePrediction.At(DiscreteNoiseSchedule.ScaledLinear(), Longs(golden.Get("in.n")[step]), Cpu)

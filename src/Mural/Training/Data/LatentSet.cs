@@ -22,9 +22,9 @@ internal sealed class LatentSet : IDisposable
 
     private readonly MappedRows _rows;
     private readonly long[] _shape;
-    private readonly AutoencoderConfig _autoencoder;
+    private readonly AutoencoderKL _autoencoder;
 
-    private LatentSet(string path, long[] shape, int rows, AutoencoderConfig autoencoder, string key)
+    private LatentSet(string path, long[] shape, int rows, AutoencoderKL autoencoder, string key)
     {
         _shape = shape;
         _autoencoder = autoencoder;
@@ -49,7 +49,7 @@ internal sealed class LatentSet : IDisposable
             report($"encoding {pictures.Items.Count:N0} pictures");
             Encode(pictures, encoding, path, cancellation);
         }
-        return new LatentSet(path, shape, pictures.Items.Count * (encoding.Mirrored ? 2 : 1), autoencoder, key);
+        return new LatentSet(path, shape, pictures.Items.Count * (encoding.Mirrored ? 2 : 1), encoding.Autoencoder, key);
     }
 
     /// <summary>Mean and log variance of the given rows, float32. Shape: `[B, 2C, h, w]`.</summary>
@@ -60,19 +60,19 @@ internal sealed class LatentSet : IDisposable
         return stored.to(float32);
     }
 
-    /// <summary>Latents in the model's scale: (mean + deviation · noise) · scaling factor. Shape: `[B, C, h, w]`.</summary>
+    /// <summary>Latents of the given rows as the denoiser sees them. Shape: `[B, C, h, w]`.</summary>
     internal Tensor Latents(ReadOnlySpan<int> rows, Tensor noise)
     {
         using Tensor moments = Moments(rows);
-        return Sample(moments, noise, _autoencoder.ScalingFactor);
+        return Sample(moments, noise, _autoencoder);
     }
 
-    /// <summary>Latents drawn from posterior moments `[B, 2C, h, w]` and scaled; log variances are clamped to [-30, 20].</summary>
-    internal static Tensor Sample(Tensor moments, Tensor noise, double scalingFactor)
+    /// <summary>Latents drawn from posterior moments `[B, 2C, h, w]`, log variances clamped to [-30, 20], in the scale of the autoencoder's config.</summary>
+    internal static Tensor Sample(Tensor moments, Tensor noise, AutoencoderKL autoencoder)
     {
         using var posterior = new DiagonalGaussian(moments);
         using Tensor latent = posterior.Sample(noise);
-        return latent * scalingFactor;
+        return autoencoder.ScaleLatent(latent);
     }
 
     /// <inheritdoc/>

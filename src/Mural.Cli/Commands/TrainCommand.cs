@@ -39,7 +39,8 @@ internal sealed class TrainPartCommand : MuralCommand
         RuntimePlan.Choose(new RuntimeOptions { Threads = context.Value(_threads) }).Apply();
 
         TrainingOutcome outcome = context.WithProgress(report => Trainer.Run(path, progress => Tell(context, report, progress), context.Cancellation));
-        context.Say(string.Create(CultureInfo.InvariantCulture, $"{(outcome.Finished ? "finished" : "stopped")} after {outcome.Step} steps, loss {outcome.Loss:0.#####}"));
+        string loss = outcome.Loss is double mean ? string.Create(CultureInfo.InvariantCulture, $", loss {mean:0.#####}") : "";
+        context.Say($"{(outcome.Finished ? "finished" : "stopped")} after {outcome.Step} steps{loss}");
         context.Say(outcome.Finished ? $"the model is in {outcome.ResultFolder}" : "the same command goes on from here");
         return outcome;
     }

@@ -32,6 +32,8 @@ internal unsafe interface ILanes<V> where V : unmanaged
 
     static abstract V Divide(V left, V right);
 
+    static abstract V SquareRoot(V value);
+
     /// <summary>left · right + addend, in one rounding where the processor can.</summary>
     static abstract V MultiplyAdd(V left, V right, V addend);
 

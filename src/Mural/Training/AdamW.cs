@@ -1,3 +1,4 @@
+using Mural.Kernels;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -79,7 +80,7 @@ public sealed class AdamW : IDisposable
         {
             Tensor? gradient = parameter.grad;
             if (gradient is null) continue;
-            if (AdamWKernel.Supports(parameter, gradient)) AdamWKernel.Run(parameter, gradient, first, second, factors);
+            if (AdamWKernel.Supports(parameter, gradient)) AdamWKernel.Run(parameter, gradient, first, second, factors, VectorWidths.Best);
             else AdamWKernel.Reference(parameter, gradient, first, second, factors);
         }
     }

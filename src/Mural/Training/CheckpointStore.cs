@@ -34,8 +34,6 @@ internal sealed class CheckpointStore(string folder)
 
     private const int Generations = 2;
 
-    internal bool Any => Generation().Any();
-
     /// <summary>Saves a checkpoint and drops those that are no longer needed.</summary>
     /// <param name="state">Where the run stands.</param>
     /// <param name="tensors">Groups of named tensors: one safetensors file each.</param>
@@ -55,7 +53,9 @@ internal sealed class CheckpointStore(string folder)
         AtomicFile.Write(Path.Combine(partial, StateFile), text.Length, stream => stream.Write(text));
         if (Directory.Exists(final)) Directory.Delete(final, recursive: true);
         Directory.Move(partial, final);
-        foreach (string old in Generation().Skip(Generations)) Directory.Delete(old, recursive: true);
+        // Later steps than this one were damaged when the run was resumed from before them: they would count as newer for ever.
+        foreach (string damaged in Generation().Where(d => string.CompareOrdinal(Path.GetFileName(d), Path.GetFileName(final)) > 0).ToArray()) Directory.Delete(damaged, recursive: true);
+        foreach (string old in Generation().Skip(Generations).ToArray()) Directory.Delete(old, recursive: true);
         foreach (string left in Directory.EnumerateDirectories(folder, "*" + Partial)) Directory.Delete(left, recursive: true);
     }
 

@@ -45,7 +45,7 @@ public sealed class ExponentialMovingAverage
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        Tensor rest = tensor(1 - _config.At(step), float32);
+        Tensor rest = tensor(1 - _config.At(step), float32, _pairs[0].Average.device);
         foreach ((Tensor source, Tensor average) in _pairs) average.lerp_(source, rest);
     }
 }

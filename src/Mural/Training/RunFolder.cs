@@ -51,5 +51,12 @@ internal sealed class RunFolder : IDisposable
         }
     }
 
+    /// <summary>Keeps a copy of the settings that the run was last started with.</summary>
+    internal void KeepSettings(string settings)
+    {
+        string copy = System.IO.Path.Combine(Path, "settings.json");
+        if (settings.Length > 0 && System.IO.Path.GetFullPath(settings) != copy) File.Copy(settings, copy, overwrite: true);
+    }
+
     public void Dispose() => _lock.Dispose();
 }

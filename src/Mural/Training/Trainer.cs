@@ -1,4 +1,5 @@
 using Mural.Training.Data;
+using static TorchSharp.torch;
 
 namespace Mural.Training;
 
@@ -18,16 +19,30 @@ public static class Trainer
     {
         Action<TrainingProgress> tell = progress ?? (_ => { });
         void Report(string message) => tell(new TrainingProgress(0, config.Steps, 0, double.NaN, 0, 0, TimeSpan.Zero, message));
+        Device device = config.FindDevice();
         using RunFolder folder = RunFolder.Take(Settings.Resolve(config.SettingsPath, config.Run));
-        if (config.SettingsPath.Length > 0) File.Copy(config.SettingsPath, Path.Combine(folder.Path, "settings.json"), overwrite: true);
-        using VaeTask task = Create(config, Report, cancellation);
+        using ITrainingTask task = Create(config, device, Report, cancellation);
         using var loop = new TrainingLoop(config, task, folder, tell);
+        folder.KeepSettings(config.SettingsPath);
         return loop.Run(cancellation);
     }
 
-    private static VaeTask Create(TrainingConfig config, Action<string> report, CancellationToken cancellation)
+    private static ITrainingTask Create(TrainingConfig config, Device device, Action<string> report, CancellationToken cancellation)
     {
         PictureSet pictures = PictureSet.Open(config.Data, config.SettingsPath, report, cancellation);
-        return new VaeTask((VaeTrainingConfig)config, pictures);
+        try
+        {
+            return config switch
+            {
+                VaeTrainingConfig vae => new VaeTask(vae, pictures, device),
+                DimTrainingConfig dim => new DimTask(dim, pictures, device, report, cancellation),
+                _ => throw new InvalidOperationException($"No task trains settings of the type {config.GetType().Name}."),
+            };
+        }
+        catch
+        {
+            pictures.Dispose();
+            throw;
+        }
     }
 }

@@ -22,6 +22,11 @@ public abstract record TrainingConfig
     /// <summary>Type that the network computes in; its weights are float32 in any case. <see cref="Precision.BFloat16"/> or <see cref="Precision.Float32"/>.</summary>
     public Precision Precision { get; init; } = Precision.BFloat16;
 
+    /// <summary>
+    /// Device that trains, by PyTorch's name (<c>cpu</c>, <c>cuda</c>, <c>cuda:1</c>, <c>mps</c>); <c>auto</c> takes the first CUDA device where there is one, else the CPU.
+    /// </summary>
+    public string Device { get; init; } = "auto";
+
     /// <summary>Pictures in one forward pass.</summary>
     public int Batch { get; init; } = 32;
 
@@ -71,12 +76,17 @@ public abstract record TrainingConfig
         TrainingConfig config = kind switch
         {
             "vae" => Settings.Read<VaeTrainingConfig>(root, path),
-            _ => throw new MuralException($"'{path}' has the kind '{kind}'; \"kind\": \"vae\" is expected."),
+            "dim" => Settings.Read<DimTrainingConfig>(root, path),
+            _ => throw new MuralException($"'{path}' has the kind '{kind}'; \"kind\": \"vae\" or \"dim\" is expected."),
         };
         config = config with { SettingsPath = Path.GetFullPath(path) };
         config.Check();
         return config;
     }
+
+    /// <summary>Finds the device that <see cref="Device"/> names.</summary>
+    /// <exception cref="MuralException">The name is unknown or this machine does not have the device.</exception>
+    internal TorchSharp.torch.Device FindDevice() => RuntimePlan.Choose(new RuntimeOptions { Device = Device == "auto" ? null : Device }).Device;
 
     /// <summary>Throws for the first impossible value.</summary>
     internal virtual void Check()

@@ -1,5 +1,4 @@
 using Mural.Checkpoints;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Mural.Training;
@@ -9,21 +8,16 @@ namespace Mural.Training;
 /// </summary>
 internal sealed class TrainingLoop : IDisposable
 {
-    private const int LargestLeftOutInARow = 20;
-
     private readonly TrainingConfig _config;
     private readonly ITrainingTask _task;
     private readonly RunFolder _folder;
     private readonly CheckpointStore _store;
     private readonly Action<TrainingProgress> _progress;
-    private readonly Parameter[] _parameters;
-    private readonly AdamW _optimizer;
-    private readonly ExponentialMovingAverage _average;
+    private readonly WeightUpdate _update;
     private readonly LossLog _log;
     private readonly RunClock _clock;
     private readonly Queue<double> _losses = new();
-    private long _step;
-    private int _leftOut;
+    private long _step, _savedStep = -1;
 
     internal TrainingLoop(TrainingConfig config, ITrainingTask task, RunFolder folder, Action<TrainingProgress> progress)
     {
@@ -32,13 +26,13 @@ internal sealed class TrainingLoop : IDisposable
         _folder = folder;
         _progress = progress;
         _store = new CheckpointStore(folder.Checkpoints);
-        (string Name, Parameter Parameter)[] parameters = [.. task.Model.named_parameters()];
-        _parameters = [.. parameters.Select(p => p.Parameter)];
-        _optimizer = new AdamW(parameters, config.Optimizer);
+        _update = new WeightUpdate(task.Model, task.Average, config);
         TrainingState? state = Resume();
-        if (state is null) task.Initialise();
-        _average = new ExponentialMovingAverage(task.Model, task.Average, config.Ema);
-        if (state is null) _average.Reset();
+        if (state is null)
+        {
+            task.Initialise();
+            _update.ResetAverage();
+        }
         _log = LossLog.Open(folder.Log, _step);
         _clock = new RunClock(config, state?.Seconds ?? 0);
     }
@@ -70,15 +64,15 @@ internal sealed class TrainingLoop : IDisposable
             }
         }
         Save();
-        if (!stopped) WriteSheet(cancellation);
-        return new TrainingOutcome(!stopped, _step, _losses.Count > 0 ? _losses.Average() : double.NaN, _folder.Path, _folder.Result);
+        bool finished = !stopped && WriteSheet(cancellation);
+        return new TrainingOutcome(finished, _step, _losses.Count > 0 ? _losses.Average() : null, _folder.Path, _folder.Result);
     }
 
     // One update. It is not made at all when the run is told to stop between its parts.
     private (double Loss, double Norm, bool Whole) Step(double rate, CancellationToken cancellation)
     {
         double loss = 0;
-        _optimizer.ClearGradients();
+        _update.Optimizer.ClearGradients();
         using (ITrainingStep drawn = _task.Draw(_step))
         {
             for (int part = 0; part < _config.Accumulation; part++)
@@ -90,17 +84,7 @@ internal sealed class TrainingLoop : IDisposable
                 loss += mean.item<float>() / (double)_config.Accumulation;
             }
         }
-        double norm = GradientClipping.Clip(_parameters, _config.Optimizer.MaxGradNorm);
-        if (double.IsFinite(norm) && double.IsFinite(loss))
-        {
-            _optimizer.Update(rate);
-            _average.Update(_step);
-            _leftOut = 0;
-        }
-        else if (++_leftOut > LargestLeftOutInARow)
-        {
-            throw new MuralException($"The loss or its gradient was not a finite number for {_leftOut} steps in a row, up to step {_step}; lower 'optimizer.learning_rate' and resume from the last checkpoint.");
-        }
+        double norm = _update.Make(_step, rate, loss);
         _step++;
         return (loss, norm, true);
     }
@@ -116,11 +100,13 @@ internal sealed class TrainingLoop : IDisposable
 
     private void Remember(double loss)
     {
+        if (!double.IsFinite(loss)) return;
         _losses.Enqueue(loss);
         if (_losses.Count > 100) _losses.Dequeue();
     }
 
-    private void WriteSheet(CancellationToken cancellation)
+    // Says whether it was not cut short.
+    private bool WriteSheet(CancellationToken cancellation)
     {
         try
         {
@@ -130,22 +116,26 @@ internal sealed class TrainingLoop : IDisposable
             LossPlot.Write(_folder.LossPlot, _log.Points);
             if (measured.Count > 0) _log.Add(_step, measured);
             Report(_losses.Count > 0 ? _losses.Average() : double.NaN, 0, 0, $"{path} {string.Join(", ", measured.Select(m => $"{m.Name} {m.Value:F2}"))}");
+            return true;
         }
         catch (OperationCanceledException)
         {
             // The run stops at the next step; its last checkpoint has everything.
+            return false;
         }
     }
 
     private void Save()
     {
-        var state = new TrainingState { Step = _step, OptimizerStep = _optimizer.Step, Seconds = _clock.Seconds, Identity = _task.Identity };
+        if (_savedStep == _step) return;
+        var state = new TrainingState { Step = _step, OptimizerStep = _update.Optimizer.Step, Seconds = _clock.Seconds, Identity = _task.Identity };
         _store.Save(state, new Dictionary<string, IReadOnlyDictionary<string, Tensor>>
         {
             ["model"] = ModuleWeights.Places(_task.Model),
             ["ema"] = ModuleWeights.Places(_task.Average),
-            ["optimizer"] = _optimizer.State.ToDictionary(s => s.Name, s => s.Value),
+            ["optimizer"] = _update.Optimizer.State.ToDictionary(s => s.Name, s => s.Value),
         });
+        _savedStep = _step;
     }
 
     private TrainingState? Resume()
@@ -156,9 +146,9 @@ internal sealed class TrainingLoop : IDisposable
         Load(_task.Model, Path.Combine(folder, "model.safetensors"));
         Load(_task.Average, Path.Combine(folder, "ema.safetensors"));
         using SafetensorsFile moments = SafetensorsFile.Open(Path.Combine(folder, "optimizer.safetensors"));
-        foreach ((string name, Tensor value) in _optimizer.State) moments.CopyInto(name, value);
-        _optimizer.Step = state.OptimizerStep;
-        _step = state.Step;
+        foreach ((string name, Tensor value) in _update.Optimizer.State) moments.CopyInto(name, value);
+        _update.Optimizer.Step = state.OptimizerStep;
+        _step = _savedStep = state.Step;
         return state;
     }
 
@@ -168,5 +158,5 @@ internal sealed class TrainingLoop : IDisposable
         ModuleWeights.Load(module, file);
     }
 
-    public void Dispose() => _optimizer.Dispose();
+    public void Dispose() => _update.Dispose();
 }

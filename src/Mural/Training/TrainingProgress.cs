@@ -14,7 +14,7 @@ public sealed record TrainingProgress(long Step, long? Steps, double Fraction, d
 /// <summary>How a run ended.</summary>
 /// <param name="Finished">Whether it reached its end; if not it was stopped and can be resumed.</param>
 /// <param name="Step">Updates made over all its sessions.</param>
-/// <param name="Loss">Mean loss of the last hundred updates of this session.</param>
+/// <param name="Loss">Mean loss of the last hundred updates of this session, or null where it made none.</param>
 /// <param name="RunFolder">The run's folder.</param>
 /// <param name="ResultFolder">Folder of the resulting model.</param>
-public sealed record TrainingOutcome(bool Finished, long Step, double Loss, string RunFolder, string ResultFolder);
+public sealed record TrainingOutcome(bool Finished, long Step, double? Loss, string RunFolder, string ResultFolder);

@@ -3,6 +3,7 @@ using Mural.Checkpoints;
 using Mural.Imaging;
 using Mural.Runtime;
 using Mural.Training.Data;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Mural.Training;
@@ -19,17 +20,21 @@ internal sealed class VaeTask : ITrainingTask
     private readonly SampleOrder _order;
     private readonly AutoencoderKL _model, _average;
     private readonly ScalarType _type;
+    private readonly Device _device;
 
-    internal VaeTask(VaeTrainingConfig config, PictureSet pictures)
+    internal VaeTask(VaeTrainingConfig config, PictureSet pictures, Device device)
     {
         _config = config;
         _pictures = pictures;
         _order = new SampleOrder(pictures.Training, config.Seed);
-        _type = config.Precision == Precision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
+        _type = config.Precision.ToScalarType();
+        _device = device;
         AutoencoderConfig architecture = config.Model.ToAutoencoderConfig(config.Data.Size);
         manual_seed(config.Seed);
         _model = new AutoencoderKL(architecture);
         _average = new AutoencoderKL(architecture);
+        _model.to(device);
+        _average.to(device);
         foreach (TorchSharp.Modules.Parameter parameter in _average.parameters()) parameter.requires_grad = false;
     }
 
@@ -62,7 +67,7 @@ internal sealed class VaeTask : ITrainingTask
             pictures = where(mirrored, pictures.flip(3), pictures);
         }
         Tensor noise = randn([rows.Length, _config.Model.LatentChannels, side, side], generator: generator);
-        return new Samples(this, pictures.DetachFromDisposeScope(), noise.DetachFromDisposeScope());
+        return new Samples(this, pictures.to(_device).DetachFromDisposeScope(), noise.to(_device).DetachFromDisposeScope());
     }
 
     public IReadOnlyList<(string Name, double Value)> WriteSheet(string path, CancellationToken cancellation)
@@ -74,11 +79,11 @@ internal sealed class VaeTask : ITrainingTask
         double error = 0;
         int measured = 0;
         Tensor? originals = null, copies = null;
-        foreach (int[] chunk in Spread(rows, MeasuredPictures).Chunk(SheetPictures))
+        foreach (int[] chunk in Spread.Over(rows, MeasuredPictures).Chunk(SheetPictures))
         {
             cancellation.ThrowIfCancellationRequested();
             using var inner = NewDisposeScope();
-            Tensor pictures = _pictures.Pictures(chunk), back = _average.forward(pictures.to(_type)).to(float32).clamp(-1, 1);
+            Tensor pictures = _pictures.Pictures(chunk).to(_device), back = _average.forward(pictures.to(_type)).to(float32).clamp(-1, 1);
             // Peak signal-to-noise ratio over values in [0, 1].
             Tensor squares = ((back - pictures) / 2).square().mean([1, 2, 3]).clamp_min(1e-10);
             error += (-10 * squares.log10()).sum().item<float>();
@@ -113,11 +118,11 @@ internal sealed class VaeTask : ITrainingTask
         using var quiet = no_grad();
         double sum = 0, squares = 0;
         long count = 0;
-        foreach (int[] chunk in Spread(_pictures.Training, 4 * MeasuredPictures).Chunk(32))
+        foreach (int[] chunk in Spread.Over(_pictures.Training, 4 * MeasuredPictures).Chunk(32))
         {
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
-            using Tensor moments = _average.EncodeMoments(_pictures.Pictures(chunk).to(_type));
+            using Tensor moments = _average.EncodeMoments(_pictures.Pictures(chunk).to(_device).to(_type));
             using var posterior = new DiagonalGaussian(moments.to(float32));
             Tensor mean = posterior.Mean.to(float64), variance = posterior.LogVariance.to(float64).exp();
             sum += mean.sum().item<double>();
@@ -126,12 +131,6 @@ internal sealed class VaeTask : ITrainingTask
         }
         double average = sum / count;
         return Math.Sqrt(Math.Max(squares / count - average * average, 1e-12));
-    }
-
-    private static int[] Spread(IReadOnlyList<int> rows, int count)
-    {
-        int taken = Math.Min(count, rows.Count);
-        return [.. Enumerable.Range(0, taken).Select(i => rows[(int)((long)i * rows.Count / taken)])];
     }
 
     // Rows of originals, each with its row of reconstructions below.

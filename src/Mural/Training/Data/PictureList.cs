@@ -60,22 +60,33 @@ internal static class PictureList
             if (string.IsNullOrWhiteSpace(line)) continue;
             try
             {
-                using JsonDocument document = JsonDocument.Parse(line);
-                JsonElement entry = document.RootElement;
-                string file = entry.GetProperty("file").GetString()!;
-                string[] words = entry.TryGetProperty("words", out JsonElement list) ? [.. list.EnumerateArray().Select(w => w.GetString()!)]
-                    : entry.TryGetProperty("label", out JsonElement label) ? [label.ToString()] : [];
-                string name = entry.TryGetProperty("name", out JsonElement named) ? named.GetString()! : Path.GetFileNameWithoutExtension(file);
-                bool heldOut = entry.TryGetProperty("split", out JsonElement split) && split.GetString() != "train";
-                items.Add(new PictureItem(FullPath(path, file), name, words, heldOut));
+                items.Add(FromJson(path, line));
             }
-            catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+            catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or ArgumentException)
             {
                 throw new MuralException($"Line {number} of '{path}' is not a JSON object with a 'file' and optional 'words', 'label', 'name' and 'split': {e.Message}", e);
             }
         }
         return items;
     }
+
+    private static PictureItem FromJson(string path, string line)
+    {
+        using JsonDocument document = JsonDocument.Parse(line);
+        JsonElement entry = document.RootElement;
+        string file = Text(entry.GetProperty("file"));
+        string[] condition = entry.TryGetProperty("words", out JsonElement words) ? WordsOf(words)
+            : entry.TryGetProperty("label", out JsonElement label) ? [label.ValueKind == JsonValueKind.Number ? label.GetRawText() : Text(label)] : [];
+        string name = entry.TryGetProperty("name", out JsonElement named) ? Text(named) : Path.GetFileNameWithoutExtension(file);
+        bool heldOut = entry.TryGetProperty("split", out JsonElement split) && Text(split) != "train";
+        return new PictureItem(FullPath(path, file), name, condition, heldOut);
+    }
+
+    private static string[] WordsOf(JsonElement words) => words.ValueKind == JsonValueKind.String ? Split(Text(words)) : [.. words.EnumerateArray().Select(Text)];
+
+    private static string Text(JsonElement value) => value.GetString() ?? throw new InvalidOperationException("null stands where a text is expected.");
+
+    private static string[] Split(string words) => words.Split(' ', StringSplitOptions.RemoveEmptyEntries);
 
     private static List<PictureItem> FromCsv(string path)
     {
@@ -90,7 +101,7 @@ internal static class PictureList
         {
             string[] fields = lines.Current;
             if (fields.Length != header.Length) throw new MuralException($"'{path}' has a line of {fields.Length} fields, '{string.Join(',', fields)}', where the first line names {header.Length} columns.");
-            string[] condition = words >= 0 ? fields[words].Split(' ', StringSplitOptions.RemoveEmptyEntries) : label >= 0 ? [fields[label]] : [];
+            string[] condition = words >= 0 ? Split(fields[words]) : label >= 0 ? [fields[label]] : [];
             string called = name >= 0 ? fields[name] : Path.GetFileNameWithoutExtension(fields[file]);
             items.Add(new PictureItem(FullPath(path, fields[file]), called, condition, split >= 0 && fields[split] != "train"));
         }

@@ -1,4 +1,3 @@
-using System.IO.MemoryMappedFiles;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -18,22 +17,19 @@ public sealed record BrokenPicture(string File, string Reason);
 /// </summary>
 internal sealed class PictureSet : IDisposable
 {
-    private readonly MemoryMappedFile _map;
-    private readonly MemoryMappedViewAccessor _view;
-    private readonly int _size;
+    private readonly MappedRows _rows;
 
     private PictureSet(IReadOnlyList<PictureItem> items, IReadOnlyList<BrokenPicture> broken, string path, string key, int size)
     {
         Items = items;
         Broken = broken;
         Key = key;
-        _size = size;
+        Size = size;
         var bad = broken.Select(b => b.File).ToHashSet();
         int[] usable = [.. Enumerable.Range(0, items.Count).Where(i => !bad.Contains(items[i].File))];
         Training = [.. usable.Where(i => !items[i].HeldOut)];
         HeldOut = [.. usable.Where(i => items[i].HeldOut)];
-        _map = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
-        _view = _map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
+        _rows = new MappedRows(path, items.Count, PictureBytes);
     }
 
     /// <summary>Every picture of the list, broken ones too: a row is an index into this.</summary>
@@ -50,16 +46,17 @@ internal sealed class PictureSet : IDisposable
     /// <summary>Names the content: the same pictures prepared the same way have the same key.</summary>
     internal string Key { get; }
 
-    private long PictureBytes => 3L * _size * _size;
+    /// <summary>Height and width of the pictures.</summary>
+    internal int Size { get; }
+
+    private long PictureBytes => 3L * Size * Size;
 
     /// <summary>Opens the decoded pictures, decoding them first where that was not done yet.</summary>
     internal static PictureSet Open(DataConfig config, string settingsPath, Action<string> report, CancellationToken cancellation)
     {
         List<PictureItem> items = PictureList.Read(config, settingsPath);
         string key = KeyOf(config, items);
-        string source = Settings.Resolve(settingsPath, (config.Folder ?? config.Index)!);
-        string folder = config.Cache is not null ? Settings.Resolve(settingsPath, config.Cache)
-            : Path.Combine(config.Folder is null ? Path.GetDirectoryName(source)! : source, "cache");
+        string folder = CacheFolder(config, settingsPath);
         string pixels = Path.Combine(folder, $"pictures-{key}.bin"), notes = Path.ChangeExtension(pixels, ".json");
         if (!File.Exists(pixels) || !File.Exists(notes))
         {
@@ -72,25 +69,22 @@ internal sealed class PictureSet : IDisposable
         var set = new PictureSet(items, broken, pixels, key, config.Size);
         if (set.Training.Count > 0) return set;
         set.Dispose();
-        throw new MuralException($"None of the {items.Count} pictures of '{source}' can be trained on; {broken.Length} are broken and the others are held out.");
+        throw new MuralException($"None of the {items.Count} pictures of '{config.Folder ?? config.Index}' can be trained on; {broken.Length} are broken and the others are held out.");
+    }
+
+    /// <summary>Where what is made of the pictures is kept.</summary>
+    internal static string CacheFolder(DataConfig config, string settingsPath)
+    {
+        if (config.Cache is not null) return Settings.Resolve(settingsPath, config.Cache);
+        string source = Settings.Resolve(settingsPath, (config.Folder ?? config.Index)!);
+        return Path.Combine(config.Folder is null ? Path.GetDirectoryName(source)! : source, "cache");
     }
 
     /// <summary>The pictures of the given rows as bytes, <c>[B, 3, size, size]</c>.</summary>
-    internal unsafe Tensor Bytes(ReadOnlySpan<int> rows)
+    internal Tensor Bytes(ReadOnlySpan<int> rows)
     {
-        Tensor batch = empty(rows.Length, 3, _size, _size, dtype: ScalarType.Byte);
-        Span<byte> target = batch.bytes;
-        byte* source = null;
-        _view.SafeMemoryMappedViewHandle.AcquirePointer(ref source);
-        try
-        {
-            for (int i = 0; i < rows.Length; i++)
-                new ReadOnlySpan<byte>(source + _view.PointerOffset + rows[i] * PictureBytes, (int)PictureBytes).CopyTo(target[(int)(i * PictureBytes)..]);
-        }
-        finally
-        {
-            _view.SafeMemoryMappedViewHandle.ReleasePointer();
-        }
+        Tensor batch = empty(rows.Length, 3, Size, Size, dtype: ScalarType.Byte);
+        _rows.Copy(rows, batch.bytes);
         return batch;
     }
 
@@ -102,11 +96,7 @@ internal sealed class PictureSet : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _view.Dispose();
-        _map.Dispose();
-    }
+    public void Dispose() => _rows.Dispose();
 
     private static void Decode(DataConfig config, List<PictureItem> items, string path, string notes, CancellationToken cancellation)
     {

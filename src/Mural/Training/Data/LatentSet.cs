@@ -1,0 +1,116 @@
+using System.Security.Cryptography;
+using Mural.Autoencoders;
+using static TorchSharp.torch;
+
+namespace Mural.Training.Data;
+
+/// <summary>How pictures become latents.</summary>
+/// <param name="Autoencoder">The autoencoder, on <paramref name="Device"/>.</param>
+/// <param name="Weights">The file of its weights, whose content names the latents.</param>
+/// <param name="Type">Type that it computes in.</param>
+/// <param name="Device">Where it computes.</param>
+/// <param name="Mirrored">Encodes every picture's mirror image too.</param>
+internal sealed record LatentEncoding(AutoencoderKL Autoencoder, string Weights, ScalarType Type, Device Device, bool Mirrored);
+
+/// <summary>
+/// The posterior moments of every picture of a set, encoded once and kept in a memory-mapped file of float16 values, named after the pictures and the autoencoder's
+/// weights. Latents are drawn from them anew each time. With mirroring, a second half holds the mirrored pictures.
+/// </summary>
+internal sealed class LatentSet : IDisposable
+{
+    private const int EncodedAtOnce = 32;
+
+    private readonly MappedRows _rows;
+    private readonly long[] _shape;
+    private readonly AutoencoderKL _autoencoder;
+
+    private LatentSet(string path, long[] shape, int rows, AutoencoderKL autoencoder, string key)
+    {
+        _shape = shape;
+        _autoencoder = autoencoder;
+        Key = key;
+        _rows = new MappedRows(path, rows, 2 * shape.Aggregate(1L, (a, b) => a * b));
+    }
+
+    /// <summary>Names the content.</summary>
+    internal string Key { get; }
+
+    /// <summary>Opens the moments, encoding the pictures first where that was not done yet.</summary>
+    internal static LatentSet Open(PictureSet pictures, LatentEncoding encoding, string folder, Action<string> report, CancellationToken cancellation)
+    {
+        AutoencoderConfig autoencoder = encoding.Autoencoder.Config;
+        int side = pictures.Size / autoencoder.Downscale;
+        long[] shape = [2L * autoencoder.LatentChannels, side, side];
+        string type = encoding.Type.ToString().ToLowerInvariant();
+        string key = $"{pictures.Key}-{HashOf(encoding.Weights)}-{type}{(encoding.Mirrored ? "-mirrored" : "")}";
+        string path = Path.Combine(folder, $"latents-{key}.bin");
+        if (!File.Exists(path))
+        {
+            report($"encoding {pictures.Items.Count:N0} pictures");
+            Encode(pictures, encoding, path, cancellation);
+        }
+        return new LatentSet(path, shape, pictures.Items.Count * (encoding.Mirrored ? 2 : 1), encoding.Autoencoder, key);
+    }
+
+    /// <summary>Mean and log variance of the given rows, float32. Shape: `[B, 2C, h, w]`.</summary>
+    internal Tensor Moments(ReadOnlySpan<int> rows)
+    {
+        using Tensor stored = empty([rows.Length, .. _shape], ScalarType.Float16);
+        _rows.Copy(rows, stored.bytes);
+        return stored.to(float32);
+    }
+
+    /// <summary>Latents of the given rows as the denoiser sees them. Shape: `[B, C, h, w]`.</summary>
+    internal Tensor Latents(ReadOnlySpan<int> rows, Tensor noise)
+    {
+        using Tensor moments = Moments(rows);
+        return Sample(moments, noise, _autoencoder);
+    }
+
+    /// <summary>Latents drawn from posterior moments `[B, 2C, h, w]`, log variances clamped to [-30, 20], in the scale of the autoencoder's config.</summary>
+    internal static Tensor Sample(Tensor moments, Tensor noise, AutoencoderKL autoencoder)
+    {
+        using var posterior = new DiagonalGaussian(moments);
+        using Tensor latent = posterior.Sample(noise);
+        return autoencoder.ScaleLatent(latent);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _rows.Dispose();
+
+    private static void Encode(PictureSet pictures, LatentEncoding encoding, string path, CancellationToken cancellation)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        string staged = $"{path}.{Guid.NewGuid():N}.tmp";
+        try
+        {
+            using (FileStream stream = File.Create(staged))
+            {
+                using var quiet = no_grad();
+                foreach (bool flip in encoding.Mirrored ? (bool[])[false, true] : [false])
+                {
+                    foreach (int[] chunk in Enumerable.Range(0, pictures.Items.Count).Chunk(EncodedAtOnce))
+                    {
+                        cancellation.ThrowIfCancellationRequested();
+                        using var scope = NewDisposeScope();
+                        Tensor batch = pictures.Pictures(chunk).to(encoding.Device).to(encoding.Type);
+                        if (flip) batch = batch.flip(3);
+                        stream.Write(encoding.Autoencoder.EncodeMoments(batch).to(ScalarType.Float16).cpu().contiguous().bytes);
+                    }
+                }
+                stream.Flush(flushToDisk: true);
+            }
+            File.Move(staged, path, overwrite: true);
+        }
+        finally
+        {
+            File.Delete(staged);
+        }
+    }
+
+    private static string HashOf(string path)
+    {
+        using FileStream stream = File.OpenRead(path);
+        return Convert.ToHexStringLower(SHA256.HashData(stream))[..16];
+    }
+}

@@ -1,0 +1,91 @@
+using Mural.DiM;
+using Mural.Training.Data;
+using static TorchSharp.torch;
+
+namespace Mural.Training;
+
+/// <summary>What each picture of a set is conditioned on: words of a vocabulary, one class, or nothing.</summary>
+internal sealed class DimConditions
+{
+    private readonly int[][] _words;
+    private readonly HashSet<int> _styles;
+    private readonly DimTrainingConfig _config;
+    private readonly bool _bags;
+
+    private DimConditions(DimTrainingConfig config, int[][] words, IReadOnlyList<string> labels, bool bags)
+    {
+        _config = config;
+        _words = words;
+        _bags = bags;
+        Labels = labels;
+        _styles = [.. config.StyleWords.Select(word => IndexOf(labels, word))];
+    }
+
+    /// <summary>The words or classes, by index.</summary>
+    internal IReadOnlyList<string> Labels { get; }
+
+    /// <summary>Reads the conditions of a set.</summary>
+    /// <exception cref="MuralException">A word is not in the vocabulary, or a picture has several labels without one.</exception>
+    internal static DimConditions Read(DimTrainingConfig config, IReadOnlyList<PictureItem> items)
+    {
+        if (config.Vocabulary is not null)
+        {
+            string path = Settings.Resolve(config.SettingsPath, config.Vocabulary);
+            Vocabulary vocabulary = Vocabulary.Load(path);
+            string[] unknown = [.. items.SelectMany(i => i.Words).Where(w => vocabulary.IndexOf(w) < 0).Distinct().Order(StringComparer.Ordinal)];
+            if (unknown.Length > 0)
+                throw new MuralException($"The vocabulary '{path}' lacks {unknown.Length} words of the pictures ({string.Join(", ", unknown.Take(5))}{(unknown.Length > 5 ? ", ..." : "")}); add them, one a line.");
+            return new DimConditions(config, [.. items.Select(i => i.Words.Select(vocabulary.IndexOf).ToArray())], vocabulary.Words, bags: true);
+        }
+        PictureItem? several = items.FirstOrDefault(i => i.Words.Count > 1);
+        if (several is not null)
+            throw new MuralException($"The picture '{several.File}' has {several.Words.Count} words where one label is expected; name a 'vocabulary' to train on words.");
+        string[] classes = [.. items.SelectMany(i => i.Words).Distinct().Order(StringComparer.Ordinal)];
+        PictureItem? bare = classes.Length == 0 ? null : items.FirstOrDefault(i => i.Words.Count == 0);
+        if (bare is not null) throw new MuralException($"The picture '{bare.File}' has no label while others have; give every picture a label, or none.");
+        return new DimConditions(config, [.. items.Select(i => i.Words.Select(w => Array.IndexOf(classes, w)).ToArray())], classes, bags: false);
+    }
+
+    /// <summary>Labels of the given rows for <see cref="DiMModel"/>, or null for an unconditional model.</summary>
+    /// <param name="rows">Rows of the picture set.</param>
+    /// <param name="random">Draws what is left out, or null to leave out nothing.</param>
+    internal Tensor? Batch(IReadOnlyList<int> rows, SplitMix? random)
+    {
+        if (Labels.Count == 0) return null;
+        SplitMix draws = random ?? default;
+        int[][] kept = [.. rows.Select(row => random is null ? _words[row] : Thin(_words[row], ref draws))];
+        if (_bags) return Vocabulary.ToLabels(kept);
+        return tensor(kept.Select(words => words.Length > 0 ? words[0] : (long)Labels.Count).ToArray());
+    }
+
+    /// <summary>The condition that stands for none, for as many pictures.</summary>
+    internal Tensor? Nothing(Tensor? like)
+    {
+        if (like is null) return null;
+        return full_like(like, _bags ? -1 : Labels.Count);
+    }
+
+    /// <summary>The rule of every dropout: a uniform draw from [0, 1) below the share leaves out.</summary>
+    internal static bool Drops(double draw, double share) => draw < share;
+
+    // Every draw is made whatever the others say, so that one setting does not shift another's draws.
+    private int[] Thin(int[] words, ref SplitMix random)
+    {
+        bool dropped = Drops(Uniform(ref random), _config.LabelDropout), unstyled = Drops(Uniform(ref random), _config.StyleDropout);
+        bool[] left = new bool[words.Length];
+        for (int i = 0; i < words.Length; i++) left[i] = Drops(Uniform(ref random), _config.WordDropout) || (unstyled && _styles.Contains(words[i]));
+        int stays = words.Length == 0 ? 0 : random.Below(words.Length);
+        if (dropped) return [];
+        int[] kept = [.. words.Where((_, i) => !left[i])];
+        return kept.Length > 0 || words.Length == 0 ? kept : [words[stays]];
+    }
+
+    private static double Uniform(ref SplitMix random) => (random.Next() >> 11) * (1.0 / (1UL << 53));
+
+    private static int IndexOf(IReadOnlyList<string> labels, string word)
+    {
+        for (int i = 0; i < labels.Count; i++)
+            if (string.Equals(labels[i], word, StringComparison.OrdinalIgnoreCase)) return i;
+        throw new MuralException($"The setting 'style_words' names '{word}', which no picture has.");
+    }
+}

@@ -1,0 +1,47 @@
+using System.Text;
+using Mural.Checkpoints;
+using Mural.DiM;
+using Mural.Pipelines;
+using static TorchSharp.torch;
+
+namespace Mural.Training;
+
+/// <summary>Writes a trained DiM as a model folder that <c>mural generate --model</c> takes.</summary>
+internal static class DimResult
+{
+    internal static void Write(string folder, DiMModel model, DimTrainingConfig config, IReadOnlyList<string> labels, CancellationToken cancellation)
+    {
+        string denoiser = Directory.CreateDirectory(Path.Combine(folder, "dim")).FullName;
+        ModuleWeights.Save(model, Path.Combine(denoiser, "model.safetensors"), type: ScalarType.Float16, cancellationToken: cancellation);
+        WriteText(Path.Combine(denoiser, "config.json"), model.Config.ToJson());
+        if (config.Autoencoder is not null) CopyFolder(Settings.Resolve(config.SettingsPath, config.Autoencoder), Path.Combine(folder, "vae"));
+        // A model of classes keeps their names too, for people: its prompt is the number of the line, from 0.
+        string names = config.Vocabulary is not null ? "vocabulary.txt" : "classes.txt";
+        if (labels.Count > 0) WriteText(Path.Combine(folder, names), string.Concat(labels.Select(label => label + "\n")));
+        var index = new DiMModelIndex
+        {
+            Autoencoder = config.Autoencoder is null ? null : "vae",
+            Vocabulary = config.Vocabulary is null ? null : names,
+            DefaultWords = [.. config.StyleWords.Take(1)],
+            WordsNeedingDefault = config.StyleWords,
+            Guidance = config.Sheet.Guidance,
+        };
+        WriteText(Path.Combine(folder, "model_index.json"), index.ToJson());
+    }
+
+    private static void CopyFolder(string source, string target)
+    {
+        Directory.CreateDirectory(target);
+        foreach (string file in Directory.EnumerateFiles(source))
+        {
+            using FileStream stream = File.OpenRead(file);
+            AtomicFile.Write(Path.Combine(target, Path.GetFileName(file)), stream.Length, stream.CopyTo);
+        }
+    }
+
+    private static void WriteText(string path, string text)
+    {
+        byte[] bytes = Encoding.UTF8.GetBytes(text);
+        AtomicFile.Write(path, bytes.Length, stream => stream.Write(bytes));
+    }
+}

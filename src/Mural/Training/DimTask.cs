@@ -1,0 +1,189 @@
+using Mural.Autoencoders;
+using Mural.Checkpoints;
+using Mural.DiM;
+using Mural.Imaging;
+using Mural.Runtime;
+using Mural.Samplers;
+using Mural.Training.Data;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Mural.Training;
+
+/// <summary>Trains a Diffusion Mamba to find the noise in latents or pictures (spec dim.md 4 and 5).</summary>
+internal sealed class DimTask : ITrainingTask
+{
+    private readonly DimTrainingConfig _config;
+    private readonly PictureSet _pictures;
+    private readonly AutoencoderKL? _autoencoder;
+    private readonly LatentSet? _latents;
+    private readonly DimConditions _conditions;
+    private readonly SampleOrder _order;
+    private readonly DiMModel _model, _average;
+    private readonly DiscreteNoiseSchedule? _steps;
+    private readonly LinearNoiseSchedule? _times;
+    private readonly Device _device;
+
+    internal DimTask(DimTrainingConfig config, PictureSet pictures, Device device, Action<string> report, CancellationToken cancellation)
+    {
+        _config = config;
+        _pictures = pictures;
+        _device = device;
+        _order = new SampleOrder(pictures.Training, config.Seed);
+        _conditions = DimConditions.Read(config, pictures.Items);
+        ScalarType type = config.Precision.ToScalarType();
+        if (config.Autoencoder is not null)
+        {
+            _steps = DiscreteNoiseSchedule.ScaledLinear();
+            string folder = Settings.Resolve(config.SettingsPath, config.Autoencoder);
+            _autoencoder = AutoencoderKL.FromFolder(folder);
+            if (config.Data.Size % _autoencoder.Config.Downscale != 0)
+                throw new MuralException($"The setting 'data.size' is {config.Data.Size}; a multiple of {_autoencoder.Config.Downscale}, the autoencoder's factor, is expected.");
+            _autoencoder.to(device);
+            var encoding = new LatentEncoding(_autoencoder, WeightsOf(folder), type, device, config.Data.Flip);
+            _latents = LatentSet.Open(pictures, encoding, PictureSet.CacheFolder(config.Data, config.SettingsPath), report, cancellation);
+        }
+        else
+        {
+            _times = new LinearNoiseSchedule();
+        }
+        int channels = _autoencoder?.Config.LatentChannels ?? 3, size = config.Data.Size / (_autoencoder?.Config.Downscale ?? 1);
+        DiMConfig architecture = config.ToDiMConfig(channels, size, _conditions.Labels.Count);
+        using var generator = new Generator((ulong)config.Seed);
+        _model = new DiMModel(architecture, generator, device) { ComputeType = type };
+        _average = new DiMModel(architecture, device) { ComputeType = type };
+        foreach (TorchSharp.Modules.Parameter parameter in _average.parameters()) parameter.requires_grad = false;
+    }
+
+    public nn.Module Model => _model;
+
+    public nn.Module Average => _average;
+
+    public string Identity => string.Create(System.Globalization.CultureInfo.InvariantCulture,
+        $"dim {_config.Model.Width}x{_config.Model.Blocks} patch {_config.Model.PatchSize} states {_config.Model.DState} pads {_config.Model.PadLen} {_config.Model.PadLayout}, seed {_config.Seed}, batch {_config.StepSamples}, labels {_conditions.Labels.Count}, data {_latents?.Key ?? _pictures.Key}");
+
+    public void Initialise()
+    {
+        if (_config.InitialiseFrom is null) return;
+        string given = Settings.Resolve(_config.SettingsPath, _config.InitialiseFrom);
+        string[] inFolder = [Path.Combine(given, "dim", "model.safetensors"), Path.Combine(given, "model.safetensors")];
+        using ITensorSource source = Checkpoint.Open(inFolder.FirstOrDefault(File.Exists) ?? given);
+        ModuleWeights.Load(_model, source, adapt: (name, stored, wanted) => DiMCheckpoint.ResizePositions(name, stored, wanted, _model.Config.TrainedGrid));
+    }
+
+    public ITrainingStep Draw(long step)
+    {
+        int count = _config.StepSamples;
+        int[] rows = _order.Take(step * count, count);
+        ulong seed = SplitMix.Combine(_config.Seed, step);
+        using var generator = new Generator(seed);
+        var random = new SplitMix(seed);
+        using var scope = NewDisposeScope();
+        Tensor? labels = _conditions.Batch(rows, random);
+        Tensor clean = Clean(rows, generator);
+        NoisePrediction.Level level = Levels(count, generator);
+        Tensor noise = randn(clean.shape, generator: generator);
+        if (_config.RoundInputs) noise = noise.to(bfloat16).to(float32);
+        return new Samples(this, clean.to(_device).DetachFromDisposeScope(), noise.to(_device).DetachFromDisposeScope(), labels?.to(_device).DetachFromDisposeScope(), level);
+    }
+
+    public IReadOnlyList<(string Name, double Value)> WriteSheet(string path, CancellationToken cancellation)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        int count = _config.Sheet.Pictures, unseen = _pictures.HeldOut.Count > 0 ? count / 2 : 0;
+        int[] rows = [.. Spread.Over(_pictures.Training, count - unseen), .. Spread.Over(_pictures.HeldOut, unseen)];
+        Tensor? condition = _conditions.Batch(rows, random: null)?.to(_device), nothing = _conditions.Nothing(condition);
+        using var generator = new Generator((ulong)_config.Seed);
+        Tensor start = randn([rows.Length, _model.Config.InChannels, _model.Config.SampleSize, _model.Config.SampleSize], generator: generator).to(_device);
+        NoiseSchedule schedule = (NoiseSchedule?)_steps ?? _times!;
+        Denoiser denoiser = Guided(schedule, condition, nothing);
+        DpmSolverOptions options = (_steps is not null ? new DpmSolverOptions() : DpmSolverOptions.Pixel) with { Steps = _config.Sheet.Steps };
+        Tensor samples = DpmSolver.Sample(denoiser, start, schedule, options, cancellationToken: cancellation);
+        if (_autoencoder is not null) samples = _autoencoder.Decode(_autoencoder.UnscaleLatent(samples));
+        PictureWriter.Write(path, new SampleGrid { Columns = (int)Math.Ceiling(Math.Sqrt(rows.Length)) }.Tile(PictureTensors.ToPictures(samples)));
+        return [];
+    }
+
+    public void WriteResult(string folder, CancellationToken cancellation) => DimResult.Write(folder, _average, _config, _conditions.Labels, cancellation);
+
+    public void Dispose()
+    {
+        _model.Dispose();
+        _average.Dispose();
+        _latents?.Dispose();
+        _autoencoder?.Dispose();
+        _pictures.Dispose();
+    }
+
+    private static string WeightsOf(string folder)
+    {
+        using SafetensorsFile weights = AutoencoderFiles.OpenWeights(folder);
+        return weights.Path;
+    }
+
+    private Denoiser Guided(NoiseSchedule schedule, Tensor? condition, Tensor? nothing)
+    {
+        if (condition is not null)
+            return ClassifierFreeGuidance.Wrap(DiMDenoiser.Create(_average, schedule), condition, nothing!, new GuidanceOptions(_config.Sheet.Guidance, GuidanceConvention.Common));
+        return (x, time) =>
+        {
+            using Tensor networkTime = tensor((float)schedule.NetworkTime(time), device: x.device);
+            return _average.Forward(x, networkTime);
+        };
+    }
+
+    // Latents drawn from their moments, or the pictures themselves.
+    private Tensor Clean(int[] rows, Generator generator)
+    {
+        bool[] mirrored = new bool[rows.Length];
+        if (_config.Data.Flip)
+        {
+            using Tensor draws = rand(rows.Length, generator: generator);
+            float[] values = draws.data<float>().ToArray();
+            for (int i = 0; i < rows.Length; i++) mirrored[i] = values[i] < 0.5f;
+        }
+        if (_latents is not null)
+        {
+            int[] stored = [.. rows.Select((row, i) => mirrored[i] ? row + _pictures.Items.Count : row)];
+            int side = _model.Config.SampleSize;
+            using Tensor noise = randn([rows.Length, _model.Config.InChannels, side, side], generator: generator);
+            return _latents.Latents(stored, noise);
+        }
+        Tensor pictures = _pictures.Pictures(rows);
+        for (int i = 0; i < rows.Length; i++)
+            if (mirrored[i]) pictures[i].copy_(pictures[i].flip(2));
+        return pictures;
+    }
+
+    private NoisePrediction.Level Levels(int count, Generator generator)
+    {
+        if (_steps is not null)
+        {
+            using Tensor drawn = randint(1, _steps.Steps + 1, [count], dtype: ScalarType.Int64, generator: generator);
+            return NoisePrediction.At(_steps, drawn.data<long>().ToArray(), _device);
+        }
+        using Tensor times = rand(count, generator: generator);
+        return NoisePrediction.At(_times!, [.. times.data<float>().ToArray().Select(t => (double)t)], _device);
+    }
+
+    private sealed class Samples(DimTask task, Tensor clean, Tensor noise, Tensor? labels, NoisePrediction.Level level) : ITrainingStep
+    {
+        public Tensor Loss(int part)
+        {
+            using var scope = NewDisposeScope();
+            long first = (long)part * task._config.Batch, count = task._config.Batch;
+            Tensor losses = NoisePrediction.Losses(
+                task._model, clean.narrow(0, first, count), noise.narrow(0, first, count), level.Narrow(first, count), labels?.narrow(0, first, count), task._config);
+            return losses.mean().MoveToOuterDisposeScope();
+        }
+
+        public void Dispose()
+        {
+            clean.Dispose();
+            noise.Dispose();
+            labels?.Dispose();
+            level.Dispose();
+        }
+    }
+}

@@ -1,0 +1,121 @@
+using Mural.DiM;
+
+namespace Mural.Training;
+
+/// <summary>The architecture of a DiM to train; what the data decide (channels, size, number of labels) is not set here.</summary>
+public sealed record DimModelConfig
+{
+    /// <summary>Width of the residual stream.</summary>
+    public int Width { get; init; } = 384;
+
+    /// <summary>Blocks, odd.</summary>
+    public int Blocks { get; init; } = 15;
+
+    /// <summary>Side of the square of input values that becomes one token.</summary>
+    public int PatchSize { get; init; } = 2;
+
+    /// <summary>States of each channel in the scan.</summary>
+    public int DState { get; init; } = 16;
+
+    /// <summary>Pad tokens at the end of each row and column.</summary>
+    public int PadLen { get; init; } = 3;
+
+    /// <summary>What fills the bottom pad rows; <see cref="PadLayout.RhoPad"/> for a model that is to be upsampled.</summary>
+    public PadLayout PadLayout { get; init; }
+}
+
+/// <summary>What a sheet of samples shows: half of it training conditions, half held-out ones.</summary>
+public sealed record DimSheetConfig
+{
+    /// <summary>Pictures on a sheet.</summary>
+    public int Pictures { get; init; } = 16;
+
+    /// <summary>Network evaluations of the solver for each.</summary>
+    public int Steps { get; init; } = 20;
+
+    /// <summary>Guidance scale in the common convention, where 1 is none.</summary>
+    public double Guidance { get; init; } = 2;
+
+    internal void Check()
+    {
+        Settings.InRange("sheet.pictures", Pictures, 1, 1024);
+        Settings.InRange("sheet.steps", Steps, 1, 1000);
+        Settings.InRange("sheet.guidance", Guidance, 0, 100);
+    }
+}
+
+/// <summary>Settings of a DiM's training (spec dim.md 4 and 5).</summary>
+public sealed record DimTrainingConfig : TrainingConfig
+{
+    /// <summary>The architecture.</summary>
+    public DimModelConfig Model { get; init; } = new();
+
+    /// <summary>
+    /// Folder of the autoencoder whose latents are learned, relative to the settings file; null for a pixel model. Latent models train on 1000 whole steps,
+    /// pixel models in continuous time.
+    /// </summary>
+    public string? Autoencoder { get; init; }
+
+    /// <summary>
+    /// File with one word a line, relative to the settings file: pictures are conditioned on the set of words of their names. Null for one class a picture, the classes
+    /// being the labels that the data hold; without labels the model is unconditional.
+    /// </summary>
+    public string? Vocabulary { get; init; }
+
+    /// <summary>Share of the pictures that are shown without their condition, for guidance, in [0, 1].</summary>
+    public double LabelDropout { get; init; } = 0.1;
+
+    /// <summary>Share of the words that are left out of a picture's set, in [0, 1); one word always stays.</summary>
+    public double WordDropout { get; init; }
+
+    /// <summary>Words that say how and not what, such as styles.</summary>
+    public string[] StyleWords { get; init; } = [];
+
+    /// <summary>Share of the pictures that are shown without their style words, in [0, 1].</summary>
+    public double StyleDropout { get; init; }
+
+    /// <summary>Weighs each sample's loss with min(SNR, γ)/SNR (min-SNR weighting, arXiv 2303.09556); null weighs all alike, as the released training does.</summary>
+    public double? MinSnrGamma { get; init; }
+
+    /// <summary>Keeps latents, noise and the timestep that the network is told in bfloat16, as the released training did (spec 4.1, quirk).</summary>
+    public bool RoundInputs { get; init; }
+
+    /// <summary>Recomputes each block in the backward pass instead of keeping its values: less memory for a third more work.</summary>
+    public bool GradientCheckpointing { get; init; }
+
+    /// <summary>
+    /// A checkpoint that a new run starts from, relative to the settings file: a file, a run's result, or a folder with <c>model.safetensors</c>. Its position table is resized to the new
+    /// grid: how a model goes on from a smaller to a larger resolution (spec 5.1).
+    /// </summary>
+    public string? InitialiseFrom { get; init; }
+
+    /// <summary>The sheets of samples.</summary>
+    public DimSheetConfig Sheet { get; init; } = new();
+
+    internal override void Check()
+    {
+        base.Check();
+        Sheet.Check();
+        Settings.InRange("label_dropout", LabelDropout, 0, 1);
+        Settings.InRange("word_dropout", WordDropout, 0, 0.99);
+        Settings.InRange("style_dropout", StyleDropout, 0, 1);
+        if (MinSnrGamma is double gamma) Settings.Positive("min_snr_gamma", gamma);
+        if (StyleDropout > 0 && StyleWords.Length == 0) throw new MuralException("The setting 'style_dropout' is set without 'style_words'; name the words that it may leave out.");
+    }
+
+    internal DiMConfig ToDiMConfig(int channels, int size, int labels) => new()
+    {
+        Width = Model.Width,
+        Blocks = Model.Blocks,
+        InChannels = channels,
+        Classes = labels,
+        SampleSize = size,
+        PatchSize = Model.PatchSize,
+        StateSize = Model.DState,
+        PadLength = Model.PadLen,
+        PadLayout = Model.PadLayout,
+        // The two forms are the same map; the released models change over at this width.
+        SkipForm = Model.Width > 512 ? SkipForm.TwoLinears : SkipForm.Concatenated,
+        Conditioning = Vocabulary is null ? Conditioning.Class : Conditioning.Words,
+    };
+}

@@ -1,8 +1,13 @@
+using System.Buffers;
+
 namespace Mural.Checkpoints;
 
 /// <summary>Writes a file beside its final place and renames it when it is whole, so that a failure leaves what was there before.</summary>
 internal static class AtomicFile
 {
+    // What .NET puts behind the sentence of a message.
+    private static readonly SearchValues<string> Tails = SearchValues.Create([" : '", " (Parameter '"], StringComparison.Ordinal);
+
     /// <summary>Creates or replaces <paramref name="path"/> with what <paramref name="write"/> puts into the stream.</summary>
     /// <param name="path">The final path; its folder is created when missing, and a symbolic link is written through.</param>
     /// <param name="size">The size to come if known: a full disk is then found before anything is written.</param>
@@ -39,7 +44,8 @@ internal static class AtomicFile
         catch (Exception error)
         {
             Discard(staged);
-            if (error is IOException or UnauthorizedAccessException)
+            // A file that outgrows what its file system allows is reported as a wrong argument.
+            if (error is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException { ParamName: "value" })
                 throw new MuralException($"Cannot write {path}: {FirstSentence(error)}; choose another place or free some space.", error);
             throw;
         }
@@ -81,7 +87,7 @@ internal static class AtomicFile
 
     private static string FirstSentence(Exception error)
     {
-        int end = error.Message.IndexOf(" : '", StringComparison.Ordinal);
+        int end = error.Message.AsSpan().IndexOfAny(Tails);
         return (end < 0 ? error.Message : error.Message[..end]).TrimEnd('.', ' ');
     }
 }

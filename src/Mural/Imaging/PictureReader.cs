@@ -73,11 +73,27 @@ public static class PictureReader
                 throw new MuralException(Directory.Exists(path) ? $"{path} is a folder: give the path of a picture file." : $"There is no file {path}: check the path.");
             if (information.Length > limits.MaxFileBytes)
                 throw new MuralException($"{path} has {information.Length} bytes, but at most {limits.MaxFileBytes} are read: make the picture smaller or raise the limit.");
-            return File.ReadAllBytes(path);
+            using FileStream file = File.OpenRead(path);
+            return ReadAll(path, file, (int)Math.Min(information.Length, Array.MaxLength), limits);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw new MuralException($"{path} cannot be read ({exception.Message.TrimEnd('.')}): check the file and its permissions.", exception);
         }
+    }
+
+    // The length is only what is expected: a pipe or device says 0, and a file may grow. Another format shows before much of it is read.
+    private static byte[] ReadAll(string path, FileStream file, int expected, ImageLimits limits)
+    {
+        using var content = new MemoryStream(expected);
+        byte[] part = new byte[1 << 16];
+        for (int read; (read = file.ReadAtLeast(part, part.Length, throwOnEndOfStream: false)) > 0;)
+        {
+            if (content.Length == 0) PictureFormats.FromContent(path, part.AsSpan(0, read));
+            if (content.Length + read > limits.MaxFileBytes)
+                throw new MuralException($"{path} has more than {limits.MaxFileBytes} bytes, which is the limit: make the picture smaller or raise the limit.");
+            content.Write(part, 0, read);
+        }
+        return content.Length == content.Capacity ? content.GetBuffer() : content.ToArray();
     }
 }

@@ -15,9 +15,8 @@ public static class PictureTensors
             throw new ArgumentException($"A batch [B, C, H, W] of 1, 3 or 4 channels was expected, not [{string.Join(", ", values.shape)}].", nameof(values));
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Tensor unit = (values.to(float32) * 0.5f + 0.5f).clamp(0, 1);
         // Only finite numbers have a byte: an overflow in the network shows as black instead of as undefined bytes.
-        Tensor bytes = (unit.nan_to_num(0) * 255f).round().to(uint8).permute(0, 2, 3, 1).contiguous().cpu();
+        Tensor bytes = (ToUnit(values).nan_to_num(0) * 255f).round().to(uint8).permute(0, 2, 3, 1).contiguous().cpu();
         int batch = (int)bytes.shape[0], height = (int)bytes.shape[1], width = (int)bytes.shape[2], channels = (int)bytes.shape[3];
         var pictures = new Picture[batch];
         for (int b = 0; b < batch; b++)
@@ -47,6 +46,13 @@ public static class PictureTensors
     {
         using var scope = NewDisposeScope();
         return cat([.. pictures.Select(picture => FromPicture(picture, device))]).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>A network's output as clamp(x/2 + 1/2, 0, 1) in float32, of the same shape.</summary>
+    internal static Tensor ToUnit(Tensor values)
+    {
+        using var scope = NewDisposeScope();
+        return (values.to(float32) * 0.5f + 0.5f).clamp(0, 1).MoveToOuterDisposeScope();
     }
 
     /// <summary>byte/255 in float32, <c>[1, C, H, W]</c>.</summary>

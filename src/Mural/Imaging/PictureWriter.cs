@@ -1,3 +1,4 @@
+using Mural.Checkpoints;
 using NetVips;
 
 namespace Mural.Imaging;
@@ -17,20 +18,7 @@ public static class PictureWriter
     public static void Write(string path, Picture picture, PictureWriteOptions? options = null, PictureMetadata? metadata = null)
     {
         byte[] file = Encode(picture, PictureFormats.FromExtension(path), options, metadata);
-        string? beside = null;
-        try
-        {
-            string full = Path.GetFullPath(path);
-            Directory.CreateDirectory(Path.GetDirectoryName(full)!);
-            beside = $"{full}.{Guid.NewGuid():N}.partial";
-            File.WriteAllBytes(beside, file);
-            File.Move(beside, full, overwrite: true);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            if (beside is not null) File.Delete(beside);
-            throw new MuralException($"{path} cannot be written ({exception.Message.TrimEnd('.')}): choose a folder that exists and may be written to.", exception);
-        }
+        AtomicFile.Write(path, file.Length, stream => stream.Write(file));
     }
 
     /// <summary>Encodes a picture in memory.</summary>

@@ -28,7 +28,7 @@ public sealed class GoldenCase : IDisposable
 
     public JsonObject Json { get; }
 
-    public JsonNode Config => Json["config"]!;
+    public JsonNode Config => Json["config"] ?? new JsonObject();
 
     /// <summary>Folder of the checkpoint that the case runs on.</summary>
     public string ModelFolder => Path.Combine(Root, "models", Json["model"]!.GetValue<string>());

@@ -1,3 +1,4 @@
+using System.IO.Pipes;
 using Mural.Imaging;
 using NetVips;
 
@@ -31,6 +32,54 @@ public class PictureReaderTests
     }
 
     [Fact]
+    public void EveryOrientationIsUndone()
+    {
+        const int Width = 5, Height = 3;
+        Picture stored = PictureWriterTests.Gradient(Width, Height, 3);
+        // Where the pixel (x, y) of the upright picture lies in the stored one (EXIF 2.3, tag 274).
+        Func<int, int, (int X, int Y)>[] places =
+        [
+            (x, y) => (x, y), (x, y) => (Width - 1 - x, y), (x, y) => (Width - 1 - x, Height - 1 - y), (x, y) => (x, Height - 1 - y),
+            (x, y) => (y, x), (x, y) => (y, Height - 1 - x), (x, y) => (Width - 1 - y, Height - 1 - x), (x, y) => (Width - 1 - y, x),
+        ];
+        for (int orientation = 1; orientation <= places.Length; orientation++)
+        {
+            using Image image = Vips(stored).Mutate(mutable => mutable.Set(GValue.GIntType, "orientation", orientation));
+            Picture upright = PictureReader.Decode("a", image.WebpsaveBuffer(lossless: true));
+            Assert.Equal(orientation < 5 ? (Width, Height) : (Height, Width), (upright.Width, upright.Height));
+            for (int y = 0; y < upright.Height; y++)
+                for (int x = 0; x < upright.Width; x++)
+                {
+                    (int fromX, int fromY) = places[orientation - 1](x, y);
+                    Assert.Equal(stored.Row(fromY).Slice(3 * fromX, 3), upright.Row(y).Slice(3 * x, 3));
+                }
+        }
+    }
+
+    [Theory]
+    [InlineData("a.png", PictureFormat.Jpeg)]
+    [InlineData("a.jpg", PictureFormat.WebP)]
+    [InlineData("a.webp", PictureFormat.Png)]
+    [InlineData("a", PictureFormat.Png)]
+    public void TheContentDecidesAndNotTheExtension(string name, PictureFormat format)
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.Write(name, PictureWriter.Encode(new Picture(6, 4, 3), format));
+        Assert.Equal(format, PictureReader.Identify(path).Format);
+        Assert.Equal((6, 4), (PictureReader.Read(path).Width, PictureReader.Read(path).Height));
+    }
+
+    [Fact]
+    public void AnAnimationShowsItsFirstPicture()
+    {
+        using Image first = Vips(Picture.Filled(8, 6, new Rgb(10, 20, 30))), second = Vips(Picture.Filled(8, 6, Rgb.White)), strip = first.Join(second, Enums.Direction.Vertical);
+        using Image animation = strip.Mutate(mutable => mutable.Set(GValue.GIntType, "page-height", 6));
+        byte[] file = animation.WebpsaveBuffer(lossless: true);
+        Assert.Equal((8, 6), (PictureReader.Identify("a", file).Width, PictureReader.Identify("a", file).Height));
+        Assert.Equal(Picture.Filled(8, 6, new Rgb(10, 20, 30)).Data, PictureReader.Decode("a", file).ToRgb().Data);
+    }
+
+    [Fact]
     public void ProfilesAreConvertedToSrgbAndSrgbIsLeftAlone()
     {
         Picture picture = PictureWriterTests.Gradient(16, 16, 3);
@@ -43,6 +92,17 @@ public class PictureReaderTests
         using Image same = Vips(picture).IccTransform("srgb", inputProfile: "srgb", depth: 8);
         byte[] samples = same.WriteToMemory<byte>();
         Assert.Equal(samples, PictureReader.Decode("a", same.PngsaveBuffer(keep: Enums.ForeignKeep.Icc)).Data);
+    }
+
+    [Fact]
+    public void SixteenBitsWithProfileAndAlphaBecomeEight()
+    {
+        Picture picture = PictureWriterTests.Gradient(16, 16, 4);
+        using Image wide = Vips(picture).IccTransform("p3", inputProfile: "srgb", depth: 16);
+        Assert.Equal(Enums.BandFormat.Ushort, wide.Format);
+        Picture back = PictureReader.Decode("a", wide.PngsaveBuffer(keep: Enums.ForeignKeep.Icc));
+        Assert.Equal(4, back.Channels);
+        Assert.InRange(picture.Data.Zip(back.Data, (a, b) => Math.Abs(a - b)).Max(), 0, 3);
     }
 
     [Fact]
@@ -86,6 +146,30 @@ public class PictureReaderTests
         using var folder = new TemporaryFolder();
         string path = folder.Write("a.png", new byte[1001]);
         Assert.Contains("1001 bytes", Assert.Throws<MuralException>(() => PictureReader.Read(path, new ImageLimits { MaxFileBytes = 1000 })).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void WhatHasNoLengthIsReadUpToTheLimit()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Paths of pipes and endless devices are Linux's.");
+        Assert.Contains("is not a PNG", Assert.Throws<MuralException>(() => PictureReader.Read("/dev/zero")).Message, StringComparison.Ordinal);
+        byte[] file = PictureWriter.Encode(PictureWriterTests.Gradient(200, 150, 3), PictureFormat.Png, new PictureWriteOptions { Compression = 0 });
+        Assert.Equal(200, Piped(new ImageLimits { MaxFileBytes = file.Length }).Width);
+        Assert.Contains("more than", Assert.Throws<MuralException>(() => Piped(new ImageLimits { MaxFileBytes = file.Length - 1 })).Message, StringComparison.Ordinal);
+
+        Picture Piped(ImageLimits limits)
+        {
+            using var pipe = new AnonymousPipeServerStream(PipeDirection.Out);
+            using var reading = new AnonymousPipeClientStream(PipeDirection.In, pipe.ClientSafePipeHandle);
+            Task writing = Task.Run(() =>
+            {
+                pipe.Write(file);
+                pipe.Dispose();
+            });
+            Picture picture = PictureReader.Read($"/proc/self/fd/{reading.SafePipeHandle.DangerousGetHandle()}", limits);
+            writing.GetAwaiter().GetResult();
+            return picture;
+        }
     }
 
     [Fact]

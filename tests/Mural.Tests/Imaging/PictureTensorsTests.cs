@@ -13,6 +13,7 @@ public class PictureTensorsTests
     {
         using var scope = NewDisposeScope();
         using GoldenCase golden = GoldenCase.Open("image", name);
+        if (golden.Has("out.unit")) golden.AssertMatches("out.unit", PictureTensors.ToUnit(golden.Get("in.x")));
         Tensor bytes = golden.Get("out.bytes");
         Picture[] pictures = PictureTensors.ToPictures(golden.Get("in.x"));
         Assert.Equal(bytes.shape[0], pictures.Length);

@@ -94,4 +94,40 @@ public class PictureWriterTests
         Assert.Throws<MuralException>(() => PictureWriter.Write(Path.Combine(path, "c.png"), Gradient(5, 5, 3)));
         Assert.Equal(["a.png"], folder.Names);
     }
+
+    [Fact]
+    public void AFullDiskLeavesTheOldFileAndNothingElse()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "The size of files is limited by a call of Linux.");
+        const int Side = 1200, Limit = 4 << 20;
+        using var folder = new TemporaryFolder();
+        string path = folder.File("a.png");
+        PictureWriter.Write(path, Gradient(5, 5, 3));
+        var plain = new PictureWriteOptions { Compression = 0 };
+        using (new FileSizeLimit(Limit))
+        {
+            MuralException exception = Assert.Throws<MuralException>(() => PictureWriter.Write(path, new Picture(Side, Side, 3), plain));
+            Assert.Contains(path, exception.Message, StringComparison.Ordinal);
+            Assert.DoesNotContain('\n', exception.Message);
+        }
+        Assert.Equal(5, PictureReader.Read(path).Width);
+        Assert.Equal(["a.png"], folder.Names);
+
+        PictureWriter.Write(path, new Picture(Side, Side, 3), plain);
+        Assert.InRange(new FileInfo(path).Length, Limit, long.MaxValue);
+    }
+
+    [Fact]
+    public void WhoeverReadsWhileOthersWriteSeesAWholeFile()
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.File("a.png");
+        PictureWriter.Write(path, Picture.Filled(1, 8, Rgb.White));
+        Parallel.For(0, 40, i =>
+        {
+            if (i % 2 == 0) PictureWriter.Write(path, Picture.Filled(1 + i, 8, Rgb.White));
+            else Assert.Equal(8, PictureReader.Read(path).Height);
+        });
+        Assert.Equal(["a.png"], folder.Names);
+    }
 }

@@ -13,8 +13,6 @@ namespace Mural.Tests.Training;
 [Trait("Area", "dim")]
 public class TrainingGoldenTests
 {
-    private static readonly Device Cpu = new(DeviceType.CPU);
-
     public static TheoryData<string> Steps => GoldenCase.Names("dim", c => c.Config["optimizer"] is not null);
 
     public static TheoryData<string> Roundings => GoldenCase.Names("dim", c => c.Has("out.n_fed") || c.Has("out.timestep_fed"));
@@ -80,14 +78,14 @@ public class TrainingGoldenTests
         using var quiet = no_grad();
         DiscreteNoiseSchedule schedule = DiscreteNoiseSchedule.ScaledLinear();
         Tensor clean = golden.Get("in.x0"), noise = golden.Get("in.eps");
-        NoisePrediction.Level level = NoisePrediction.At(schedule, Longs(golden.Get("in.n")), Cpu);
+        NoisePrediction.Level level = NoisePrediction.At(schedule, Longs(golden.Get("in.n")), CPU);
         var seen = new Observations(golden);
         (Tensor noisy, Tensor time) = NoisePrediction.NoisyRounded(clean, noise, level);
         seen.Check("out.n_fed", time);
         seen.Check("out.xn", noisy);
         var config = new DimTrainingConfig { RoundInputs = true };
         seen.Check("out.loss_per_sample", NoisePrediction.Losses(model, clean, noise, level, golden.Get("in.y", int64), config));
-        NoisePrediction.Level all = NoisePrediction.At(schedule, [.. Enumerable.Range(1, schedule.Steps).Select(n => (long)n)], Cpu);
+        NoisePrediction.Level all = NoisePrediction.At(schedule, [.. Enumerable.Range(1, schedule.Steps).Select(n => (long)n)], CPU);
         Tensor none = zeros(schedule.Steps, 1, 1, 1);
         seen.Check("out.timestep_fed", NoisePrediction.NoisyRounded(none, none, all).NetworkTime);
         seen.AssertAllSeen();
@@ -120,8 +118,8 @@ public class TrainingGoldenTests
             ? LatentSet.Sample(golden.Get("in.moments")[step], golden.Get("in.vae_noise")[step], autoencoder)
             : golden.Get("in.x0")[step];
         NoisePrediction.Level level = golden.Has("in.n")
-            ? NoisePrediction.At(DiscreteNoiseSchedule.ScaledLinear(), Longs(golden.Get("in.n")[step]), Cpu)
-            : NoisePrediction.At(new LinearNoiseSchedule(), [.. golden.Get("in.t", float64)[step].data<double>()], Cpu);
+            ? NoisePrediction.At(DiscreteNoiseSchedule.ScaledLinear(), Longs(golden.Get("in.n")[step]), CPU)
+            : NoisePrediction.At(new LinearNoiseSchedule(), [.. golden.Get("in.t", float64)[step].data<double>()], CPU);
         Tensor? labels = null;
         if (golden.Has("in.y"))
         {
@@ -159,7 +157,7 @@ public class TrainingGoldenTests
         internal void AssertAllSeen()
         {
             foreach ((string name, List<Tensor> steps) in _steps) Check(name, stack(steps));
-            Assert.Empty(golden.Tensors.Keys.Where(name => !name.StartsWith("in.", StringComparison.Ordinal) && !_seen.Contains(name)));
+            Assert.DoesNotContain(golden.Tensors.Keys, name => !name.StartsWith("in.", StringComparison.Ordinal) && !_seen.Contains(name));
         }
     }
 

@@ -1,0 +1,90 @@
+using Mural.Training;
+using Mural.Training.Data;
+
+namespace Mural.Tests.Training;
+
+public sealed class DimConditionsTests : IDisposable
+{
+    private readonly TrainingFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void ClassesAreTheLabelsInOrder()
+    {
+        DimConditions conditions = Read(new DimTrainingConfig(), ["star"], ["heart"], ["star"]);
+        Assert.Equal(["heart", "star"], conditions.Labels);
+        using Tensor? batch = conditions.Batch([0, 1, 2], null), nothing = conditions.Nothing(batch);
+        Assert.Equal([1, 0, 1], batch!.data<long>().ToArray());
+        Assert.Equal([2, 2, 2], nothing!.data<long>().ToArray());
+    }
+
+    [Fact]
+    public void WordsAreBagsOfTheVocabulary()
+    {
+        DimConditions conditions = Read(new DimTrainingConfig { Vocabulary = "vocabulary.txt" }, ["Star", "flat"], ["heart"], []);
+        using Tensor? batch = conditions.Batch([0, 1, 2], null), nothing = conditions.Nothing(batch);
+        Assert.Equal([3, 2], batch!.shape);
+        Assert.Equal([1, 2, 0, -1, -1, -1], batch.data<long>().ToArray());
+        Assert.All(nothing!.data<long>().ToArray(), label => Assert.Equal(-1, label));
+    }
+
+    [Fact]
+    public void WithoutLabelsThereIsNoCondition()
+    {
+        DimConditions conditions = Read(new DimTrainingConfig(), [], []);
+        Assert.Null(conditions.Batch([0, 1], null));
+        Assert.Null(conditions.Nothing(null));
+    }
+
+    [Fact]
+    public void DropoutsLeaveOutTheirShares()
+    {
+        const int Count = 4000;
+        var config = new DimTrainingConfig { Vocabulary = "vocabulary.txt", StyleWords = ["flat", "3d"], LabelDropout = 0.2, WordDropout = 0.1, StyleDropout = 0.3 };
+        DimConditions conditions = Read(config, ["heart", "star", "flat"]);
+        using Tensor batch = conditions.Batch([.. Enumerable.Repeat(0, Count)], new SplitMix(5))!;
+        long[][] rows = [.. batch.data<long>().ToArray().Chunk((int)batch.shape[1]).Select(row => row.Where(label => label >= 0).ToArray())];
+        double Share(Func<long[], bool> holds) => (double)rows.Count(holds) / Count;
+        Assert.Equal(0.2, Share(row => row.Length == 0), 0.03);
+        Assert.Equal(0.8 * 0.9, Share(row => row.Contains(0)), 0.03);
+        Assert.Equal(0.8 * 0.9 * 0.7, Share(row => row.Contains(2)), 0.03);
+    }
+
+    [Fact]
+    public void OneWordAlwaysStays()
+    {
+        var config = new DimTrainingConfig { Vocabulary = "vocabulary.txt", StyleWords = ["flat"], LabelDropout = 0, WordDropout = 0.9, StyleDropout = 1 };
+        DimConditions conditions = Read(config, ["heart", "flat"], ["flat"]);
+        using Tensor batch = conditions.Batch([.. Enumerable.Range(0, 1000).Select(i => i % 2)], new SplitMix(5))!;
+        long[][] rows = [.. batch.data<long>().ToArray().Chunk((int)batch.shape[1]).Select(row => row.Where(label => label >= 0).ToArray())];
+        Assert.All(rows, row => Assert.Single(row));
+        Assert.All(rows.Where((_, i) => i % 2 == 1), row => Assert.Equal(2, row[0]));
+        Assert.Contains(rows, row => row[0] == 0);
+    }
+
+    [Theory]
+    [InlineData(0.0, 0.0, false)]
+    [InlineData(0.1499, 0.15, true)]
+    [InlineData(0.15, 0.15, false)]
+    [InlineData(0.999, 1.0, true)]
+    public void ADrawBelowTheShareDrops(double draw, double share, bool expected) => Assert.Equal(expected, DimConditions.Drops(draw, share));
+
+    [Fact]
+    public void WordsThatTheVocabularyLacksAreNamed()
+    {
+        MuralException problem = Assert.Throws<MuralException>(() => Read(new DimTrainingConfig { Vocabulary = "vocabulary.txt" }, ["moon", "heart"], ["sun"]));
+        Assert.Contains("lacks 2 words of the pictures (moon, sun); add them, one a line.", problem.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ContradictionsAreOneSentence()
+    {
+        Assert.Contains("name a 'vocabulary'", Assert.Throws<MuralException>(() => Read(new DimTrainingConfig(), ["a", "b"])).Message, StringComparison.Ordinal);
+        Assert.Contains("give every picture a label, or none", Assert.Throws<MuralException>(() => Read(new DimTrainingConfig(), ["a"], [])).Message, StringComparison.Ordinal);
+        Assert.Contains("'style_words' names 'oil'", Assert.Throws<MuralException>(() => Read(new DimTrainingConfig { StyleWords = ["oil"] }, ["a"])).Message, StringComparison.Ordinal);
+    }
+
+    private DimConditions Read(DimTrainingConfig config, params string[][] words) => DimConditions.Read(
+        config with { SettingsPath = _folder.At("settings.json") }, [.. words.Select((w, i) => new PictureItem($"{i}.png", $"{i}", w, HeldOut: false))]);
+}

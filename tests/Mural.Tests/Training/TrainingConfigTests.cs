@@ -26,6 +26,17 @@ public sealed class TrainingConfigTests : IDisposable
         Assert.Equal(Path.GetFullPath(path), config.SettingsPath);
     }
 
+    [Theory]
+    [InlineData("optimizer")]
+    [InlineData("data")]
+    [InlineData("run")]
+    public void NullIsOnlyForWhatCanBeMissing(string key)
+    {
+        string path = _folder.WriteText("null.json", $$"""{ "kind": "vae", "steps": 5, "{{key}}": null }""");
+        MuralException problem = Assert.Throws<MuralException>(() => TrainingConfig.Read(path));
+        Assert.Contains($"the value at $.{key} has the wrong type", problem.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void ClippingCanBeSwitchedOff()
     {
@@ -38,7 +49,6 @@ public sealed class TrainingConfigTests : IDisposable
     [InlineData("Batch", "4", "'Batch'", "batch")]
     [InlineData("data.colour", "4", "'data.colour'", "background")]
     [InlineData("batch", "\"many\"", "$.batch", "wrong type")]
-    [InlineData("optimizer", "null", "optimizer", "wrong type")]
     [InlineData("precision", "\"float64\"", "$.precision", "wrong type")]
     [InlineData("precision", "\"float16\"", "'precision'", "bfloat16 or float32")]
     [InlineData("batch", "0", "'batch'", "outside 1 to")]
@@ -61,7 +71,7 @@ public sealed class TrainingConfigTests : IDisposable
     [InlineData("log_steps", "0", "'log_steps'", "outside")]
     [InlineData("data.size", "4", "'data.size'", "outside")]
     [InlineData("data.held_out", "0.6", "'data.held_out'", "outside")]
-    [InlineData("data.background", "\"white\"", "white", "#")]
+    [InlineData("data.background", "\"greenish\"", "greenish", "#")]
     [InlineData("data.index", "\"list.jsonl\"", "'data.folder'", "exactly one")]
     [InlineData("data.folder", null, "'data.folder'", "exactly one")]
     [InlineData("label_dropout", "1.5", "'label_dropout'", "outside")]

@@ -14,7 +14,24 @@ internal static class CausalConvolution
     /// <param name="order">Storage row of each scan token; null where both orders are one.</param>
     /// <param name="kernels">Hand-written kernel or plain operators.</param>
     /// <returns>In scan order, contiguous, in the type of <paramref name="x"/>. Shape: `[B, L, E]`.</returns>
-    internal static Tensor Apply(Tensor x, Tensor weight, Tensor bias, ScanOrder? order, KernelSet kernels) => Reference(x, weight, bias, order);
+    internal static Tensor Apply(Tensor x, Tensor weight, Tensor bias, ScanOrder? order, KernelSet kernels) =>
+        kernels == KernelSet.Mural && CausalConvolutionKernel.Serves(x, weight)
+            ? Fused(x, weight, bias, order, VectorWidths.Best)
+            : Reference(x, weight, bias, order);
+
+    /// <summary>The hand-written kernel, whose arithmetic is float32.</summary>
+    internal static Tensor Fused(Tensor x, Tensor weight, Tensor bias, ScanOrder? order, VectorWidth width)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor rows = Rows.WithJoinedChannels(x);
+        // Taps and bias as rows over channels, like the tokens. The operators are differentiable, so the kernel's gradient takes this form too.
+        Tensor taps = weight.to(ScalarType.Float32).reshape(weight.shape[0], weight.shape[2]).t();
+        Tensor parameters = cat([taps, bias.to(ScalarType.Float32).unsqueeze(0)]);
+        var call = new ConvolutionCall(order, width);
+        bool recorded = is_grad_enabled() && (rows.requires_grad || parameters.requires_grad);
+        Tensor result = recorded ? CausalConvolutionFunction.apply(rows, parameters, call) : CausalConvolutionKernel.Forward(rows, parameters, call);
+        return result.MoveToOuterDisposeScope();
+    }
 
     /// <summary>The same with libtorch operators; the arithmetic is float32, or float64 where <paramref name="x"/> is float64.</summary>
     internal static Tensor Reference(Tensor x, Tensor weight, Tensor bias, ScanOrder? order)

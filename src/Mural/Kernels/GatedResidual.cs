@@ -13,7 +13,21 @@ internal static class GatedResidual
     /// <param name="gate">One row a sample. Shape: `[B, D]` or `[B, 1, D]`.</param>
     /// <param name="kernels">Hand-written kernel or plain operators.</param>
     /// <returns>In the type of <paramref name="stream"/>. Shape: `[B, L, D]`.</returns>
-    internal static Tensor Apply(Tensor stream, Tensor mixed, Tensor gate, KernelSet kernels) => Reference(stream, mixed, gate);
+    internal static Tensor Apply(Tensor stream, Tensor mixed, Tensor gate, KernelSet kernels) =>
+        kernels == KernelSet.Mural && GatedResidualKernel.Serves(stream, mixed)
+            ? Fused(stream, mixed, gate, VectorWidths.Best)
+            : Reference(stream, mixed, gate);
+
+    /// <summary>The hand-written kernel, whose arithmetic is float32.</summary>
+    internal static Tensor Fused(Tensor stream, Tensor mixed, Tensor gate, VectorWidth width)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor kept = Rows.WithJoinedChannels(stream), added = Rows.WithJoinedChannels(mixed);
+        Tensor factor = 1 + gate.to(ScalarType.Float32).reshape(gate.shape[0], gate.shape[^1]);
+        bool recorded = is_grad_enabled() && (kept.requires_grad || added.requires_grad || factor.requires_grad);
+        Tensor result = recorded ? GatedResidualFunction.apply(kept, added, factor.contiguous(), width) : GatedResidualKernel.Forward(kept, added, factor.contiguous(), width);
+        return result.MoveToOuterDisposeScope();
+    }
 
     /// <summary>The same with libtorch operators.</summary>
     internal static Tensor Reference(Tensor stream, Tensor mixed, Tensor gate)

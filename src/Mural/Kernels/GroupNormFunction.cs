@@ -6,10 +6,6 @@ namespace Mural.Kernels;
 /// <summary>The kernel's place in autograd. It keeps the input and two numbers a group; the backward pass computes the rest again.</summary>
 internal sealed unsafe class GroupNormFunction : autograd.SingleTensorFunction<GroupNormFunction>
 {
-    // The engine reads the handles after backward has returned; until the next call something must hold the tensors.
-    [ThreadStatic]
-    private static List<Tensor>? t_returned;
-
     public override string Name => nameof(GroupNormFunction);
 
     /// <summary>Normalises without recording anything.</summary>
@@ -40,16 +36,14 @@ internal sealed unsafe class GroupNormFunction : autograd.SingleTensorFunction<G
 
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
     {
-        t_returned?.ForEach(gradient => gradient?.Dispose());
         using DisposeScope scope = NewDisposeScope();
-        using Tensor incoming = grad_output;
         var problem = (GroupNormProblem)ctx.get_data(nameof(GroupNormProblem));
         List<Tensor> saved = ctx.get_saved_variables();
-        Tensor pixels = saved[0], weight = saved[1], bias = saved[2], gradient = incoming.contiguous();
+        Tensor pixels = saved[0], weight = saved[1], bias = saved[2], gradient = grad_output.contiguous();
         Tensor xGradient = empty(pixels.shape, pixels.dtype), weightGradient = empty_like(weight), biasGradient = empty_like(bias);
         GroupNormKernel.For(problem, (VectorWidth)ctx.get_data(nameof(VectorWidth))).Backward(
             problem, (byte*)TensorData.Pointer(pixels), TensorData.Floats(weight), TensorData.Floats(bias), TensorData.Floats(saved[3]),
             (byte*)TensorData.Pointer(gradient), (byte*)TensorData.Pointer(xGradient), TensorData.Floats(weightGradient), TensorData.Floats(biasGradient));
-        return t_returned = [xGradient.DetachFromDisposeScope(), weightGradient.DetachFromDisposeScope(), biasGradient.DetachFromDisposeScope(), null!, null!];
+        return BackwardResults.Hand([xGradient, weightGradient, biasGradient, null, null], [grad_output])!;
     }
 }

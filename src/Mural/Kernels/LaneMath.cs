@@ -62,6 +62,10 @@ internal static class LaneMath
         return T.Divide(T.IfNegative(x, e, T.Create(1)), T.Add(e, T.Create(1)));
     }
 
+    /// <summary>Sum of the lanes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static float Sum<T, V>(V value) where T : ILanes<V> where V : unmanaged => Vector128.Sum(T.Fold(value));
+
     /// <summary>Sums the lanes of four vectors and adds the results to four neighbouring numbers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static unsafe void AddSums<T, V>(V first, V second, V third, V fourth, float* target) where T : ILanes<V> where V : unmanaged

@@ -17,7 +17,28 @@ internal static class ModulatedRmsNorm
     /// <param name="kernels">Hand-written kernel or plain operators.</param>
     /// <returns>Shape: `[B, L, D]`.</returns>
     internal static Tensor Apply(Tensor x, Tensor weight, double eps, Tensor? scale, Tensor? shift, ScalarType type, KernelSet kernels) =>
-        Reference(x, weight, eps, scale, shift, type);
+        kernels == KernelSet.Mural && RmsNormKernel.Serves(x, type)
+            ? Fused(x, weight, eps, scale, shift, type, VectorWidths.Best)
+            : Reference(x, weight, eps, scale, shift, type);
+
+    /// <summary>The hand-written kernel.</summary>
+    internal static Tensor Fused(Tensor x, Tensor weight, double eps, Tensor? scale, Tensor? shift, ScalarType type, VectorWidth width)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor rows = Rows.WithJoinedChannels(x);
+        // One number a channel multiplies and one is added. These operators over one row a sample are differentiable, so the kernel knows no weight.
+        Tensor factor = weight.to(ScalarType.Float32).unsqueeze(0);
+        if (scale is not null) factor = factor * (1 + Flat(scale));
+        Tensor addend = shift is null ? zeros(1, x.shape[2]) : Flat(shift);
+        var call = new RmsNormCall(eps, type, width);
+        bool recorded = is_grad_enabled() && (rows.requires_grad || factor.requires_grad || addend.requires_grad);
+        factor = factor.contiguous();
+        addend = addend.contiguous();
+        Tensor result = recorded ? RmsNormFunction.apply(rows, factor, addend, call) : RmsNormKernel.Forward(rows, factor, addend, call);
+        return result.MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Flat(Tensor modulation) => modulation.to(ScalarType.Float32).reshape(modulation.shape[0], modulation.shape[^1]);
 
     /// <summary>The same with libtorch operators; in float64 where <paramref name="x"/> is float64.</summary>
     internal static Tensor Reference(Tensor x, Tensor weight, double eps, Tensor? scale, Tensor? shift, ScalarType type)

@@ -4,5 +4,5 @@ namespace Mural.Cli.Bench;
 internal sealed record Benchmark(string Name, string About, IReadOnlyList<BenchRow> Rows)
 {
     /// <summary>All of them.</summary>
-    internal static IReadOnlyList<Benchmark> All { get; } = [MatmulBench.Create(), DimBench.Create()];
+    internal static IReadOnlyList<Benchmark> All { get; } = [MatmulBench.Create(), DimBench.Create(), ScanBench.Create()];
 }

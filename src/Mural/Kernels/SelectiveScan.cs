@@ -22,14 +22,14 @@ internal static class SelectiveScan
     /// <param name="z">Gate before SiLU, in storage order, or null for none. Shape: `[B, L, E]`.</param>
     /// <param name="deltaBias">Shape: `[E]`, or null for none.</param>
     /// <param name="order">Storage row of each scan token; null where both orders are one.</param>
-    /// <param name="kernels">Hand-written kernel or plain operators.</param>
+    /// <param name="kernels">Hand-written kernel, or chunks of libtorch's operators where it does not serve; or the recurrence step by step.</param>
     /// <returns>Output in storage order and in the type of <paramref name="u"/>. Shape: `[B, L, E]`.</returns>
     internal static Tensor Apply(
         Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, Tensor skip, Tensor? z, Tensor? deltaBias, ScanOrder? order, KernelSet kernels)
     {
         if (kernels == KernelSet.Mural && SelectiveScanKernel.Serves(u, delta, b, c, z))
             return Run(u, delta, a, b, c, skip, z, deltaBias, new ScanCall(order, VectorWidths.Best));
-        (Tensor output, Tensor last) = SelectiveScanReference.Apply(u, delta, a, b, c, skip, z, deltaBias, order);
+        (Tensor output, Tensor last) = Plain(u, delta, a, b, c, skip, z, deltaBias, order, kernels);
         last.Dispose();
         return output;
     }
@@ -39,10 +39,17 @@ internal static class SelectiveScan
         Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, Tensor skip, Tensor? z, Tensor? deltaBias, ScanOrder? order, KernelSet kernels)
     {
         if (kernels == KernelSet.Libtorch || !SelectiveScanKernel.Serves(u, delta, b, c, z))
-            return SelectiveScanReference.Apply(u, delta, a, b, c, skip, z, deltaBias, order);
+            return Plain(u, delta, a, b, c, skip, z, deltaBias, order, kernels);
         Tensor last = empty(u.shape[0], u.shape[2], a.shape[1]);
         return (Run(u, delta, a, b, c, skip, z, deltaBias, new ScanCall(order, VectorWidths.Best) { LastState = last }), last);
     }
+
+    // Devices without the kernel pay for every operator that they start: there the chunked form. Plain libtorch is what one would write in PyTorch.
+    private static (Tensor Output, Tensor LastState) Plain(
+        Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, Tensor skip, Tensor? z, Tensor? deltaBias, ScanOrder? order, KernelSet kernels) =>
+        kernels == KernelSet.Mural
+            ? SelectiveScanChunked.Apply(u, delta, a, b, c, skip, z, deltaBias, order)
+            : SelectiveScanReference.Apply(u, delta, a, b, c, skip, z, deltaBias, order);
 
     /// <summary>The hand-written kernel, in the form that <paramref name="call"/> says.</summary>
     internal static Tensor Run(Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, Tensor skip, Tensor? z, Tensor? deltaBias, ScanCall call)

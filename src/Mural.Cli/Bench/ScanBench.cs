@@ -1,0 +1,148 @@
+using Mural.DiM;
+using Mural.Kernels;
+using Mural.Layers;
+using Mural.Runtime;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Mural.Cli.Bench;
+
+/// <summary>
+/// The selective scan of one DiM-H block at 512x512 pixels, and of a small model's training step; beside them the matrix products of the same block, which a scan
+/// must not outlast.
+/// </summary>
+internal static class ScanBench
+{
+    private const int States = 16;
+
+    // Of the recurrence step by step the backward pass keeps every state of every token: a tenth of them shows its speed.
+    private const int PlainParts = 10;
+
+    private static readonly Sizes Painting = new(2, DiMConfig.Huge512);
+
+    private static readonly Sizes Training = new(32, DiMConfig.Small with { Width = 384, SampleSize = 16, PadLength = 1 });
+
+    internal static Benchmark Create() => new("scan", "The selective scan of a DiM block, beside the block's matrix products.",
+    [
+        Forward("forward", Painting),
+        Backward("backward", Painting),
+        Products("products", Painting),
+        Forward("training-forward", Training),
+        Backward("training-backward", Training),
+        Products("training-products", Training),
+    ]);
+
+    private sealed record Sizes(int Batch, DiMConfig Model)
+    {
+        internal int Length => Model.SequenceLength(Model.TrainedGrid);
+
+        public override string ToString() => $"batch {Batch}, {Model.InnerWidth} channels, {States} states, {Length} tokens";
+    }
+
+    private static BenchRow Forward(string name, Sizes sizes) => new()
+    {
+        Name = name,
+        About = $"forward scan with softplus, D and gate: {sizes}, bf16 in and out, column order",
+        Prepare = kernels =>
+        {
+            var inputs = new Inputs(sizes, sizes.Length, requireGradients: false);
+            return new BenchWork(
+                () =>
+                {
+                    using var inference = no_grad();
+                    inputs.Scan(kernels).Dispose();
+                },
+                inputs);
+        },
+    };
+
+    private static BenchRow Backward(string name, Sizes sizes) => new()
+    {
+        Name = name,
+        About = $"backward scan, gradients of all inputs: {sizes}",
+        Prepare = kernels =>
+        {
+            int parts = kernels == KernelSet.Mural ? 1 : PlainParts, length = (sizes.Length + parts - 1) / parts;
+            var inputs = new Inputs(sizes, length, requireGradients: true);
+            Tensor output = inputs.Scan(kernels), cotangent = ones_like(output);
+            return new BenchWork(
+                () =>
+                {
+                    using var scope = NewDisposeScope();
+                    autograd.grad([output], inputs.Leaves, [cotangent], retain_graph: true);
+                },
+                new Held(output, cotangent, inputs),
+                (double)sizes.Length / length,
+                parts > 1 ? $"{length} of {sizes.Length} tokens were run and the time multiplied by the ratio" : null);
+        },
+    };
+
+    private static BenchRow Products(string name, Sizes sizes)
+    {
+        DiMConfig model = sizes.Model;
+        (long Inputs, long Outputs)[] shapes =
+        [
+            (model.Width, 2L * model.InnerWidth), (model.InnerWidth, model.TimeStepRank + 2L * States), (model.TimeStepRank, model.InnerWidth), (model.InnerWidth, model.Width),
+        ];
+        long rows = (long)sizes.Batch * sizes.Length;
+        return new BenchRow
+        {
+            Name = name,
+            About = $"the block's matrix products: {rows} tokens, {string.Join(", ", shapes.Select(shape => $"{shape.Inputs} to {shape.Outputs}"))}, bf16",
+            Operations = 2.0 * rows * shapes.Sum(shape => shape.Inputs * shape.Outputs),
+            Prepare = kernels =>
+            {
+                Linear[] layers = [.. shapes.Select(shape => new Linear(shape.Inputs, shape.Outputs, bias: false))];
+                Tensor[] inputs = [.. shapes.Select(shape => Machine.MachineRate.Fill(rows, shape.Inputs, ScalarType.BFloat16))];
+                foreach (Linear layer in layers) layer.Freeze(kernels, ScalarType.BFloat16);
+                return new BenchWork(
+                    () =>
+                    {
+                        using var inference = inference_mode();
+                        for (int i = 0; i < layers.Length; i++) layers[i].call(inputs[i]).Dispose();
+                    },
+                    new Held([.. layers, .. inputs]));
+            },
+        };
+    }
+
+    /// <summary>Inputs laid out as in a block: values contiguous, gate and vectors as parts of projections, steps as a fresh model has them.</summary>
+    private sealed class Inputs : IDisposable
+    {
+        private readonly Tensor _values, _steps, _rates, _vectors, _skip, _projected, _bias;
+        private readonly ScanOrder? _order;
+
+        internal Inputs(Sizes sizes, int length, bool requireGradients)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            using Generator generator = new(1, CPU);
+            DiMConfig model = sizes.Model;
+            int channels = model.InnerWidth;
+            Tensor Keep(Tensor value, ScalarType type) => value.to(type).detach().requires_grad_(requireGradients).MoveToOuterDisposeScope();
+            Tensor Normal(params long[] shape) => randn(shape, generator: generator);
+            _values = Keep(Normal(sizes.Batch, length, channels), ScalarType.BFloat16);
+            _steps = Keep(Normal(sizes.Batch, length, channels), ScalarType.BFloat16);
+            _rates = Keep(-arange(1, States + 1).to(ScalarType.Float32).repeat(channels, 1), ScalarType.Float32);
+            _vectors = Keep(Normal(sizes.Batch, length, model.TimeStepRank + 2 * States), ScalarType.BFloat16);
+            _skip = Keep(ones(channels), ScalarType.Float32);
+            _projected = Keep(Normal(sizes.Batch, length, 2L * channels), ScalarType.BFloat16);
+            _bias = Keep(full(channels, -4f), ScalarType.Float32);
+            _order = length == sizes.Length ? ScanOrders.Of(model.TrainedGrid.Padded(model.PadLength), model.FrontTokens, ScanDirection.ColumnForward) : null;
+        }
+
+        internal Tensor[] Leaves => [_values, _steps, _rates, _vectors, _skip, _projected, _bias];
+
+        internal Tensor Scan(KernelSet kernels)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            long channels = _values.shape[2];
+            Tensor b = _vectors.narrow(2, _vectors.shape[2] - 2 * States, States), c = _vectors.narrow(2, _vectors.shape[2] - States, States);
+            return SelectiveScan.Apply(_values, _steps, _rates, b, c, _skip, _projected.narrow(2, channels, channels), _bias, _order, kernels).MoveToOuterDisposeScope();
+        }
+
+        public void Dispose()
+        {
+            foreach (Tensor tensor in Leaves) tensor.Dispose();
+        }
+    }
+}

@@ -7,7 +7,7 @@ namespace Mural.Tests.Imaging;
 
 public class PictureResizerTests
 {
-    public static TheoryData<string> Cases => GoldenCase.Names("image", golden => golden.Config["pillow"] is not null);
+    public static TheoryData<string> Cases => GoldenCase.Names("image", golden => golden.Tensors.Keys.Any(IsResized));
 
     // out.<kind>[_box].<filter>.<W>x<H>[.pillow11]
     [Trait("Area", "image")]
@@ -17,8 +17,7 @@ public class PictureResizerTests
         using var scope = NewDisposeScope();
         using GoldenCase golden = GoldenCase.Open("image", name);
         double floatTolerance = golden.Json["tolerance"]!["max_abs"]!["float"]!.GetValue<double>();
-        int tested = 0;
-        foreach (string output in golden.Tensors.Keys.Where(key => key.StartsWith("out.", StringComparison.Ordinal)))
+        foreach (string output in golden.Tensors.Keys.Where(IsResized))
         {
             string[] parts = output.Split('.');
             string kind = parts[1].Replace("_box", "", StringComparison.Ordinal);
@@ -38,9 +37,7 @@ public class PictureResizerTests
                 double difference = (tensor(resized) - expected).abs().max().item<float>();
                 Assert.True(difference <= floatTolerance, $"{output} differs by {difference}");
             }
-            tested++;
         }
-        Assert.NotEqual(0, tested);
     }
 
     [Fact]
@@ -88,6 +85,9 @@ public class PictureResizerTests
         foreach (ResizeBox box in (ResizeBox[])[new(-1, 0, 2, 2), new(0, 0, 3, 2), new(1.5f, 0, 1, 2), new(0, float.NaN, 1, 2)])
             Assert.Throws<ArgumentException>(() => PictureResizer.Resize(new Picture(2, 2, 1), 1, 1, box: box));
     }
+
+    private static bool IsResized(string tensor) =>
+        tensor.Split('.') is ["out", _, { } filter, { } size, ..] && char.IsAsciiLetter(filter[0]) && Enum.TryParse<ResizeFilter>(filter, ignoreCase: true, out _) && size.Contains('x', StringComparison.Ordinal);
 
     private static ResizeBox Box(JsonNode box) => new((float)box[0]!, (float)box[1]!, (float)box[2]!, (float)box[3]!);
 

@@ -9,9 +9,9 @@ namespace Mural.Tests.Imaging;
 [Trait("Area", "image")]
 public class ResamplingTests
 {
-    public static TheoryData<string> InterpolationCases => GoldenCase.Names("image", golden => golden.Has("in.x") && golden.Config["scale_factors_by_index"] is not null);
+    public static TheoryData<string> InterpolationCases => GoldenCase.Names("image", golden => golden.Tensors.Keys.Any(IsInterpolated));
 
-    public static TheoryData<string> PoolingCases => GoldenCase.Names("image", golden => golden.Has("in.x") && golden.Config["avg_pool"] is not null);
+    public static TheoryData<string> PoolingCases => GoldenCase.Names("image", golden => golden.Tensors.Keys.Any(IsPooled));
 
     [Theory, MemberData(nameof(InterpolationCases))]
     public void InterpolationMatches(string name)
@@ -19,8 +19,7 @@ public class ResamplingTests
         using var scope = NewDisposeScope();
         using GoldenCase golden = GoldenCase.Open("image", name);
         Tensor input = golden.Get("in.x");
-        int tested = 0;
-        foreach (string output in golden.Tensors.Keys.Where(key => key.StartsWith("out.", StringComparison.Ordinal)))
+        foreach (string output in golden.Tensors.Keys.Where(IsInterpolated))
         {
             // out.<mode>[.align_<bool>][.antialias][.recompute].<size_HxW or factor_index>
             string[] parts = output.Split('.');
@@ -30,8 +29,7 @@ public class ResamplingTests
                 "nearest-exact" => InterpolationMode.NearestExact,
                 "bilinear" => InterpolationMode.Bilinear,
                 "bicubic" => InterpolationMode.Bicubic,
-                "area" => InterpolationMode.Area,
-                _ => throw new InvalidDataException(output),
+                _ => InterpolationMode.Area,
             };
             // Without a word on corners libtorch's C++ interface warns about nearest-exact, which has none.
             bool? align = parts.Contains("align_True") ? true : parts.Contains("align_False") || mode == InterpolationMode.NearestExact ? false : null;
@@ -39,9 +37,7 @@ public class ResamplingTests
             long[]? size = target[0] == "size" ? [.. target[1].Split('x').Select(n => long.Parse(n, CultureInfo.InvariantCulture))] : null;
             double[]? factors = target[0] == "factor" ? Factors(golden.Config["scale_factors_by_index"]![int.Parse(target[1], CultureInfo.InvariantCulture)]!) : null;
             golden.AssertMatches(output, functional.interpolate(input, size, factors, mode, align, parts.Contains("recompute"), parts.Contains("antialias")));
-            tested++;
         }
-        Assert.NotEqual(0, tested);
     }
 
     [Theory, MemberData(nameof(PoolingCases))]
@@ -50,20 +46,16 @@ public class ResamplingTests
         using var scope = NewDisposeScope();
         using GoldenCase golden = GoldenCase.Open("image", name);
         Tensor input = golden.Get("in.x");
-        int tested = 0;
-        foreach (string output in golden.Tensors.Keys.Where(key => key.StartsWith("out.", StringComparison.Ordinal)))
+        foreach (string output in golden.Tensors.Keys.Where(IsPooled))
         {
             string[] parts = output.Split('.');
             golden.AssertMatches(output, parts[1] switch
             {
                 "adaptive_avg" => functional.adaptive_avg_pool2d(input, Size(parts[2])),
                 "adaptive_max" => functional.adaptive_max_pool2d(input, Size(parts[2])),
-                "avg_pool" => AveragePool(input, golden.Config["avg_pool"]!.AsArray().Single(pool => pool!["index"]!.ToString() == parts[2])!),
-                _ => throw new InvalidDataException(output),
+                _ => AveragePool(input, golden.Config["avg_pool"]!.AsArray().Single(pool => pool!["index"]!.ToString() == parts[2])!),
             });
-            tested++;
         }
-        Assert.NotEqual(0, tested);
     }
 
     [Fact]
@@ -72,6 +64,10 @@ public class ResamplingTests
         Assert.NotEmpty(InterpolationCases);
         Assert.NotEmpty(PoolingCases);
     }
+
+    private static bool IsInterpolated(string tensor) => tensor.Split('.') is ["out", "nearest" or "nearest-exact" or "bilinear" or "bicubic" or "area", ..];
+
+    private static bool IsPooled(string tensor) => tensor.Split('.') is ["out", "adaptive_avg" or "adaptive_max" or "avg_pool", ..];
 
     private static Tensor AveragePool(Tensor input, JsonNode pool) => functional.avg_pool2d(
         input,

@@ -6,6 +6,7 @@ namespace Mural.Tests.Goldens;
 public class CoverageTests
 {
     [Theory]
+    [InlineData("dim")]
     [InlineData("image")]
     [InlineData("rng")]
     public void EveryCaseIsRecognisedBySomeTest(string area)

@@ -8,7 +8,7 @@ internal sealed unsafe class GroupNormFunction : autograd.SingleTensorFunction<G
 {
     // The engine reads the handles after backward has returned; until the next call something must hold the tensors.
     [ThreadStatic]
-    private static List<Tensor>? t_returned;
+    private static List<Tensor>? _returned;
 
     public override string Name => nameof(GroupNormFunction);
 
@@ -40,7 +40,7 @@ internal sealed unsafe class GroupNormFunction : autograd.SingleTensorFunction<G
 
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
     {
-        t_returned?.ForEach(gradient => gradient?.Dispose());
+        _returned?.ForEach(gradient => gradient?.Dispose());
         using DisposeScope scope = NewDisposeScope();
         using Tensor incoming = grad_output;
         var problem = (GroupNormProblem)ctx.get_data(nameof(GroupNormProblem));
@@ -50,6 +50,6 @@ internal sealed unsafe class GroupNormFunction : autograd.SingleTensorFunction<G
         GroupNormKernel.For(problem, (VectorWidth)ctx.get_data(nameof(VectorWidth))).Backward(
             problem, (byte*)TensorData.Pointer(pixels), TensorData.Floats(weight), TensorData.Floats(bias), TensorData.Floats(saved[3]),
             (byte*)TensorData.Pointer(gradient), (byte*)TensorData.Pointer(xGradient), TensorData.Floats(weightGradient), TensorData.Floats(biasGradient));
-        return t_returned = [xGradient.DetachFromDisposeScope(), weightGradient.DetachFromDisposeScope(), biasGradient.DetachFromDisposeScope(), null!, null!];
+        return _returned = [xGradient.DetachFromDisposeScope(), weightGradient.DetachFromDisposeScope(), biasGradient.DetachFromDisposeScope(), null!, null!];
     }
 }

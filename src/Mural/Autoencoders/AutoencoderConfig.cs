@@ -53,6 +53,9 @@ public sealed record AutoencoderConfig
     /// <summary>Pixels of the picture for each position of the latent, along one side: 8 for Stable Diffusion.</summary>
     public int Downscale => 1 << (BlockOutChannels.Count - 1);
 
+    /// <summary>Tiles as large as the pictures it was trained on, which diffusers uses.</summary>
+    public TileOptions DefaultTiles => new(SampleSize);
+
     /// <summary>Reads a diffusers <c>config.json</c>. Unknown keys are ignored; missing ones have diffusers' defaults.</summary>
     /// <param name="path">The file, or the folder that holds it.</param>
     /// <exception cref="MuralException">The file is missing, is not JSON, or describes an autoencoder that this class cannot build.</exception>
@@ -83,5 +86,7 @@ public sealed record AutoencoderConfig
         foreach (IReadOnlyList<double>? statistics in new[] { LatentsMean, LatentsStandardDeviation })
             if (statistics is not null && statistics.Count != LatentChannels)
                 throw new MuralException($"The autoencoder's latents_mean or latents_std has {statistics.Count} values; it needs one for each of the {LatentChannels} latent_channels.");
+        if (LatentsStandardDeviation is not null && LatentsStandardDeviation.Any(deviation => !(deviation > 0)))
+            throw new MuralException("The autoencoder's latents_std holds a number that is not above 0; correct the file.");
     }
 }

@@ -46,13 +46,13 @@ internal static class AutoencoderConfigJson
         {
             ["_class_name"] = nameof(AutoencoderKL),
             ["act_fn"] = "silu",
-            ["block_out_channels"] = List(config.BlockOutChannels),
-            ["down_block_types"] = List(Enumerable.Repeat(DownBlock, levels)),
+            ["block_out_channels"] = ConfigWriter.List(config.BlockOutChannels),
+            ["down_block_types"] = ConfigWriter.List(Enumerable.Repeat(DownBlock, levels)),
             ["force_upcast"] = config.ForceUpcast,
             ["in_channels"] = config.InChannels,
             ["latent_channels"] = config.LatentChannels,
-            ["latents_mean"] = config.LatentsMean is null ? null : List(config.LatentsMean),
-            ["latents_std"] = config.LatentsStandardDeviation is null ? null : List(config.LatentsStandardDeviation),
+            ["latents_mean"] = config.LatentsMean is null ? null : ConfigWriter.List(config.LatentsMean),
+            ["latents_std"] = config.LatentsStandardDeviation is null ? null : ConfigWriter.List(config.LatentsStandardDeviation),
             ["layers_per_block"] = config.LayersPerBlock,
             ["mid_block_add_attention"] = config.MidBlockAttention,
             ["norm_num_groups"] = config.NormGroupCount,
@@ -60,12 +60,10 @@ internal static class AutoencoderConfigJson
             ["sample_size"] = config.SampleSize,
             ["scaling_factor"] = config.ScalingFactor,
             ["shift_factor"] = config.ShiftFactor,
-            ["up_block_types"] = List(Enumerable.Repeat(UpBlock, levels)),
+            ["up_block_types"] = ConfigWriter.List(Enumerable.Repeat(UpBlock, levels)),
             ["use_post_quant_conv"] = config.UsePostQuantConv,
             ["use_quant_conv"] = config.UseQuantConv,
         };
         return json.ToJsonString(Indented) + "\n";
     }
-
-    private static JsonArray List<T>(IEnumerable<T> values) => [.. values.Select(value => (JsonNode?)JsonValue.Create(value))];
 }

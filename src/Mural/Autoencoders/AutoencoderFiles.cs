@@ -15,6 +15,22 @@ internal static class AutoencoderFiles
         return File.Exists(path) ? SafetensorsFile.Open(path) : throw new MuralException($"There is no file {path}; give the folder of an autoencoder that holds {WeightsName}.");
     }
 
+    /// <summary>Fills a new module with the folder's weights and returns it; it is disposed of where they do not fit.</summary>
+    internal static T Loaded<T>(T module, string folder, Action<ITensorSource> load) where T : nn.Module
+    {
+        try
+        {
+            using SafetensorsFile weights = OpenWeights(folder);
+            load(weights);
+            return module;
+        }
+        catch
+        {
+            module.Dispose();
+            throw;
+        }
+    }
+
     internal static void Save(nn.Module module, string json, string folder, ScalarType? type)
     {
         ModuleWeights.Save(module, Path.Combine(folder, WeightsName), type: type);

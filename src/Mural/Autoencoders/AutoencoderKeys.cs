@@ -5,17 +5,29 @@ namespace Mural.Autoencoders;
 /// <summary>Gives today's diffusers names to the tensors of older and of single-file autoencoders (spec 3.2 and 8.3).</summary>
 internal static partial class AutoencoderKeys
 {
+    // Where whole single-file models keep their autoencoder.
     private static readonly string[] Prefixes = ["first_stage_model.", "vae."];
 
-    /// <summary>The name that <see cref="AutoencoderKL"/> registers a stored tensor under.</summary>
-    /// <param name="stored">The name in the checkpoint.</param>
+    // What the training of a single-file autoencoder leaves in its checkpoint beside the weights.
+    private static readonly string[] TrainingState = ["loss.", "model_ema."];
+
+    /// <summary>Gives the name that <see cref="AutoencoderKL"/> registers a tensor of a checkpoint under, or null for one that is no part of the autoencoder.</summary>
+    /// <param name="stored">All names in the checkpoint. Where some have the prefix of a whole model's autoencoder, those alone are taken.</param>
     /// <param name="levels">Number of resolutions, because single files count the decoder's from the picture's side.</param>
-    internal static string Current(string stored, int levels)
+    internal static Func<string, string?> Renaming(IEnumerable<string> stored, int levels)
     {
-        string name = stored;
-        foreach (string prefix in Prefixes)
-            if (name.StartsWith(prefix, StringComparison.Ordinal)) name = name[prefix.Length..];
-        name = name.Replace(".mid.block_1.", ".mid_block.resnets.0.", StringComparison.Ordinal)
+        string prefix = Prefixes.FirstOrDefault(prefix => stored.Any(name => name.StartsWith(prefix, StringComparison.Ordinal))) ?? "";
+        return name =>
+        {
+            if (!name.StartsWith(prefix, StringComparison.Ordinal)) return null;
+            string own = name[prefix.Length..];
+            return TrainingState.Any(part => own.StartsWith(part, StringComparison.Ordinal)) ? null : Current(own, levels);
+        };
+    }
+
+    private static string Current(string stored, int levels)
+    {
+        string name = stored.Replace(".mid.block_1.", ".mid_block.resnets.0.", StringComparison.Ordinal)
             .Replace(".mid.block_2.", ".mid_block.resnets.1.", StringComparison.Ordinal)
             .Replace(".mid.attn_1.", ".mid_block.attentions.0.", StringComparison.Ordinal)
             .Replace(".nin_shortcut.", ".conv_shortcut.", StringComparison.Ordinal)

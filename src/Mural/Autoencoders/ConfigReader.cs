@@ -6,6 +6,8 @@ namespace Mural.Autoencoders;
 /// <summary>Typed access to the keys of a diffusers <c>config.json</c>; a missing key or null is the default.</summary>
 internal sealed class ConfigReader
 {
+    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
+
     private readonly JsonObject _json;
     private readonly string _path;
 
@@ -23,11 +25,16 @@ internal sealed class ConfigReader
         JsonNode? node;
         try
         {
-            node = JsonNode.Parse(File.ReadAllText(file));
+            node = JsonNode.Parse(File.ReadAllText(file), documentOptions: Strict);
         }
         catch (JsonException e)
         {
-            throw new MuralException($"{file} is not valid JSON ({e.Message.TrimEnd('.')}); give the config.json of an {className}.", e);
+            string place = e.LineNumber is { } line ? $" (see line {line + 1})" : "";
+            throw new MuralException($"{file} is not valid JSON{place}; give the config.json of an {className}.", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new MuralException($"{file} cannot be read ({e.Message.TrimEnd('.')}); check the file and its permissions.", e);
         }
         if (node is not JsonObject json) throw new MuralException($"{file} holds no JSON object; give the config.json of an {className}.");
         var reader = new ConfigReader(json, file);

@@ -42,9 +42,10 @@ internal abstract class WeightedLayer : nn.Module<Tensor, Tensor>, IFreezable
 
     public override Tensor forward(Tensor input)
     {
-        if (_frozenWeight is not null) return _packed ? Packed(input, _frozenWeight, _frozenBias) : Plain(input, _frozenWeight, _frozenBias);
-        using Tensor weight = _weight.to(input.dtype);
-        using Tensor? bias = _bias?.to(input.dtype);
+        if (_packed) return Packed(input, _frozenWeight!, _frozenBias);
+        // An unpacked frozen layer still takes other types than the run's: what overflows in float16 is repeated in float32.
+        using Tensor weight = (_frozenWeight ?? _weight).to(input.dtype);
+        using Tensor? bias = (_frozenWeight is null ? _bias : _frozenBias)?.to(input.dtype);
         return Plain(input, weight, bias);
     }
 

@@ -1,7 +1,6 @@
 using Mural.Autoencoders;
 using Mural.Checkpoints;
 using Mural.DiM;
-using Mural.Layers;
 using Mural.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -70,7 +69,7 @@ internal sealed record DiMParts(DiMModelIndex Index, DiMModel Model, Autoencoder
             throw new MuralException($"The autoencoder's latents have {autoencoder.Config.LatentChannels} channels, but the denoiser takes {config.InChannels}; use the two that belong together.");
         }
         autoencoder.to(runtime.Device);
-        autoencoder.Freeze(runtime.Kernels, DecodeType(autoencoder, runtime));
+        autoencoder.PrepareForInference(runtime.Kernels, DecodeType(autoencoder, runtime));
         return autoencoder;
     }
 

@@ -4,61 +4,77 @@ using Mural.Tests.Goldens;
 
 namespace Mural.Tests.Autoencoders;
 
-/// <summary>AutoencoderKL against diffusers. A case is recognised by the class in its model's config and by its tensors.</summary>
+/// <summary>Both autoencoders against diffusers. A case is recognised by the class in its model's config and by its tensors.</summary>
 [Trait("Area", "vae")]
 public class AutoencoderGoldenTests
 {
-    public static TheoryData<string> Cases => GoldenCase.Names("vae", golden => Models.ClassOf(golden) == nameof(AutoencoderKL));
+    private const double BFloat16Tolerance = 5e-2;
 
-    [Theory, MemberData(nameof(Cases))]
-    public void MatchesDiffusers(string name)
+    public static TheoryData<string> KLCases => GoldenCase.Names("vae", golden => ModelClass(golden) == nameof(AutoencoderKL));
+
+    public static TheoryData<string> TinyCases => GoldenCase.Names("vae", golden => ModelClass(golden) == nameof(AutoencoderTiny));
+
+    [Fact]
+    public void EveryCaseIsTested() =>
+        Assert.Equal(GoldenCase.Names("vae", _ => true).Count, KLCases.Count + TinyCases.Count);
+
+    [Theory, MemberData(nameof(KLCases))]
+    public void KLMatchesDiffusers(string name) => RunKL(name, float32, (golden, output, actual) => golden.AssertMatches(output, actual));
+
+    [Theory, MemberData(nameof(KLCases))]
+    public void KLMatchesDiffusersInBFloat16(string name) => RunKL(name, bfloat16, AssertClose);
+
+    [Theory, MemberData(nameof(TinyCases))]
+    public void TinyMatchesDiffusers(string name) => RunTiny(name, float32, (golden, output, actual) => golden.AssertMatches(output, actual));
+
+    [Theory, MemberData(nameof(TinyCases))]
+    public void TinyMatchesDiffusersInBFloat16(string name) => RunTiny(name, bfloat16, AssertClose);
+
+    private static void RunKL(string name, ScalarType type, Action<GoldenCase, string, Tensor> check)
     {
         using var scope = NewDisposeScope();
-        using GoldenCase golden = GoldenCase.Open("vae", name);
-        using AutoencoderKL vae = Models.OpenKL(golden);
-        Run(golden, vae, float32, golden.AssertMatches);
-    }
-
-    [Theory, MemberData(nameof(Cases))]
-    public void MatchesDiffusersInBFloat16(string name)
-    {
-        using var scope = NewDisposeScope();
-        using GoldenCase golden = GoldenCase.Open("vae", name);
-        using AutoencoderKL vae = Models.OpenKL(golden);
-        Run(golden, vae, bfloat16, (output, actual) => AssertClose(golden, output, actual));
-    }
-
-    private static void Run(GoldenCase golden, AutoencoderKL vae, ScalarType type, Action<string, Tensor> check)
-    {
         using var noGrad = no_grad();
-        var outputs = new Dictionary<string, Tensor>();
+        using GoldenCase golden = GoldenCase.Open("vae", name);
+        using AutoencoderKL vae = AutoencoderKL.FromFolder(Folder(golden));
+        Shrink(golden, vae);
+        var results = new Results(golden, check);
         if (golden.Has("in.image_u8"))
         {
-            Tensor image = Models.Picture(golden).to(type);
+            Tensor image = Picture(golden).to(type);
             using DiagonalGaussian posterior = vae.Encode(image);
-            outputs["out.mean"] = posterior.Mean;
-            outputs["out.logvar"] = posterior.LogVariance;
-            outputs["out.moments_whole"] = vae.EncodeMoments(image);
-            if (golden.Has("in.noise"))
-            {
-                outputs["out.sample"] = posterior.Sample(golden.Get("in.noise"));
-                outputs["out.scaled"] = vae.ScaleLatent(outputs["out.sample"]);
-            }
-            Check(golden, outputs, check);
+            results.Check("mean", () => posterior.Mean);
+            results.Check("logvar", () => posterior.LogVariance);
+            results.Check("sample", () => posterior.Sample(golden.Get("in.noise")));
+            results.Check("scaled", () => vae.ScaleLatent(posterior.Sample(golden.Get("in.noise"))));
+            results.Check("moments_whole", () => vae.EncodeMoments(image));
+            results.Check("moments_tiled", () => vae.EncodeMoments(image, Tiles(golden)));
         }
-        outputs.Clear();
         if (golden.Has("in.z"))
         {
             Tensor latent = golden.Get("in.z", type);
-            outputs["out.decoded"] = outputs["out.decoded_whole"] = vae.Decode(latent);
-            Check(golden, outputs, check);
+            results.Check("decoded", () => vae.Decode(latent));
+            results.Check("decoded_whole", () => vae.Decode(latent));
+            results.Check("decoded_tiled", () => vae.Decode(latent, Tiles(golden)));
         }
+        results.AssertComplete();
     }
 
-    private static void Check(GoldenCase golden, Dictionary<string, Tensor> outputs, Action<string, Tensor> check)
+    private static void RunTiny(string name, ScalarType type, Action<GoldenCase, string, Tensor> check)
     {
-        foreach ((string output, Tensor actual) in outputs)
-            if (golden.Has(output)) check(output, actual);
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using GoldenCase golden = GoldenCase.Open("vae", name);
+        using AutoencoderTiny vae = AutoencoderTiny.FromFolder(Folder(golden));
+        var results = new Results(golden, check);
+        TileOptions? tiles = golden.Config["tile_sample_min_size"] is null ? null : Tiles(golden);
+        if (golden.Has("in.image_u8"))
+        {
+            Tensor latents = vae.Encode(Picture(golden).to(type), tiles);
+            results.Check("latents", () => latents);
+            results.CheckBytes("latents_u8", type, () => (vae.ToUnitRange(latents.to(float32)) * 255).round());
+        }
+        if (golden.Has("in.z")) results.Check("decoded", () => vae.Decode(golden.Get("in.z", type), tiles));
+        results.AssertComplete();
     }
 
     private static void AssertClose(GoldenCase golden, string output, Tensor actual)
@@ -66,42 +82,60 @@ public class AutoencoderGoldenTests
         Tensor expected = golden.Get(output);
         Assert.Equal(expected.shape, actual.shape);
         double distance = ((actual.to(float32) - expected).norm() / expected.norm()).item<float>();
-        Assert.True(distance <= 5e-2, $"{golden.Name}: {output} is {distance:G4} away in bfloat16");
+        Assert.True(distance <= BFloat16Tolerance, $"{golden.Name}: {output} is {distance:G4} away in bfloat16");
     }
-}
 
-/// <summary>The models that the cases run on.</summary>
-internal static class Models
-{
-    internal static string? ClassOf(GoldenCase golden)
+    private static TileOptions Tiles(GoldenCase golden) =>
+        new(golden.Config["tile_sample_min_size"]!.GetValue<int>(), golden.Config["tile_overlap_factor"]!.GetValue<double>());
+
+    private static Tensor Picture(GoldenCase golden) => golden.Get("in.image_u8", float32) / 255 * 2 - 1;
+
+    private static string? ModelClass(GoldenCase golden)
     {
-        string config = Path.Combine(FolderOf(golden), "config.json");
+        string config = Path.Combine(Folder(golden), "config.json");
         return File.Exists(config) ? JsonNode.Parse(File.ReadAllText(config))!["_class_name"]?.GetValue<string>() : null;
     }
 
-    internal static AutoencoderKL OpenKL(GoldenCase golden)
-    {
-        AutoencoderKL vae = AutoencoderKL.FromFolder(FolderOf(golden));
-        if (golden.Config["layer_endings"] is JsonArray endings) Shrink(vae, [.. endings.Select(ending => ending!.GetValue<string>())]);
-        return vae;
-    }
-
     // A model is a pipeline's folder, or the autoencoder's own.
-    internal static string FolderOf(GoldenCase golden)
+    private static string Folder(GoldenCase golden)
     {
         string inside = Path.Combine(golden.ModelFolder, "vae");
         return Directory.Exists(inside) ? inside : golden.ModelFolder;
     }
 
-    internal static Tensor Picture(GoldenCase golden) => golden.Get("in.image_u8", float32) / 255 * 2 - 1;
-
-    private static void Shrink(nn.Module module, string[] endings)
+    private static void Shrink(GoldenCase golden, nn.Module module)
     {
-        using var noGrad = no_grad();
+        if (golden.Config["layer_endings"] is not JsonArray endings) return;
+        string[] layers = [.. endings.Select(ending => ending!.GetValue<string>())];
         foreach ((string name, TorchSharp.Modules.Parameter parameter) in module.named_parameters())
         {
             string layer = name[..name.LastIndexOf('.')];
-            if (endings.Any(ending => layer.EndsWith(ending, StringComparison.Ordinal))) parameter.mul_(1 / 128f);
+            if (layers.Any(ending => layer.EndsWith(ending, StringComparison.Ordinal))) parameter.mul_(1 / 128f);
         }
+    }
+
+    /// <summary>Checks outputs that a case holds, and that it holds no others.</summary>
+    private sealed class Results(GoldenCase golden, Action<GoldenCase, string, Tensor> check)
+    {
+        private readonly HashSet<string> _checked = [];
+
+        internal void Check(string output, Func<Tensor> compute)
+        {
+            string name = "out." + output;
+            if (golden.Has(name) && _checked.Add(name)) check(golden, name, compute());
+        }
+
+        internal void CheckBytes(string output, ScalarType type, Func<Tensor> compute)
+        {
+            string name = "out." + output;
+            if (!golden.Has(name) || !_checked.Add(name)) return;
+            // A latent of bfloat16 moves by up to 2^-8 of its size, which is 1.5 steps at the largest.
+            double allowed = type == float32 ? 1 : 1 + 255 * BFloat16Tolerance;
+            double difference = (compute() - golden.Get(name, float32)).abs().max().item<float>();
+            Assert.True(difference <= allowed, $"{golden.Name}: {name} differs by {difference}");
+        }
+
+        internal void AssertComplete() =>
+            Assert.DoesNotContain(golden.Tensors.Keys, name => name.StartsWith("out.", StringComparison.Ordinal) && !_checked.Contains(name));
     }
 }

@@ -40,7 +40,7 @@ internal sealed class DimTask : ITrainingTask
             if (config.Data.Size % _autoencoder.Config.Downscale != 0)
                 throw new MuralException($"The setting 'data.size' is {config.Data.Size}; a multiple of {_autoencoder.Config.Downscale}, the autoencoder's factor, is expected.");
             _autoencoder.to(device);
-            var encoding = new LatentEncoding(_autoencoder, WeightsOf(folder), type, device, config.Data.Flip);
+            var encoding = new LatentEncoding(_autoencoder, type, device, config.Data.Flip);
             _latents = LatentSet.Open(pictures, encoding, PictureSet.CacheFolder(config.Data, config.SettingsPath), report, cancellation);
         }
         else
@@ -114,12 +114,6 @@ internal sealed class DimTask : ITrainingTask
         _latents?.Dispose();
         _autoencoder?.Dispose();
         _pictures.Dispose();
-    }
-
-    private static string WeightsOf(string folder)
-    {
-        using SafetensorsFile weights = AutoencoderFiles.OpenWeights(folder);
-        return weights.Path;
     }
 
     private Denoiser Guided(NoiseSchedule schedule, Tensor? condition, Tensor? nothing)

@@ -32,6 +32,7 @@ internal sealed class VaeTask : ITrainingTask
         AutoencoderConfig architecture = config.Model.ToAutoencoderConfig(config.Data.Size);
         manual_seed(config.Seed);
         _model = new AutoencoderKL(architecture);
+        NearIdentity.Apply(_model);
         _average = new AutoencoderKL(architecture);
         _model.to(device);
         _average.to(device);
@@ -58,7 +59,7 @@ internal sealed class VaeTask : ITrainingTask
     {
         int[] rows = _order.Take(step * _config.StepSamples, _config.StepSamples);
         using var generator = new Generator(SplitMix.Combine(_config.Seed, step));
-        int side = _config.Data.Size / _model.Config.Downscale;
+        int side = (_config.Crop ?? _config.Data.Size) / _model.Config.Downscale;
         using var scope = NewDisposeScope();
         Tensor pictures = _pictures.Pictures(rows);
         if (_config.Data.Flip)
@@ -66,8 +67,18 @@ internal sealed class VaeTask : ITrainingTask
             Tensor mirrored = rand(rows.Length, 1, 1, 1, generator: generator) < 0.5;
             pictures = where(mirrored, pictures.flip(3), pictures);
         }
+        if (_config.Crop is int crop) pictures = Cut(pictures, crop, generator);
         Tensor noise = randn([rows.Length, _config.Model.LatentChannels, side, side], generator: generator);
         return new Samples(this, pictures.to(_device).DetachFromDisposeScope(), noise.to(_device).DetachFromDisposeScope());
+    }
+
+    // A square piece of every picture, each at a place of its own.
+    private static Tensor Cut(Tensor pictures, int side, Generator generator)
+    {
+        long places = pictures.shape[2] - side + 1;
+        using Tensor drawn = randint(0, places, [pictures.shape[0], 2], dtype: ScalarType.Int64, generator: generator);
+        long[] corners = drawn.data<long>().ToArray();
+        return stack(Enumerable.Range(0, (int)pictures.shape[0]).Select(i => pictures[i].narrow(1, corners[2 * i], side).narrow(2, corners[2 * i + 1], side)));
     }
 
     public IReadOnlyList<(string Name, double Value)> WriteSheet(string path, CancellationToken cancellation)

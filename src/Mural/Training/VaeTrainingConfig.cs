@@ -41,6 +41,12 @@ public sealed record VaeTrainingConfig : TrainingConfig
     /// <summary>The architecture.</summary>
     public VaeModelConfig Model { get; init; } = new();
 
+    /// <summary>
+    /// Side of the square that is cut from each picture at a place drawn anew each time; null takes pictures whole. An autoencoder sees only so far: smaller pieces give more
+    /// steps in the same time.
+    /// </summary>
+    public int? Crop { get; init; }
+
     /// <summary>The terms of the loss.</summary>
     public VaeLossConfig Loss { get; init; } = new();
 
@@ -52,5 +58,7 @@ public sealed record VaeTrainingConfig : TrainingConfig
         model.Validate();
         if (Data.Size % model.Downscale != 0)
             throw new MuralException($"The setting 'data.size' is {Data.Size}; a multiple of {model.Downscale}, the autoencoder's factor, is expected.");
+        if (Crop is int crop && (crop < model.Downscale || crop > Data.Size || crop % model.Downscale != 0))
+            throw new MuralException($"The setting 'crop' is {crop}; a multiple of {model.Downscale}, the autoencoder's factor, and at most 'data.size' = {Data.Size} is expected.");
     }
 }

@@ -6,11 +6,10 @@ namespace Mural.Training.Data;
 
 /// <summary>How pictures become latents.</summary>
 /// <param name="Autoencoder">The autoencoder, on <paramref name="Device"/>.</param>
-/// <param name="Weights">The file of its weights, whose content names the latents.</param>
 /// <param name="Type">Type that it computes in.</param>
 /// <param name="Device">Where it computes.</param>
 /// <param name="Mirrored">Encodes every picture's mirror image too.</param>
-internal sealed record LatentEncoding(AutoencoderKL Autoencoder, string Weights, ScalarType Type, Device Device, bool Mirrored);
+internal sealed record LatentEncoding(AutoencoderKL Autoencoder, ScalarType Type, Device Device, bool Mirrored);
 
 /// <summary>
 /// The posterior moments of every picture of a set, encoded once and kept in a memory-mapped file of float16 values, named after the pictures and the autoencoder's
@@ -42,7 +41,7 @@ internal sealed class LatentSet : IDisposable
         int side = pictures.Size / autoencoder.Downscale;
         long[] shape = [2L * autoencoder.LatentChannels, side, side];
         string type = encoding.Type.ToString().ToLowerInvariant();
-        string key = $"{pictures.Key}-{HashOf(encoding.Weights)}-{type}{(encoding.Mirrored ? "-mirrored" : "")}";
+        string key = $"{pictures.Key}-{HashOf(encoding.Autoencoder)}-{type}{(encoding.Mirrored ? "-mirrored" : "")}";
         string path = Path.Combine(folder, $"latents-{key}.bin");
         if (!File.Exists(path))
         {
@@ -108,9 +107,14 @@ internal sealed class LatentSet : IDisposable
         }
     }
 
-    private static string HashOf(string path)
+    private static string HashOf(AutoencoderKL autoencoder)
     {
-        using FileStream stream = File.OpenRead(path);
-        return Convert.ToHexStringLower(SHA256.HashData(stream))[..16];
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach ((string _, TorchSharp.Modules.Parameter parameter) in autoencoder.named_parameters())
+        {
+            using Tensor values = parameter.detach().cpu();
+            hash.AppendData(values.bytes);
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset())[..16];
     }
 }

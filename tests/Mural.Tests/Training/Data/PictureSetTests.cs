@@ -112,9 +112,8 @@ public sealed class PictureSetTests : IDisposable
     {
         using PictureSet pictures = Open(new DataConfig { Folder = "pictures", Size = 32 });
         using AutoencoderKL autoencoder = AutoencoderKL.FromFolder(_folder.At("vae"));
-        string weights = Path.Combine(GoldenCase.Root, "models", "tiny-sd15", "vae", "diffusion_pytorch_model.safetensors");
         LatentSet Latents(bool mirrored, ScalarType type) =>
-            LatentSet.Open(pictures, new LatentEncoding(autoencoder, weights, type, CPU, mirrored), _folder.At("latents"), _messages.Add, CancellationToken.None);
+            LatentSet.Open(pictures, new LatentEncoding(autoencoder, type, CPU, mirrored), _folder.At("latents"), _messages.Add, CancellationToken.None);
 
         using var scope = NewDisposeScope();
         using var quiet = no_grad();

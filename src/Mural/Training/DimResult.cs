@@ -20,6 +20,7 @@ internal static class DimResult
         if (labels.Count > 0) WriteText(Path.Combine(folder, names), string.Concat(labels.Select(label => label + "\n")));
         var index = new DiMModelIndex
         {
+            Name = Path.GetFileName(Settings.Resolve(config.SettingsPath, config.Run)),
             Autoencoder = config.Autoencoder is null ? null : "vae",
             Vocabulary = config.Vocabulary is null ? null : names,
             DefaultWords = [.. config.StyleWords.Take(1)],

@@ -12,6 +12,7 @@ public static class Trainer
     /// <param name="cancellation">Ends the run within a step; everything is saved, and the same call goes on from there.</param>
     /// <returns>How the run ended.</returns>
     /// <exception cref="MuralException">The settings or the data are wrong, or another process trains into the same folder.</exception>
+    /// <exception cref="OperationCanceledException">It was ended before the first step, while the pictures were still being prepared.</exception>
     public static TrainingOutcome Run(string settingsPath, Action<TrainingProgress>? progress = null, CancellationToken cancellation = default) =>
         Run(TrainingConfig.Read(settingsPath), progress, cancellation);
 

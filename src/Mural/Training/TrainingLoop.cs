@@ -1,3 +1,4 @@
+using System.Globalization;
 using Mural.Checkpoints;
 using static TorchSharp.torch;
 
@@ -115,7 +116,8 @@ internal sealed class TrainingLoop : IDisposable
             _task.WriteResult(_folder.Result, cancellation);
             LossPlot.Write(_folder.LossPlot, _log.Points);
             if (measured.Count > 0) _log.Add(_step, measured);
-            Report(_losses.Count > 0 ? _losses.Average() : double.NaN, 0, 0, $"{path} {string.Join(", ", measured.Select(m => $"{m.Name} {m.Value:F2}"))}");
+            string numbers = string.Join(", ", measured.Select(m => string.Create(CultureInfo.InvariantCulture, $"{m.Name} {m.Value:F2}")));
+            Report(_losses.Count > 0 ? _losses.Average() : double.NaN, 0, 0, numbers.Length > 0 ? $"{path}: {numbers}" : path);
             return true;
         }
         catch (OperationCanceledException)

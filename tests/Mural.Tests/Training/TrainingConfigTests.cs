@@ -121,14 +121,4 @@ public sealed class TrainingConfigTests : IDisposable
         MuralException problem = Assert.Throws<MuralException>(() => TrainingFolder.Train(_folder.Settings(TrainingFolder.WordsOfLatents, ("data.size", 36))));
         Assert.Contains("'data.size' is 36; a multiple of 8", problem.Message, StringComparison.Ordinal);
     }
-
-    [Fact]
-    public void HeldOutPicturesAreNeverTrainedOn()
-    {
-        // The list holds one out; a training that saw it would need its word.
-        TrainingConfig config = _folder.Settings(TrainingFolder.WordsOfLatents);
-        using var pictures = Mural.Training.Data.PictureSet.Open(config.Data, config.SettingsPath, _ => { }, CancellationToken.None);
-        Assert.Equal(["05"], pictures.HeldOut.Select(row => pictures.Items[row].Name));
-        Assert.DoesNotContain(pictures.HeldOut[0], new Mural.Training.Data.SampleOrder(pictures.Training, config.Seed).Take(0, 500));
-    }
 }

@@ -46,6 +46,7 @@ public sealed class TrainingRunTests : IDisposable
         Picture sheet = PictureReader.Read(_folder.At("run/sheets/step-000000002.png"));
         Assert.True(sheet.Width >= 64 && sheet.Height >= 64);
         Assert.True(File.Exists(_folder.At("run/loss.png")) && File.Exists(_folder.At("run/settings.json")));
+        Assert.Equal("run", DiMModelIndex.Load(outcome.ResultFolder).Name);
         await using DiMPipeline pipeline = await DiMPipeline.LoadAsync(outcome.ResultFolder, new DiMPipelineOptions { Runtime = new RuntimeOptions { Device = "cpu" } });
         Assert.Equal((Conditioning.Words, 4, 4, PadLayout.RhoPad), (pipeline.Config.Conditioning, pipeline.Config.Classes, pipeline.Config.SampleSize, pipeline.Config.PadLayout));
         DiMPicture painted = Assert.Single(await pipeline.GenerateAsync(new DiMRequest { Prompt = "star", Steps = 2 }));

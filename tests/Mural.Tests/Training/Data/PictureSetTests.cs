@@ -101,6 +101,14 @@ public sealed class PictureSetTests : IDisposable
     }
 
     [Fact]
+    public void HeldOutPicturesAreNeverTrainedOn()
+    {
+        using PictureSet set = Open(new DataConfig { Index = "list.jsonl", Size = 16 });
+        Assert.Equal(["05"], set.HeldOut.Select(row => set.Items[row].Name));
+        Assert.DoesNotContain(set.HeldOut[0], new SampleOrder(set.Training, seed: 1).Take(0, 500));
+    }
+
+    [Fact]
     public void AStoppedDecodingLeavesNothing()
     {
         Assert.ThrowsAny<OperationCanceledException>(() => PictureSet.Open(new DataConfig { Folder = "pictures", Cache = "kept" }, _folder.At("settings.json"), _ => { }, new CancellationToken(true)));

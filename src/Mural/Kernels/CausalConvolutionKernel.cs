@@ -57,7 +57,8 @@ internal readonly unsafe struct ConvolutionProblem
 
     internal readonly int Length, Channels, Taps;
     internal readonly TokenSpans Spans;
-    private readonly Rows _x, _parameters;
+    private readonly Rows _x;
+    private readonly float* _parameters;
     private readonly int[]? _order;
 
     /// <param name="x">Shape: `[B, L, E]`.</param>
@@ -70,15 +71,14 @@ internal readonly unsafe struct ConvolutionProblem
         Taps = checked((int)parameters.shape[0]) - 1;
         Spans = new TokenSpans(checked((int)x.shape[0]), Length);
         _x = new Rows(x);
-        using Tensor one = parameters.unsqueeze(0);
-        _parameters = new Rows(one);
+        _parameters = TensorData.Floats(parameters);
         _order = order?.Rows;
     }
 
     /// <summary>One tap's weights.</summary>
-    internal Row Weights(int tap) => _parameters.At(0, tap);
+    internal Row Weights(int tap) => Row.Of(_parameters + (long)tap * Channels);
 
-    internal Row Bias => _parameters.At(0, Taps);
+    internal Row Bias => Weights(Taps);
 
     /// <summary>Storage row of a scan token.</summary>
     internal int RowOf(int token) => _order is null ? token : _order[token];

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Mural.Kernels;
 
 /// <summary>The loops of the causal convolution, forward and backward.</summary>
-internal abstract class ConvolutionPasses
+internal abstract unsafe class ConvolutionPasses
 {
     /// <param name="problem">Inputs.</param>
     /// <param name="output">In scan order. Shape: `[B, L, E]`.</param>
@@ -13,8 +13,8 @@ internal abstract class ConvolutionPasses
     /// <param name="problem">Inputs.</param>
     /// <param name="outputGradient">In scan order. Shape: `[B, L, E]`.</param>
     /// <param name="xGradient">Is written, in storage order. Shape: `[B, L, E]`.</param>
-    /// <param name="parameterSums">Each span's part of the gradients of taps and bias is written. float32. Shape: `[spans, K + 1, E]`.</param>
-    internal abstract void Backward(ConvolutionProblem problem, Rows outputGradient, Rows xGradient, Rows parameterSums);
+    /// <param name="parameterSums">Each span's part of the gradients of taps and bias is written. Shape: `[spans, K + 1, E]`.</param>
+    internal abstract void Backward(ConvolutionProblem problem, Rows outputGradient, Rows xGradient, float* parameterSums);
 }
 
 /// <summary>
@@ -39,26 +39,26 @@ internal sealed unsafe class ConvolutionPasses<T, V> : ConvolutionPasses
             int last = Math.Min(first + BlockChannels, problem.Channels);
             for (int token = start; token < end; token++)
             {
-                int tap = problem.Window(sample, token, window);
+                int tap = problem.Window(sample, token, window), channel = first;
                 Row target = output.At(sample, token);
-                for (int channel = first; channel < last; channel += T.Count)
-                    target.Store<T, V>(SiluActivation.Apply<T, V>(Sum(problem, window, tap, channel)), channel, problem.Channels - channel);
+                for (; channel <= last - T.Count; channel += T.Count)
+                    target.Store<T, V>(SiluActivation.Apply<T, V>(Sum(problem, window, tap, channel, T.Count)), channel, T.Count);
+                if (channel < last) target.Store<T, V>(SiluActivation.Apply<T, V>(Sum(problem, window, tap, channel, last - channel)), channel, last - channel);
             }
         }
     }
 
     /// <summary>A token before its activation.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static V Sum(in ConvolutionProblem problem, Row* window, int firstTap, int channel)
+    private static V Sum(in ConvolutionProblem problem, Row* window, int firstTap, int channel, int left)
     {
-        int left = problem.Channels - channel;
         V sum = problem.Bias.Load<T, V>(channel, left);
         for (int tap = firstTap; tap < problem.Taps; tap++)
             sum = T.MultiplyAdd(window[tap].Load<T, V>(channel, left), problem.Weights(tap).Load<T, V>(channel, left), sum);
         return sum;
     }
 
-    internal override void Backward(ConvolutionProblem problem, Rows outputGradient, Rows xGradient, Rows parameterSums)
+    internal override void Backward(ConvolutionProblem problem, Rows outputGradient, Rows xGradient, float* parameterSums)
     {
         int ring = problem.Taps * BlockChannels;
         using Tensor scratch = empty((long)Workers.Count * ring, ScalarType.Float32);
@@ -69,27 +69,24 @@ internal sealed unsafe class ConvolutionPasses<T, V> : ConvolutionPasses
     // An input's gradient needs those before the activation of its own token and of the next K - 1: the ring holds that many. At the end of a span they belong
     // to the next one, which computes them again and alone adds them to its sums.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Backward(in ConvolutionProblem problem, in Rows outputGradient, in Rows xGradient, in Rows parameterSums, float* ring, int item)
+    private static void Backward(in ConvolutionProblem problem, in Rows outputGradient, in Rows xGradient, float* parameterSums, float* ring, int item)
     {
         (int sample, int start, int end) = problem.Spans.Of(item);
         int taps = problem.Taps;
+        float* sums = parameterSums + (long)item * (taps + 1) * problem.Channels;
+        new Span<float>(sums, checked((taps + 1) * problem.Channels)).Clear();
         Row* window = stackalloc Row[ConvolutionProblem.MostTaps];
         for (int first = 0; first < problem.Channels; first += BlockChannels)
         {
             int last = Math.Min(first + BlockChannels, problem.Channels);
-            for (int row = 0; row <= taps; row++)
-                for (int channel = first; channel < last; channel += T.Count)
-                    parameterSums.At(item, row).Store<T, V>(T.Create(0), channel, problem.Channels - channel);
             for (int token = start; token < end + taps - 1; token++)
             {
                 float* slot = ring + token % taps * BlockChannels;
                 if (token < problem.Length)
                 {
                     int tap = problem.Window(sample, token, window);
-                    Row gradient = outputGradient.At(sample, token);
-                    for (int channel = first; channel < last; channel += T.Count)
-                        T.Store(T.Multiply(gradient.Load<T, V>(channel, problem.Channels - channel), SiluActivation.Derivative<T, V>(Sum(problem, window, tap, channel))), slot + channel - first);
-                    if (token < end) AddToSums(problem, window, tap, slot, first, last, parameterSums, item);
+                    Differentiate(problem, window, tap, outputGradient.At(sample, token), slot, first, last);
+                    if (token < end) AddToSums(problem, window, tap, slot, first, last, sums);
                 }
                 else
                 {
@@ -102,18 +99,36 @@ internal sealed unsafe class ConvolutionPasses<T, V> : ConvolutionPasses
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddToSums(in ConvolutionProblem problem, Row* window, int firstTap, float* slot, int first, int last, in Rows sums, int item)
+    private static void Differentiate(in ConvolutionProblem problem, Row* window, int firstTap, Row outputGradient, float* slot, int first, int last)
     {
-        Row biasSum = sums.At(item, problem.Taps);
-        for (int channel = first; channel < last; channel += T.Count)
+        int channel = first;
+        for (; channel <= last - T.Count; channel += T.Count) One(problem, channel, T.Count);
+        if (channel < last) One(problem, channel, last - channel);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        void One(in ConvolutionProblem problem, int channel, int left)
         {
-            int left = problem.Channels - channel;
-            V gradient = T.Load(slot + channel - first);
-            biasSum.Store<T, V>(T.Add(gradient, biasSum.Load<T, V>(channel, left)), channel, left);
-            for (int tap = firstTap; tap < problem.Taps; tap++)
+            V slope = SiluActivation.Derivative<T, V>(Sum(problem, window, firstTap, channel, left));
+            T.Store(T.Multiply(outputGradient.Load<T, V>(channel, left), slope), slot + channel - first);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void AddToSums(in ConvolutionProblem problem, Row* window, int firstTap, float* slot, int first, int last, float* sums)
+    {
+        for (int tap = firstTap; tap <= problem.Taps; tap++)
+        {
+            Row sum = Row.Of(sums + (long)tap * problem.Channels);
+            int channel = first;
+            for (; channel <= last - T.Count; channel += T.Count) One(problem, channel, T.Count);
+            if (channel < last) One(problem, channel, last - channel);
+
+            [MethodImpl(MethodImplOptions.AggressiveInlining)]
+            void One(in ConvolutionProblem problem, int channel, int left)
             {
-                Row sum = sums.At(item, tap);
-                sum.Store<T, V>(T.MultiplyAdd(gradient, window[tap].Load<T, V>(channel, left), sum.Load<T, V>(channel, left)), channel, left);
+                V gradient = T.Load(slot + channel - first), before = sum.Load<T, V>(channel, left);
+                V after = tap == problem.Taps ? T.Add(gradient, before) : T.MultiplyAdd(gradient, window[tap].Load<T, V>(channel, left), before);
+                sum.Store<T, V>(after, channel, left);
             }
         }
     }
@@ -121,15 +136,17 @@ internal sealed unsafe class ConvolutionPasses<T, V> : ConvolutionPasses
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void StoreGradient(in ConvolutionProblem problem, float* ring, int input, int first, int last, Row target)
     {
-        int taps = problem.Taps;
+        int taps = problem.Taps, channel = first;
         float** slots = stackalloc float*[ConvolutionProblem.MostTaps];
-        for (int tap = 0; tap < taps; tap++) slots[tap] = ring + (input + taps - 1 - tap) % taps * BlockChannels;
-        for (int channel = first; channel < last; channel += T.Count)
+        for (int tap = 0; tap < taps; tap++) slots[tap] = ring + (input + taps - 1 - tap) % taps * BlockChannels - first;
+        for (; channel <= last - T.Count; channel += T.Count) One(problem, channel, T.Count);
+        if (channel < last) One(problem, channel, last - channel);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        void One(in ConvolutionProblem problem, int channel, int left)
         {
-            int left = problem.Channels - channel;
             V sum = T.Create(0);
-            for (int tap = 0; tap < taps; tap++)
-                sum = T.MultiplyAdd(problem.Weights(tap).Load<T, V>(channel, left), T.Load(slots[tap] + channel - first), sum);
+            for (int tap = 0; tap < taps; tap++) sum = T.MultiplyAdd(problem.Weights(tap).Load<T, V>(channel, left), T.Load(slots[tap] + channel), sum);
             target.Store<T, V>(sum, channel, left);
         }
     }

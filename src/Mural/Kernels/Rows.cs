@@ -36,11 +36,17 @@ internal readonly unsafe struct Row(byte* data, bool bfloat16)
 {
     private const int CacheLine = 64;
 
-    /// <summary>Channels from <paramref name="channel"/> on; lanes beyond <paramref name="left"/> channels are zero.</summary>
+    /// <summary>One row of float32 numbers.</summary>
+    internal static Row Of(float* data) => new((byte*)data, bfloat16: false);
+
+    /// <summary>
+    /// Channels from <paramref name="channel"/> on; lanes beyond <paramref name="left"/> channels are zero. Loops pass the constant <c>T.Count</c> for whole vectors,
+    /// which leaves a single load.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal V Load<T, V>(int channel, int left) where T : ILanes<V> where V : unmanaged
     {
-        if (left < T.Count) return LoadPart<T, V>(channel, left);
+        if (left < T.Count) return LoadPart<T, V>(data, bfloat16, channel, left);
         return bfloat16 ? T.LoadBFloat16((ushort*)data + channel) : T.Load((float*)data + channel);
     }
 
@@ -54,17 +60,18 @@ internal readonly unsafe struct Row(byte* data, bool bfloat16)
         for (int offset = 0; offset < channels * size; offset += CacheLine) Sse.Prefetch0(first + offset);
     }
 
-    /// <summary>Writes channels from <paramref name="channel"/> on, <paramref name="left"/> of them at most.</summary>
+    /// <summary>Writes channels from <paramref name="channel"/> on, <paramref name="left"/> of them at most; see <see cref="Load"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void Store<T, V>(V value, int channel, int left) where T : ILanes<V> where V : unmanaged
     {
-        if (left < T.Count) StorePart<T, V>(value, channel, left);
+        if (left < T.Count) StorePart<T, V>(value, data, bfloat16, channel, left);
         else if (bfloat16) T.StoreBFloat16(value, (ushort*)data + channel);
         else T.Store(value, (float*)data + channel);
     }
 
+    // These take the fields instead of the row: a row whose address is passed on would live in memory everywhere.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private V LoadPart<T, V>(int channel, int left) where T : ILanes<V> where V : unmanaged
+    private static V LoadPart<T, V>(byte* data, bool bfloat16, int channel, int left) where T : ILanes<V> where V : unmanaged
     {
         float* lanes = stackalloc float[Lanes.Most];
         for (int lane = 0; lane < Lanes.Most; lane++) lanes[lane] = 0;
@@ -74,7 +81,7 @@ internal readonly unsafe struct Row(byte* data, bool bfloat16)
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void StorePart<T, V>(V value, int channel, int left) where T : ILanes<V> where V : unmanaged
+    private static void StorePart<T, V>(V value, byte* data, bool bfloat16, int channel, int left) where T : ILanes<V> where V : unmanaged
     {
         float* lanes = stackalloc float[Lanes.Most];
         T.Store(value, lanes);

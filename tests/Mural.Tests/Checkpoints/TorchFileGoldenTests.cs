@@ -4,40 +4,27 @@ using Mural.Tests.Goldens;
 
 namespace Mural.Tests.Checkpoints;
 
-/// <summary>Files of torch.save, good, broken and hostile, as a list beside them describes: each file's name with what is expected of it.</summary>
+/// <summary>Files of torch.save, good, broken and hostile.</summary>
 [Trait("Area", "dim")]
 public class TorchFileGoldenTests
 {
     private static readonly string[] HarmDone = ["UNSAFE_PICKLE_RAN", "escaped.txt"];
 
-    public static TheoryData<string, string> Files
-    {
-        get
-        {
-            var files = new TheoryData<string, string>();
-            string area = Path.Combine(GoldenCase.Root, "dim");
-            if (!Directory.Exists(area)) return files;
-            foreach (string list in Directory.GetFiles(area, "*.json", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
-                foreach ((string file, JsonNode? about) in JsonNode.Parse(File.ReadAllText(list))!.AsObject())
-                    if (about is JsonObject && about["expect"] is not null) files.Add(Path.GetRelativePath(GoldenCase.Root, list), file);
-            return files;
-        }
-    }
+    public static TheoryData<string, string> Files => GoldenTorchFile.Names(_ => true);
 
     [Theory, MemberData(nameof(Files))]
     public void AFileIsReadOrRefusedAsDescribed(string list, string file)
     {
         using var scope = NewDisposeScope();
-        string folder = Path.GetDirectoryName(Path.Combine(GoldenCase.Root, list))!, path = Path.Combine(folder, file);
-        JsonNode about = JsonNode.Parse(File.ReadAllText(Path.Combine(GoldenCase.Root, list)))![file]!;
-        string expect = about["expect"]!.GetValue<string>();
+        GoldenTorchFile golden = GoldenTorchFile.Open(list, file);
+        string path = golden.Path, expect = golden.About["expect"]!.GetValue<string>();
         bool mayRead = expect.Contains("read", StringComparison.Ordinal), mayRefuse = expect.Contains("refuse", StringComparison.Ordinal);
         try
         {
             using ITensorSource source = Checkpoint.Open(path);
             Assert.True(mayRead, $"{file} was read, although: {expect}");
-            if (about["contents"]?.GetValue<string>() is { } contents) AssertSameTensors(Path.Combine(folder, contents.Split(',', ' ')[0]), source);
-            foreach ((string name, JsonNode? value) in about["plain"]?.AsObject() ?? [])
+            if (golden.Contents is { } contents) AssertSameTensors(contents, source);
+            foreach ((string name, JsonNode? value) in golden.About["plain"]?.AsObject() ?? [])
                 Assert.Equal(value?.ToJsonString(), Assert.IsType<TorchFile>(source).Values[name]?.ToJsonString());
         }
         catch (MuralException error)
@@ -46,7 +33,7 @@ public class TorchFileGoldenTests
             Assert.Contains(path, error.Message, StringComparison.Ordinal);
             if (expect.Contains("not a checkpoint", StringComparison.Ordinal)) Assert.Contains("not a checkpoint", error.Message, StringComparison.Ordinal);
         }
-        for (DirectoryInfo? parent = new(folder); parent is not null; parent = parent.Parent)
+        for (DirectoryInfo? parent = Directory.GetParent(path); parent is not null; parent = parent.Parent)
             Assert.All(HarmDone, name => Assert.False(File.Exists(Path.Combine(parent.FullName, name))));
         Assert.All(HarmDone, name => Assert.False(File.Exists(name)));
     }

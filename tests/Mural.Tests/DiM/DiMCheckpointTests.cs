@@ -13,19 +13,7 @@ public sealed class DiMCheckpointTests : IDisposable
     public static TheoryData<string> ToStrong => GoldenCase.Names("dim", golden => golden.Has("out.additional_embed"));
 
     // Checkpoints as the official trainer writes them, listed with the sizes of their model.
-    public static TheoryData<string> TorchFiles
-    {
-        get
-        {
-            var files = new TheoryData<string>();
-            if (!File.Exists(Path.Combine(TorchFolder, "files.json"))) return files;
-            foreach ((string name, JsonNode? file) in TorchFileList())
-                if (file is JsonObject entry && entry.ContainsKey("config")) files.Add(name);
-            return files;
-        }
-    }
-
-    private static string TorchFolder => Path.Combine(GoldenCase.Root, "dim", "pth");
+    public static TheoryData<string, string> TorchFiles => GoldenTorchFile.Names(entry => entry["config"] is not null);
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
@@ -72,12 +60,13 @@ public sealed class DiMCheckpointTests : IDisposable
     }
 
     [Theory, MemberData(nameof(TorchFiles)), Trait("Area", "dim")]
-    public void TorchFilesLoadAsTheirModel(string name)
+    public void TorchFilesLoadAsTheirModel(string list, string name)
     {
         using var scope = NewDisposeScope();
-        JsonNode file = TorchFileList()[name]!, config = file["config"]!;
-        using ITensorSource source = Checkpoint.Open(Path.Combine(TorchFolder, name));
-        using SafetensorsFile contents = SafetensorsFile.Open(Path.Combine(TorchFolder, file["contents"]!.GetValue<string>()));
+        GoldenTorchFile file = GoldenTorchFile.Open(list, name);
+        JsonNode config = file.About["config"]!;
+        using ITensorSource source = Checkpoint.Open(file.Path);
+        using SafetensorsFile contents = SafetensorsFile.Open(file.Contents!);
         using DiMModel model = DiMModel.Load(source);
         Assert.Equal(
             (config["width"]!.GetValue<int>(), config["blocks"]!.GetValue<int>(), config["in_channels"]!.GetValue<int>(), config["num_classes"]!.GetValue<int>(), config["sample_size"]!.GetValue<int>()),
@@ -138,6 +127,4 @@ public sealed class DiMCheckpointTests : IDisposable
         using DiMModel loaded = DiMModel.Load(source, config);
         Assert.Equal(config, loaded.Config);
     }
-
-    private static JsonObject TorchFileList() => JsonNode.Parse(File.ReadAllText(Path.Combine(TorchFolder, "files.json")))!.AsObject();
 }

@@ -1,6 +1,5 @@
 using Mural.Autoencoders;
 using Mural.Imaging;
-using Mural.Tests.Goldens;
 using Mural.Training.Data;
 
 namespace Mural.Tests.Training.Data;

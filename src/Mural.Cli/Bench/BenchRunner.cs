@@ -8,7 +8,7 @@ namespace Mural.Cli.Bench;
 /// Measures a benchmark's rows: in every round ours, then plain libtorch in a process of its own, so that what else the machine does
 /// hits both alike. The machine's own rate is measured in every round for the same reason, and a row's share is of its own rounds' rate.
 /// </summary>
-internal sealed class BenchRunner(Benchmark benchmark, int rounds, int? threads, CancellationToken cancellation)
+internal sealed class BenchRunner(string benchmark, IReadOnlyList<BenchRow> rows, int rounds, int? threads, CancellationToken cancellation)
 {
     private static readonly TimeSpan RateTime = TimeSpan.FromMilliseconds(400);
 
@@ -17,12 +17,12 @@ internal sealed class BenchRunner(Benchmark benchmark, int rounds, int? threads,
     {
         List<MachineRates> all = [];
         List<BenchFigure> figures = [];
-        for (int index = 0; index < benchmark.Rows.Count; index++)
+        for (int index = 0; index < rows.Count; index++)
         {
-            BenchRow row = benchmark.Rows[index];
+            BenchRow row = rows[index];
             BenchWork work = row.Prepare(KernelSet.Mural);
             using IDisposable held = work.Held;
-            using PlainProcess? plain = row.Compared ? PlainProcess.Start(benchmark.Name, row.Name, threads, cancellation) : null;
+            using PlainProcess? plain = row.Compared ? PlainProcess.Start(benchmark, row.Name, threads, cancellation) : null;
             List<double> ours = [], theirs = [];
             List<MachineRates> rates = [];
             work.Run();
@@ -41,7 +41,7 @@ internal sealed class BenchRunner(Benchmark benchmark, int rounds, int? threads,
     }
 
     /// <summary>Rounds over all rows.</summary>
-    internal int Steps => rounds * benchmark.Rows.Count;
+    internal int Steps => rounds * rows.Count;
 
     private static BenchFigure Figure(BenchRow row, List<double> ours, List<double> theirs, string? note, MachineRates rates)
     {

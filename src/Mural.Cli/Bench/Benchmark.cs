@@ -1,7 +1,10 @@
 namespace Mural.Cli.Bench;
 
 /// <summary>A benchmark by the name that <c>mural bench</c> takes.</summary>
-internal sealed record Benchmark(string Name, string About, IReadOnlyList<BenchRow> Rows)
+/// <param name="Name">The name.</param>
+/// <param name="About">What it measures.</param>
+/// <param name="Rows">Makes its rows, for which it may have to read a model's settings.</param>
+internal sealed record Benchmark(string Name, string About, Func<IReadOnlyList<BenchRow>> Rows)
 {
     /// <summary>All of them.</summary>
     internal static IReadOnlyList<Benchmark> All { get; } = [MatmulBench.Create(), DimBench.Create(), ScanBench.Create()];

@@ -14,7 +14,7 @@ internal static class DimBench
 
     private static readonly DiMConfig Model = DiMConfig.Huge512;
 
-    internal static Benchmark Create() => new("dim", "A guided forward pass of DiM-H for 512x512 pixels.",
+    internal static Benchmark Create() => new("dim", "A guided forward pass of DiM-H for 512x512 pixels.", () =>
     [
         new BenchRow
         {

@@ -8,7 +8,7 @@ namespace Mural.Cli.Bench;
 /// <summary>Matrix products and convolutions of the sizes that diffusion models are made of, on packed weights against plain operators.</summary>
 internal static class MatmulBench
 {
-    internal static Benchmark Create() => new("matmul", "Linear and convolution layers as in diffusion models.",
+    internal static Benchmark Create() => new("matmul", "Linear and convolution layers as in diffusion models.", () =>
     [
         .. Both("square", 2048, 2048, 2048),
         .. Both("linear-8192-320-320", 8192, 320, 320),

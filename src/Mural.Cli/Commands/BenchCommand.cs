@@ -32,22 +32,23 @@ internal sealed class BenchCommand : MuralCommand
         string name = context.Value(_name)!;
         Benchmark benchmark = Benchmark.All.FirstOrDefault(b => b.Name == name)
             ?? throw new MuralException($"There is no benchmark {name}: the names are {string.Join(", ", Benchmark.All.Select(b => b.Name))}.");
+        IReadOnlyList<BenchRow> rows = benchmark.Rows();
         if (context.Value(_row) is { } only)
         {
-            benchmark = benchmark with { Rows = [.. benchmark.Rows.Where(row => row.Name == only)] };
-            if (benchmark.Rows.Count == 0) throw new MuralException($"The benchmark {name} has no row {only}: run it without --row to see all.");
+            rows = [.. rows.Where(row => row.Name == only)];
+            if (rows.Count == 0) throw new MuralException($"The benchmark {name} has no row {only}: run it without --row to see all.");
         }
         int? threads = context.Value(_threads);
         RuntimePlan.Choose(new RuntimeOptions { Device = "cpu", Threads = threads }).Apply();
 
         if (context.Value(_serve) is { } served)
         {
-            PlainProcess.Serve(benchmark.Rows.First(row => row.Name == served), Console.In, Console.Out, context.Cancellation);
+            PlainProcess.Serve(rows.First(row => row.Name == served), Console.In, Console.Out, context.Cancellation);
             return null;
         }
 
-        var runner = new BenchRunner(benchmark, context.Value(_rounds)!.Value, threads, context.Cancellation);
-        BenchResult result = context.WithProgress(report => runner.Run(round => report(new ProgressReport(benchmark.Name, round, runner.Steps))));
+        var runner = new BenchRunner(name, rows, context.Value(_rounds)!.Value, threads, context.Cancellation);
+        BenchResult result = context.WithProgress(report => runner.Run(round => report(new ProgressReport(name, round, runner.Steps))));
         context.Say($"{result.Machine.Processor}, {result.Machine.Threads} threads, libtorch {result.Machine.Libtorch}; 2048x2048 products in GFLOP/s: {Rates(result)}");
         context.Say();
         context.Say($"{"",-32}{"ms",12}{"share",10}{"speedup",10}");

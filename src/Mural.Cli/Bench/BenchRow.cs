@@ -18,6 +18,9 @@ internal sealed record BenchRow
     /// <summary>Floating-point operations of the matrix products in one run; null where the work is something else.</summary>
     public double? Operations { get; init; }
 
+    /// <summary>Pictures in one run; null where a run is not of pictures.</summary>
+    public int? Samples { get; init; }
+
     /// <summary>The number format whose machine rate the share is of.</summary>
     public ScalarType Type { get; init; } = ScalarType.BFloat16;
 

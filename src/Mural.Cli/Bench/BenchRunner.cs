@@ -52,6 +52,7 @@ internal sealed class BenchRunner(string benchmark, IReadOnlyList<BenchRow> rows
             Math.Round(milliseconds, 3),
             row.Operations is { } operations ? Math.Round(operations / (milliseconds * 1e6) / rates.Best(row.Type), 4) : null,
             theirs.Count > 0 ? Math.Round(Statistics.Median(theirs) / milliseconds, 3) : null,
+            row.Samples is { } samples ? Math.Round(samples / milliseconds * 1000, 2) : null,
             note);
     }
 

@@ -22,7 +22,7 @@ internal static class ScanBench
 
     private static readonly Sizes Training = new(32, DiMConfig.Small with { Width = 384, SampleSize = 16, PadLength = 1 });
 
-    internal static Benchmark Create() => new("scan", "The selective scan of a DiM block, beside the block's matrix products.",
+    internal static Benchmark Create() => new("scan", "The selective scan of a DiM block, beside the block's matrix products.", () =>
     [
         Forward("forward", Painting),
         Backward("backward", Painting),

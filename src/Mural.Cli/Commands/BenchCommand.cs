@@ -55,6 +55,7 @@ internal sealed class BenchCommand : MuralCommand
         foreach (BenchFigure figure in result.Rows)
         {
             context.Say(string.Create(CultureInfo.InvariantCulture, $"{figure.Name,-32}{figure.Milliseconds,12:0.00}{figure.Share,10:P0}{(figure.Speedup is { } times ? $"{times:0.0}x" : ""),10}"));
+            if (figure.SamplesPerSecond is { } speed) context.Say(string.Create(CultureInfo.InvariantCulture, $"  {speed:0.0} pictures a second"));
             context.Say($"  {figure.About}{(figure.Note is { } note ? $" ({note})" : "")}");
         }
         return result;

@@ -10,7 +10,7 @@ namespace Mural.Kernels;
 internal sealed record ConvolutionCall(ScanOrder? Order, VectorWidth Width);
 
 /// <summary>Between tensors and the convolution's passes: which inputs they take, allocation, and the choice of the vector width.</summary>
-internal static class CausalConvolutionKernel
+internal static unsafe class CausalConvolutionKernel
 {
     internal static bool Serves(Tensor x, Tensor weight) =>
         x.device_type == DeviceType.CPU && Rows.Serves(x.dtype) && weight.shape[2] is >= 1 and <= ConvolutionProblem.MostTaps;
@@ -34,7 +34,8 @@ internal static class CausalConvolutionKernel
         Tensor incoming = Rows.WithJoinedChannels(outputGradient.to(x.dtype)), gradient = empty(x.shape, x.dtype);
         var problem = new ConvolutionProblem(x, parameters, call.Order);
         Tensor sums = empty([problem.Spans.Items, .. parameters.shape]);
-        Passes(call.Width).Backward(problem, new Rows(incoming), new Rows(gradient), new Rows(sums));
+        Passes(call.Width).Backward(problem, new Rows(incoming), new Rows(gradient), TensorData.Floats(sums));
+        GC.KeepAlive(sums);
         GC.KeepAlive(x);
         GC.KeepAlive(parameters);
         GC.KeepAlive(incoming);

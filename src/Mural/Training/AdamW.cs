@@ -37,7 +37,7 @@ public sealed record OptimizerConfig
 /// AdamW as PyTorch computes it: decoupled decay first, then a bias-corrected step. Weights and moments are float32. On a CPU one fused
 /// pass goes over each parameter; elsewhere plain operators do the same.
 /// </summary>
-public sealed class AdamW : IDisposable
+internal sealed class AdamW : IDisposable
 {
     private readonly OptimizerConfig _config;
     private readonly (string Name, Parameter Parameter, Tensor First, Tensor Second)[] _entries;

@@ -19,7 +19,7 @@ public sealed record EmaConfig
 }
 
 /// <summary>Keeps a second module's weights at the moving average of a first one's.</summary>
-public sealed class ExponentialMovingAverage
+internal sealed class ExponentialMovingAverage
 {
     private readonly EmaConfig _config;
     private readonly (Tensor Source, Tensor Average)[] _pairs;

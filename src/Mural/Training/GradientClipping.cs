@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Mural.Training;
 
 /// <summary>Clipping by the norm of all gradients together, as <c>torch.nn.utils.clip_grad_norm_</c>.</summary>
-public static class GradientClipping
+internal static class GradientClipping
 {
     /// <summary>Scales all gradients in place so that their common norm is at most <paramref name="maximum"/>.</summary>
     /// <param name="parameters">Parameters whose gradients count; those without one are left out.</param>

@@ -2,7 +2,7 @@ using Mural.Autoencoders;
 
 namespace Mural.Training;
 
-/// <summary>The architecture of an autoencoder to train, with diffusers' names; the defaults give a small one of 2.6 million parameters.</summary>
+/// <summary>The architecture of an autoencoder to train, with diffusers' names; the defaults give a small one of 3.9 million parameters.</summary>
 public sealed record VaeModelConfig
 {
     /// <summary>Channels at each resolution; every step but the last halves the sides.</summary>

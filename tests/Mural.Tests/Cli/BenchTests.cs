@@ -31,6 +31,15 @@ public class BenchTests
         Assert.Contains(expected, Assert.Single(run.Problems), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("matmul", "square-bf16")]
+    [InlineData("scan", "forward")]
+    [InlineData("scan", "backward")]
+    [InlineData("dim", "dim-h-512-guided")]
+    [InlineData("train", "default-dim")]
+    public void TheDocumentedRowsAreThere(string benchmark, string row) =>
+        Assert.Contains(Assert.Single(Benchmark.All, b => b.Name == benchmark).Rows(), r => r.Name == row);
+
     // Multiply-additions of linears and scan by an independent count (spec dim.md 1.1); the scan, at most 3 % of them, is not counted here.
     [Theory]
     [InlineData("S", 18.1e9)]

@@ -29,17 +29,6 @@ public class DeviceTests
     }
 
     [Fact]
-    public void TheLossOfAnAutoencoderIsTakenOnTheDevice()
-    {
-        using var scope = NewDisposeScope();
-        Tensor back = Empty(2, 3, 16, 16).requires_grad_();
-        Tensor loss = VaeLoss.Reconstruction(back, Empty(2, 3, 16, 16), new VaeLossConfig());
-        AssertMeta(loss);
-        loss.backward();
-        AssertMeta(back.grad!);
-    }
-
-    [Fact]
     public void TheWeightsAreUpdatedOnTheDevice()
     {
         using var scope = NewDisposeScope();

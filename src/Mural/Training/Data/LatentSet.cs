@@ -112,8 +112,8 @@ internal sealed class LatentSet : IDisposable
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach ((string _, TorchSharp.Modules.Parameter parameter) in autoencoder.named_parameters())
         {
-            using Tensor values = parameter.detach().cpu();
-            hash.AppendData(values.bytes);
+            using var scope = NewDisposeScope();
+            hash.AppendData(parameter.detach().cpu().bytes);
         }
         return Convert.ToHexStringLower(hash.GetHashAndReset())[..16];
     }

@@ -7,6 +7,10 @@ mural() { dotnet run -c Release --project src/Mural.Cli -- "$@"; }
 dotnet run models/emoji/prepare.cs -- --sizes 128
 mural train vae models/emoji/vae.json
 mural train dim models/emoji/dim.json
-cp -r runs/emoji-dim/result/dim runs/emoji-dim/result/model_index.json models/emoji/
-mural convert runs/emoji-dim/result/vae models/emoji/vae --precision f16
+
+mkdir -p models/emoji/dim models/emoji/sheets
+cp runs/emoji-dim/result/dim/* models/emoji/dim/
+mural convert runs/emoji-vae/result models/emoji/vae --precision f16 --force
+cp runs/emoji-vae/loss.png models/emoji/sheets/loss-vae.png
+cp runs/emoji-dim/loss.png models/emoji/sheets/loss-dim.png
 dotnet run models/emoji/report.cs

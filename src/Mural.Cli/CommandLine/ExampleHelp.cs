@@ -7,6 +7,9 @@ namespace Mural.Cli.CommandLine;
 /// <summary>The usual help, followed by the command's examples.</summary>
 internal sealed class ExampleHelp(HelpAction usual) : SynchronousCommandLineAction
 {
+    // Who asks for help has not given the arguments yet.
+    public override bool ClearsParseErrors => true;
+
     public override int Invoke(ParseResult parseResult)
     {
         usual.Invoke(parseResult);

@@ -44,6 +44,22 @@ public class UsageTests
     }
 
     [Theory]
+    [InlineData("generate")]
+    [InlineData("train dim")]
+    [InlineData("train vae")]
+    [InlineData("models")]
+    [InlineData("inspect")]
+    [InlineData("convert")]
+    [InlineData("doctor")]
+    [InlineData("bench")]
+    public void HelpNeedsNoArguments(string command)
+    {
+        CommandRun run = CommandRun.Of([.. command.Split(' '), "--help"]);
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        Assert.Contains($"mural {command}", run.Out, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("train", "train", 0)]
     [InlineData("trian", "train", 1)]
     [InlineData("modles", "models", 1)]

@@ -62,10 +62,10 @@ internal sealed class ConvertCommand : MuralCommand
 
     private static string CopyAutoencoder(string input, string output, ScalarType? type)
     {
-        if (!File.Exists(Path.Combine(input, AutoencoderFiles.ConfigName)))
+        if (!File.Exists(Path.Combine(input, ModelFolder.ConfigName)))
             throw new MuralException($"{output} has no extension, as for the folder of an autoencoder, but {input} is no such folder: end the output's name with .safetensors or .pth.");
         using AutoencoderKL autoencoder = AutoencoderKL.FromFolder(input);
         autoencoder.Save(output, type);
-        return Path.Combine(output, AutoencoderFiles.WeightsName);
+        return Path.Combine(output, ModelFolder.WeightsName);
     }
 }

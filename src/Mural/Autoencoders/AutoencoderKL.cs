@@ -41,7 +41,7 @@ public sealed class AutoencoderKL : nn.Module<Tensor, Tensor>
     public static AutoencoderKL FromFolder(string folder)
     {
         var autoencoder = new AutoencoderKL(AutoencoderConfig.Read(folder));
-        return AutoencoderFiles.Loaded(autoencoder, folder, autoencoder.Load);
+        return ModelFolder.Loaded(autoencoder, folder, autoencoder.Load);
     }
 
     /// <summary>
@@ -52,7 +52,7 @@ public sealed class AutoencoderKL : nn.Module<Tensor, Tensor>
     public void Load(ITensorSource source)
     {
         ArgumentNullException.ThrowIfNull(source);
-        ModuleWeights.Load(this, source, AutoencoderKeys.Renaming(source.Tensors.Keys, Config.BlockOutChannels.Count), AutoencoderFiles.SqueezeConvolution);
+        ModuleWeights.Load(this, source, AutoencoderKeys.Renaming(source.Tensors.Keys, Config.BlockOutChannels.Count), ModelFolder.SqueezeConvolution);
     }
 
     /// <summary>Writes the folder that <see cref="FromFolder"/> and diffusers read.</summary>
@@ -62,7 +62,7 @@ public sealed class AutoencoderKL : nn.Module<Tensor, Tensor>
     public void Save(string folder, ScalarType? type = null)
     {
         _input.RequireWeights();
-        AutoencoderFiles.Save(this, Config.ToJson(), folder, type);
+        ModelFolder.Save(this, Config.ToJson(), folder, type);
     }
 
     /// <summary>

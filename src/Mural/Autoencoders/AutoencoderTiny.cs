@@ -34,7 +34,7 @@ public sealed class AutoencoderTiny : nn.Module<Tensor, Tensor>
     public static AutoencoderTiny FromFolder(string folder)
     {
         var autoencoder = new AutoencoderTiny(AutoencoderTinyConfig.Read(folder));
-        return AutoencoderFiles.Loaded(autoencoder, folder, autoencoder.Load);
+        return ModelFolder.Loaded(autoencoder, folder, autoencoder.Load);
     }
 
     /// <summary>Replaces the weights by a checkpoint's that holds both halves, under diffusers' or the original names.</summary>
@@ -64,7 +64,7 @@ public sealed class AutoencoderTiny : nn.Module<Tensor, Tensor>
     public void Save(string folder, ScalarType? type = null)
     {
         _input.RequireWeights();
-        AutoencoderFiles.Save(this, Config.ToJson(), folder, type);
+        ModelFolder.Save(this, Config.ToJson(), folder, type);
     }
 
     /// <inheritdoc cref="AutoencoderKL.PrepareForInference"/>

@@ -90,7 +90,7 @@ public sealed partial class DiMModel : nn.Module
         using DisposeScope scope = NewDisposeScope();
         Tensor times = TimesOf(time, input);
         LabelBags bags = LabelBags.From(labels, input.shape[0], Config.Classes, input.device);
-        Tensor timeToken = TimeEmbedding.Sinusoid(times, Config.Width);
+        Tensor timeToken = Sinusoids.Of(times, Config.Width);
         Tensor classToken = _labels.forward(bags);
         Tensor modulation = _modulation.forward(times, bags);
 

@@ -26,23 +26,7 @@ internal sealed class TimeEmbedding : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor time)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor hidden = nn.functional.silu(_first.forward(Sinusoid(time, Frequencies)));
+        Tensor hidden = nn.functional.silu(_first.forward(Sinusoids.Of(time, Frequencies)));
         return _second.forward(hidden).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>
-    /// cos(t f_k) then sin(t f_k), f_k = 10000^(-k / (width / 2)); an odd width ends with a zero. Computed in float64 on the CPU: in float32 the rounding of the
-    /// frequencies would be the largest error of the whole network.
-    /// </summary>
-    /// <returns>float32 on the device of <paramref name="time"/>. Shape: `[B, width]`.</returns>
-    internal static Tensor Sinusoid(Tensor time, int width)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        int half = width / 2;
-        Tensor exponents = arange(half, dtype: ScalarType.Float64) / half;
-        Tensor angles = time.detach().to(ScalarType.Float64, CPU).unsqueeze(1) * (exponents * -Math.Log(10000)).exp();
-        Tensor embedding = cat([angles.cos(), angles.sin()], 1);
-        if (width % 2 == 1) embedding = nn.functional.pad(embedding, (0, 1));
-        return embedding.to(ScalarType.Float32, time.device).MoveToOuterDisposeScope();
     }
 }

@@ -23,13 +23,13 @@ internal sealed class GroupNorm : nn.Module<Tensor, Tensor>, IKernelSelectable
     private readonly bool _silu;
     private KernelSet _kernels = KernelSet.Mural;
 
-    internal GroupNorm(long groups, long channels, double epsilon, bool silu = false) : base(nameof(GroupNorm))
+    internal GroupNorm(long groups, long channels, double epsilon, bool silu = false, Device? device = null) : base(nameof(GroupNorm))
     {
         _groups = groups;
         _epsilon = epsilon;
         _silu = silu;
-        _weight = this.Register("weight", ones(channels));
-        _bias = this.Register("bias", zeros(channels));
+        _weight = this.Register("weight", ones(channels, device: device));
+        _bias = this.Register("bias", zeros(channels, device: device));
     }
 
     void IKernelSelectable.UseKernels(KernelSet kernels) => _kernels = kernels;

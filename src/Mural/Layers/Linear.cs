@@ -9,8 +9,9 @@ namespace Mural.Layers;
 /// <param name="bias">Whether there is a bias; it starts at zero.</param>
 /// <param name="device">Where the parameters live, or null for the CPU.</param>
 /// <param name="initialize">False leaves the weight as it is in memory, for a model about to be loaded or initialised as a whole.</param>
-internal sealed class Linear(long inputs, long outputs, bool bias = true, Device? device = null, bool initialize = true)
-    : WeightedLayer(nameof(Linear), initialize ? Uniform(inputs, outputs, inputs).to(device ?? CPU, disposeAfter: true) : empty(outputs, inputs, device: device), bias ? zeros(outputs, device: device) : null)
+/// <param name="parameters">Type that the parameters are held in.</param>
+internal sealed class Linear(long inputs, long outputs, bool bias = true, Device? device = null, bool initialize = true, ScalarType parameters = ScalarType.Float32)
+    : WeightedLayer(nameof(Linear), Start(initialize, parameters, device, inputs, outputs, inputs), bias ? zeros(outputs, parameters, device) : null)
 {
     private protected override Tensor Plain(Tensor input, Tensor weight, Tensor? bias) => nn.functional.linear(input, weight, bias);
 

@@ -76,10 +76,16 @@ internal abstract class WeightedLayer : nn.Module<Tensor, Tensor>, IFreezable
         base.Dispose(disposing);
     }
 
-    /// <summary>PyTorch's default for weights and convolution biases: uniform in ±1/√(inputs that reach one output).</summary>
-    private protected static Tensor Uniform(double fanIn, params long[] shape)
+    /// <summary>A tensor to start from: PyTorch's default for weights and convolution biases, uniform in ±1/√(inputs that reach one output).</summary>
+    /// <param name="initialize">False leaves the numbers as they are in memory, for a checkpoint to fill.</param>
+    /// <param name="type">The tensor's type.</param>
+    /// <param name="device">Where it lives, or null for the CPU; its numbers are the same everywhere.</param>
+    /// <param name="fanIn">Inputs that reach one output.</param>
+    /// <param name="shape">The tensor's shape.</param>
+    private protected static Tensor Start(bool initialize, ScalarType type, Device? device, double fanIn, params long[] shape)
     {
+        if (!initialize) return empty(shape, type, device);
         double bound = 1 / Math.Sqrt(fanIn);
-        return nn.init.uniform_(empty(shape), -bound, bound);
+        return nn.init.uniform_(empty(shape, type), -bound, bound).to(device ?? CPU, disposeAfter: true);
     }
 }

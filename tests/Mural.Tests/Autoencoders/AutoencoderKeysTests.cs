@@ -86,12 +86,12 @@ public class AutoencoderKeysTests
         using AutoencoderKL vae = KL(), other = KL(KLConfig with { LayersPerBlock = 2 });
         other.Save(folder.Path);
         Tensor before = vae.forward(Pictures(8, 8));
-        using var source = SafetensorsFile.Open(folder.File(AutoencoderFiles.WeightsName));
+        using var source = SafetensorsFile.Open(folder.File(ModelFolder.WeightsName));
         CheckpointMismatchException problem = Assert.Throws<CheckpointMismatchException>(() => vae.Load(source));
         Assert.NotEmpty(problem.Unexpected);
         AssertOneSentence(problem.Message);
         Assert.True(before.equal(vae.forward(Pictures(8, 8))).all().item<bool>());
-        File.WriteAllText(folder.File(AutoencoderFiles.ConfigName), vae.Config.ToJson());
+        File.WriteAllText(folder.File(ModelFolder.ConfigName), vae.Config.ToJson());
         Assert.Throws<CheckpointMismatchException>(() => AutoencoderKL.FromFolder(folder.Path));
     }
 

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Mural.DiM;
+using Mural.Layers;
 using Mural.Tests.Goldens;
 
 namespace Mural.Tests.DiM;
@@ -15,7 +16,7 @@ public partial class EmbeddingTests
         using var scope = NewDisposeScope();
         using GoldenCase golden = GoldenCase.Open("dim", name);
         foreach (string key in golden.Tensors.Keys.Where(key => key.StartsWith("out.sinusoid", StringComparison.Ordinal)))
-            golden.AssertMatches(key, TimeEmbedding.Sinusoid(golden.Get("in.t"), (int)golden.Tensors[key].Shape[^1]));
+            golden.AssertMatches(key, Sinusoids.Of(golden.Get("in.t"), (int)golden.Tensors[key].Shape[^1]));
     }
 
     // Outputs are named after their table and grid: table_3x5, table_8x8_back, table12_to_5x5.
@@ -45,7 +46,7 @@ public partial class EmbeddingTests
     {
         using var scope = NewDisposeScope();
         Tensor expected = tensor(new[] { -0.883849f, 0.964966f, 0.283662f, 0.877583f, -0.467772f, -0.262375f, -0.958924f, 0.479426f });
-        Assert.True(allclose(expected, TimeEmbedding.Sinusoid(tensor(new[] { 500f }), 8)[0], atol: 1e-6));
+        Assert.True(allclose(expected, Sinusoids.Of(tensor(new[] { 500f }), 8)[0], atol: 1e-6));
     }
 
     [Fact]

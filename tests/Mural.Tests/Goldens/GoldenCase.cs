@@ -60,6 +60,22 @@ public sealed class GoldenCase : IDisposable
 
     public Tensor Get(string tensor, ScalarType? type = null) => _tensors.Read(tensor, type);
 
+    /// <summary>
+    /// Changes a loaded checkpoint as the case says: tensors that it brings replace those of the same name, and layers whose names end as it lists are multiplied by 1/128.
+    /// </summary>
+    /// <param name="module">The network.</param>
+    /// <param name="prefix">What stands before the network's names in the case.</param>
+    public void Change(nn.Module module, string prefix = "w.")
+    {
+        string[] layers = [.. (Config["layer_endings"] as JsonArray ?? []).Select(ending => ending!.GetValue<string>())];
+        foreach ((string name, TorchSharp.Modules.Parameter parameter) in module.named_parameters())
+        {
+            if (Has(prefix + name)) _tensors.CopyInto(prefix + name, parameter);
+            string layer = name[..name.LastIndexOf('.')];
+            if (layers.Any(ending => layer.EndsWith(ending, StringComparison.Ordinal))) parameter.mul_(1 / 128f);
+        }
+    }
+
     /// <summary>Fails unless <paramref name="actual"/> is within the case's tolerance for the tensor of that name.</summary>
     public void AssertMatches(string tensor, Tensor actual)
     {
@@ -84,6 +100,17 @@ public sealed class GoldenCase : IDisposable
             double difference = (got - want).abs().max().item<double>();
             Assert.True(difference <= maximum, $"{Name}: {tensor} differs by up to {difference:G4}, allowed {maximum:G4}");
         }
+    }
+
+    /// <summary>Fails unless <paramref name="actual"/>, computed in bfloat16, is within what the goldens allow for that.</summary>
+    public void AssertCloseInBFloat16(string tensor, Tensor actual)
+    {
+        const double Tolerance = 5e-2;
+        using var scope = NewDisposeScope();
+        Tensor expected = Get(tensor, float64);
+        Assert.Equal(expected.shape, actual.shape);
+        double distance = RelativeL2(actual.to(float64).cpu(), expected);
+        Assert.True(distance <= Tolerance, $"{Name}: {tensor} is {distance:G4} away in bfloat16");
     }
 
     private static double RelativeL2(Tensor got, Tensor want)

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
-namespace Mural.Autoencoders;
+namespace Mural.Checkpoints;
 
 /// <summary>Typed access to the keys of a diffusers <c>config.json</c>; a missing key or null is the default.</summary>
 internal sealed class ConfigReader
@@ -21,7 +21,7 @@ internal sealed class ConfigReader
     internal static ConfigReader Open(string path, string className)
     {
         string file = Directory.Exists(path) ? Path.Combine(path, "config.json") : path;
-        if (!File.Exists(file)) throw new MuralException($"There is no file {file}; give the folder of an {className} that holds config.json.");
+        if (!File.Exists(file)) throw new MuralException($"There is no file {file}; give the folder of {className} that holds config.json.");
         JsonNode? node;
         try
         {
@@ -30,16 +30,16 @@ internal sealed class ConfigReader
         catch (JsonException e)
         {
             string place = e.LineNumber is { } line ? $" (see line {line + 1})" : "";
-            throw new MuralException($"{file} is not valid JSON{place}; give the config.json of an {className}.", e);
+            throw new MuralException($"{file} is not valid JSON{place}; give the config.json of {className}.", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new MuralException($"{file} cannot be read ({e.Message.TrimEnd('.')}); check the file and its permissions.", e);
         }
-        if (node is not JsonObject json) throw new MuralException($"{file} holds no JSON object; give the config.json of an {className}.");
+        if (node is not JsonObject json) throw new MuralException($"{file} holds no JSON object; give the config.json of {className}.");
         var reader = new ConfigReader(json, file);
         string found = reader.Text("_class_name", className);
-        return found == className ? reader : throw new MuralException($"{file} describes a {found}, but an {className} is wanted; give another folder.");
+        return found == className ? reader : throw new MuralException($"{file} describes {found}, but {className} is wanted; give another folder.");
     }
 
     internal string Text(string key, string missing) => Value(key, missing, "a text");
@@ -49,6 +49,8 @@ internal sealed class ConfigReader
     internal bool Flag(string key, bool missing) => Value(key, missing, "true or false");
 
     internal double Number(string key, double missing) => Value(key, missing, "a number");
+
+    internal int? OptionalInteger(string key) => _json[key] is null ? null : Integer(key, 0);
 
     internal double? OptionalNumber(string key) => _json[key] is null ? null : Number(key, 0);
 
@@ -63,6 +65,26 @@ internal sealed class ConfigReader
         {
             throw Wrong(key, "a list of values of one kind", e);
         }
+    }
+
+    /// <summary>One value for each level of a network, given as a list or as one number for all of them.</summary>
+    internal int[] PerLevel(string key, int levels, int missing)
+    {
+        if (_json[key] is not JsonArray) return [.. Enumerable.Repeat(Integer(key, missing), levels)];
+        int[] values = List<int>(key)!;
+        return values.Length == levels ? values : throw new MuralException($"{_path} has {values.Length} values of {key} for {levels} levels; correct the file.");
+    }
+
+    /// <summary>Refuses a config that sets a key to anything but what its absence means.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="only">The one value that is supported, as JSON; lists of it are too.</param>
+    internal void RequireDefault(string key, string only)
+    {
+        if (_json[key] is not { } node) return;
+        JsonNode? wanted = JsonNode.Parse(only);
+        bool same = node is JsonArray list ? list.All(value => JsonNode.DeepEquals(value, wanted)) : JsonNode.DeepEquals(node, wanted);
+        if (!same)
+            throw new MuralException($"{_path} has {key} {node.ToJsonString()}, which is not supported; only {only} is.");
     }
 
     internal void Require(string key, string found, string only)

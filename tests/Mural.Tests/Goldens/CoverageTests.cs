@@ -6,9 +6,11 @@ namespace Mural.Tests.Goldens;
 public class CoverageTests
 {
     [Theory]
+    [InlineData("control")]
     [InlineData("dim")]
     [InlineData("image")]
     [InlineData("rng")]
+    [InlineData("unet")]
     public void EveryCaseIsRecognisedBySomeTest(string area)
     {
         string[] cases = [.. Directory.GetFiles(Path.Combine(GoldenCase.Root, area), "*.json").Select(file => Path.GetFileNameWithoutExtension(file))];

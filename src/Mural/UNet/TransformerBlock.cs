@@ -1,0 +1,42 @@
+using Mural.Attention;
+using Mural.Layers;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Mural.UNet;
+
+/// <summary>Self-attention, cross-attention and feed-forward, each on normalised tokens and each added to them (spec 2.4).</summary>
+internal sealed class TransformerBlock : NamedModule
+{
+    private readonly LayerNorm _norm1, _norm2, _norm3;
+    private readonly CrossAttention _cross;
+    private readonly FeedForward _feedForward;
+
+    internal TransformerBlock(int channels, int heads, int contextWidth, LayerFactory layers) : base(nameof(TransformerBlock))
+    {
+        _norm1 = this.Register("norm1", layers.LayerNorm(channels));
+        SelfAttention = this.Register("attn1", new SelfAttention(channels, heads, layers));
+        _norm2 = this.Register("norm2", layers.LayerNorm(channels));
+        _cross = this.Register("attn2", new CrossAttention(channels, contextWidth, heads, layers));
+        _norm3 = this.Register("norm3", layers.LayerNorm(channels));
+        _feedForward = this.Register("ff", new FeedForward(channels, layers));
+    }
+
+    /// <summary>The kind of self-attention that runs: softmax over all tokens, unless another has taken its place.</summary>
+    internal ISelfAttention SelfAttention { get; set; }
+
+    /// <summary>Shapes: `[B, H·W, C]` to `[B, H·W, C]`.</summary>
+    internal Tensor Forward(Tensor tokens, MapSize map, BlockInputs inputs)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor hidden = Joined(SelfAttention, SelfAttention.Forward(_norm1.forward(tokens), map), tokens, inputs);
+        hidden = Joined(_cross, _cross.Forward(_norm2.forward(hidden), inputs.Prompt.For(_cross)), hidden, inputs);
+        return Joined(_feedForward, _feedForward.Forward(_norm3.forward(hidden)), hidden, inputs).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Joined(object part, Tensor branch, Tensor tokens, BlockInputs inputs)
+    {
+        inputs.Observe?.Invoke(part, branch);
+        return Residual.Add(branch, tokens);
+    }
+}

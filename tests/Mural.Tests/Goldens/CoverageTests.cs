@@ -9,6 +9,7 @@ public class CoverageTests
     [InlineData("dim")]
     [InlineData("image")]
     [InlineData("rng")]
+    [InlineData("schedulers")]
     public void EveryCaseIsRecognisedBySomeTest(string area)
     {
         string[] cases = [.. Directory.GetFiles(Path.Combine(GoldenCase.Root, area), "*.json").Select(file => Path.GetFileNameWithoutExtension(file))];

@@ -31,11 +31,7 @@ public sealed class DiscreteNoiseSchedule : NoiseSchedule
     /// <summary>
     /// The schedule of Stable Diffusion and of latent DiM: √β runs evenly from √<paramref name="first"/> to √<paramref name="last"/>.
     /// </summary>
-    public static DiscreteNoiseSchedule ScaledLinear(int steps = 1000, double first = 0.00085, double last = 0.012)
-    {
-        double start = Math.Sqrt(first), slope = Math.Sqrt(last) - start;
-        return new([.. Enumerable.Range(0, steps).Select(i => Math.Pow(start + i / (steps - 1.0) * slope, 2))]);
-    }
+    public static DiscreteNoiseSchedule ScaledLinear(int steps = 1000, double first = 0.00085, double last = 0.012) => new(BetaTable.ScaledLinear(steps, first, last));
 
     /// <summary>N, the number of steps.</summary>
     public int Steps => _betas.Length - 1;

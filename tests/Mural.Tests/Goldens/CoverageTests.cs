@@ -10,6 +10,7 @@ public class CoverageTests
     [InlineData("dim")]
     [InlineData("image")]
     [InlineData("rng")]
+    [InlineData("schedulers")]
     [InlineData("unet")]
     public void EveryCaseIsRecognisedBySomeTest(string area)
     {

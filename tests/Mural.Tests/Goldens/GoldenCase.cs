@@ -76,13 +76,13 @@ public sealed class GoldenCase : IDisposable
         }
     }
 
-    /// <summary>Fails unless <paramref name="actual"/> is within the case's tolerance for the tensor of that name.</summary>
-    public void AssertMatches(string tensor, Tensor actual)
+    /// <summary>Fails unless <paramref name="actual"/> is within the case's tolerance, or the one given, for the tensor of that name.</summary>
+    public void AssertMatches(string tensor, Tensor actual, JsonNode? tolerance = null)
     {
         using var scope = NewDisposeScope();
         Tensor expected = Get(tensor);
         Assert.Equal(expected.shape, actual.shape);
-        JsonNode? tolerance = Json["tolerance"]?["per_output"]?[tensor];
+        tolerance ??= Json["tolerance"]?["per_output"]?[tensor];
         if (tolerance?["exact"]?.GetValue<bool>() == true)
         {
             Assert.True((expected.to(int64) == actual.to(int64)).all().item<bool>(), $"{Name}: {tensor} is not equal");

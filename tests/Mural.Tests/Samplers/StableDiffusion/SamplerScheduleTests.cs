@@ -1,0 +1,135 @@
+using FsCheck;
+using FsCheck.Fluent;
+using Mural.Samplers;
+
+namespace Mural.Tests.Samplers.StableDiffusion;
+
+public class SamplerScheduleTests
+{
+    private static readonly SamplerKind[] Kinds = Enum.GetValues<SamplerKind>();
+
+    public static TheoryData<SamplerKind> AllKinds => [.. Kinds];
+
+    [Fact]
+    public void AnyScheduleFallsWithinItsRange()
+    {
+        Gen<SamplerOptions> options =
+            from kind in Gen.Elements(Kinds)
+            from spacing in Gen.Elements(Enum.GetValues<TimestepSpacing>())
+            from schedule in Gen.Elements(Enum.GetValues<SigmaSchedule>().Where(schedule => schedule != SigmaSchedule.Lu).ToArray())
+            from end in Gen.Elements(FinalSigma.Zero, FinalSigma.SigmaMin)
+            from offset in Gen.Choose(0, 1)
+            select new SamplerOptions
+            {
+                Sampler = kind,
+                TimestepSpacing = spacing,
+                SigmaSchedule = schedule,
+                FinalSigma = end,
+                StepsOffset = offset,
+                SkipPrkSteps = true,
+                OriginalInferenceSteps = 500,
+                BetaSchedule = BetaSchedule.ScaledLinear,
+                BetaStart = 0.00085,
+                BetaEnd = 0.012,
+            };
+        Prop.ForAll(options.ToArbitrary(), Gen.Choose(1, 400).ToArbitrary(), (drawn, steps) =>
+        {
+            Sampler sampler = Sampler.Create(drawn, steps);
+            Assert.Equal(Calls(drawn.Sampler!.Value, steps), sampler.Timesteps.Count);
+            Assert.Equal(sampler.Timesteps.Count + 1, sampler.Sigmas.Count);
+            Assert.All(sampler.Timesteps, timestep => Assert.InRange(timestep, 0, 999));
+            // Of DPM2's timesteps, only every other one is rounded.
+            AssertFalls(sampler.Timesteps, within: drawn.Sampler is SamplerKind.Dpm2 or SamplerKind.Dpm2Ancestral ? 0.5 : 0);
+            AssertFalls(sampler.Sigmas, within: 1e-9);
+            Assert.InRange(sampler.Sigmas[^1], 0, 0.0292);
+            Assert.InRange(sampler.InitialNoiseSigma, 0.02, 14.7);
+            Assert.Equal(0, sampler.FirstCall(1));
+        }).QuickCheckThrowOnFailure();
+    }
+
+    [Theory, MemberData(nameof(AllKinds))]
+    public void ShortestAndLongestRunsAreFinite(SamplerKind kind)
+    {
+        using var scope = NewDisposeScope();
+        Tensor start = randn([1, 4, 2, 2], generator: new Generator(1));
+        foreach (int steps in new[] { 1, 2, 3, 999, 1000 })
+        {
+            var options = new SamplerOptions { Sampler = kind, TimestepSpacing = TimestepSpacing.Trailing, SkipPrkSteps = true, OriginalInferenceSteps = 1000 };
+            Sampler sampler = Sampler.Create(options, steps);
+            Tensor result = sampler.Sample((x, call) => tanh(x), start * sampler.InitialNoiseSigma, like => randn_like(like));
+            Assert.True(result.isfinite().all().item<bool>(), $"{kind}, {steps} steps");
+        }
+    }
+
+    [Fact]
+    public void TrailingStepsAreAsManyAsAskedFor()
+    {
+        foreach (int steps in Enumerable.Range(1, 1000))
+            foreach (SamplerKind kind in new[] { SamplerKind.Ddim, SamplerKind.Euler, SamplerKind.DpmMultistep })
+                Assert.Equal(steps, Sampler.Create(new SamplerOptions { Sampler = kind, TimestepSpacing = TimestepSpacing.Trailing }, steps).Timesteps.Count);
+    }
+
+    // Stable Diffusion specification 5.3 and 5.9.
+    [Theory]
+    [InlineData(SamplerKind.Euler, "sgm-uniform", new[] { 999, 749.25, 499.5, 249.75 })]
+    [InlineData(SamplerKind.Euler, "simple", new double[] { 999, 749, 499, 249 })]
+    [InlineData(SamplerKind.Ddim, "trailing", new double[] { 999, 749, 499, 249 })]
+    [InlineData(SamplerKind.Lcm, null, new double[] { 999, 759, 499, 259 })]
+    [InlineData(SamplerKind.Tcd, null, new double[] { 999, 759, 499, 259 })]
+    [InlineData(SamplerKind.Pndm, "leading", new double[] { 751, 501, 501, 251, 1 })]
+    public void FourStepsHaveThePublishedTimesteps(SamplerKind kind, string? schedule, double[] timesteps)
+    {
+        SamplerOptions options = Checkpoint(kind) with { StepsOffset = 1 };
+        Assert.Equal(timesteps, Sampler.Create(schedule is null ? options : options.Override(schedule: schedule), 4).Timesteps, (a, b) => Math.Abs(a - b) < 1e-9);
+    }
+
+    [Fact]
+    public void AlignedStepsAreThoseOfTheirTables()
+    {
+        Sampler sampler = Sampler.Create(Checkpoint(SamplerKind.Euler).Override(schedule: "ays"), 10);
+        Assert.Equal([14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0], sampler.Sigmas, (a, b) => Math.Abs(a - b) < 1e-12);
+        sampler = Sampler.Create(Checkpoint(SamplerKind.DpmMultistep).Override(schedule: "ays-sdxl"), 20);
+        Assert.Equal([14.615, Math.Sqrt(14.615 * 6.315), 6.315], sampler.Sigmas.Take(3), (a, b) => Math.Abs(a - b) < 1e-12);
+    }
+
+    [Fact]
+    public void BaseAndRefinerShareTheCalls()
+    {
+        foreach (SamplerKind kind in Kinds)
+        {
+            foreach (double share in new[] { 0.1, 0.55, 0.8, 0.99 })
+            {
+                Sampler sampler = Sampler.Create(Checkpoint(kind), 25);
+                int before = sampler.CallsBefore(share);
+                Assert.All(sampler.Timesteps.Skip(before + 1), timestep => Assert.True(timestep < 1000 - share * 1000));
+                Assert.All(sampler.Timesteps.Take(before), timestep => Assert.True(timestep >= 1000 - share * 1000));
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1.01)]
+    [InlineData(double.NaN)]
+    [InlineData(0.09)]
+    public void StrengthsThatLeaveNothingToRunAreExplained(double strength) => Assert.Throws<MuralException>(() => Sampler.Create(Checkpoint(SamplerKind.Euler), 10).FirstCall(strength));
+
+    private static SamplerOptions Checkpoint(SamplerKind kind) => new()
+    {
+        Sampler = kind,
+        BetaSchedule = BetaSchedule.ScaledLinear,
+        BetaStart = 0.00085,
+        BetaEnd = 0.012,
+        SkipPrkSteps = true,
+    };
+
+    private static int Calls(SamplerKind kind, int steps) => kind switch
+    {
+        SamplerKind.Pndm => steps == 1 ? 1 : steps + 1,
+        SamplerKind.Heun or SamplerKind.DpmSde or SamplerKind.Dpm2 or SamplerKind.Dpm2Ancestral => 2 * steps - 1,
+        _ => steps,
+    };
+
+    private static void AssertFalls(IReadOnlyList<double> values, double within) =>
+        Assert.All(values.Zip(values.Skip(1)), pair => Assert.True(pair.First >= pair.Second - within, $"{pair.First} then {pair.Second}"));
+}

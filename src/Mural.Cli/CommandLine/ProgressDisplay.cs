@@ -33,7 +33,7 @@ internal static class ProgressDisplay
         public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime)
         {
             double rate = task.Value / Math.Max(task.ElapsedTime?.TotalSeconds ?? 0, 1e-9);
-            return new Text(string.Create(CultureInfo.InvariantCulture, $"{task.Value:0}/{task.MaxValue:0}  {rate:0.##} steps/s"));
+            return new Spectre.Console.Text(string.Create(CultureInfo.InvariantCulture, $"{task.Value:0}/{task.MaxValue:0}  {rate:0.##} steps/s"));
         }
     }
 }

@@ -19,7 +19,7 @@ internal abstract class WeightedLayer : nn.Module<Tensor, Tensor>, IFreezable
     [ComponentName(Name = "bias")]
     private readonly Parameter? _bias;
     private Tensor? _frozenWeight, _frozenBias;
-    private bool _packed;
+    private bool _packed, _released;
 
     private protected WeightedLayer(string name, Tensor weight, Tensor? bias) : base(name)
     {
@@ -51,14 +51,20 @@ internal abstract class WeightedLayer : nn.Module<Tensor, Tensor>, IFreezable
 
     void IFreezable.Freeze(KernelSet kernels, ScalarType type)
     {
-        if (_frozenWeight is not null) return;
+        if (_released) return;
         using IDisposable guard = no_grad();
         type = Type ?? type;
         _packed = kernels == KernelSet.Mural && PackedOperators.Serves(_weight, type);
         using (Tensor weight = _weight.to(type))
             _frozenWeight = (_packed ? Pack(weight) : weight.alias()).DetachFromDisposeScope();
         _frozenBias = _bias?.to(type).DetachFromDisposeScope();
+        Release();
+    }
 
+    /// <summary>Lets the weights go, once they are held in the form that runs: here, or in another layer.</summary>
+    private protected void Release()
+    {
+        _released = true;
         _internal_params.Remove("weight");
         _weight.Dispose();
         if (_bias is null) return;

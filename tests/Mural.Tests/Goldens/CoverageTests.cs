@@ -11,6 +11,7 @@ public class CoverageTests
     [InlineData("image")]
     [InlineData("rng")]
     [InlineData("schedulers")]
+    [InlineData("text")]
     [InlineData("unet")]
     public void EveryCaseIsRecognisedBySomeTest(string area)
     {

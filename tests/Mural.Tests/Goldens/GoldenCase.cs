@@ -56,6 +56,20 @@ public sealed class GoldenCase : IDisposable
         return names;
     }
 
+    /// <summary>Names of the cases of an area that <paramref name="accepts"/> recognises by their json alone; they need not have tensors.</summary>
+    public static TheoryData<string> NamesByJson(string area, Func<JsonObject, bool> accepts)
+    {
+        var names = new TheoryData<string>();
+        string folder = Path.Combine(Root, area);
+        if (!Directory.Exists(folder)) return names;
+        foreach (string file in Directory.GetFiles(folder, "*.json").Order(StringComparer.Ordinal))
+            if (JsonNode.Parse(File.ReadAllText(file)) is JsonObject json && accepts(json)) names.Add(Path.GetFileNameWithoutExtension(file));
+        return names;
+    }
+
+    /// <summary>The json of a case.</summary>
+    public static JsonObject ReadJson(string area, string name) => JsonNode.Parse(File.ReadAllText(Path.Combine(Root, area, name + ".json")))!.AsObject();
+
     public bool Has(string tensor) => _tensors.Tensors.ContainsKey(tensor);
 
     public Tensor Get(string tensor, ScalarType? type = null) => _tensors.Read(tensor, type);

@@ -1,0 +1,25 @@
+using System.Text;
+using Mural.Checkpoints;
+using static TorchSharp.torch;
+
+namespace Mural.Layers.Clip;
+
+/// <summary>A folder as transformers keeps an encoder in: its weights have other names than those of diffusers' networks (spec 1.1).</summary>
+internal static class ClipFiles
+{
+    private const string Stem = "model", LegacyStem = "pytorch_model";
+
+    /// <exception cref="MuralException">There are no weights, or they are malformed.</exception>
+    internal static ITensorSource OpenWeights(string folder, string? variant)
+    {
+        bool legacy = Directory.Exists(folder) && !Directory.EnumerateFiles(folder, Stem + ".*").Any() && Directory.EnumerateFiles(folder, LegacyStem + ".*").Any();
+        return ModelFolder.OpenWeights(folder, variant, legacy ? LegacyStem : Stem);
+    }
+
+    internal static void Save(nn.Module module, string json, string folder, ScalarType? type)
+    {
+        ModuleWeights.Save(module, Path.Combine(folder, Stem + ".safetensors"), type: type);
+        byte[] bytes = Encoding.UTF8.GetBytes(json);
+        AtomicFile.Write(Path.Combine(folder, ModelFolder.ConfigName), bytes.Length, stream => stream.Write(bytes));
+    }
+}

@@ -1,0 +1,41 @@
+using System.Text.Json.Nodes;
+
+namespace Mural.Text;
+
+/// <summary>A folder as transformers keeps a CLIP tokenizer in.</summary>
+internal static class ClipTokenizerFolder
+{
+    private const string ConfigName = "tokenizer_config.json", SpecialName = "special_tokens_map.json", AddedName = "added_tokens.json";
+
+    /// <summary>
+    /// Reads vocabulary, pad token and added words. <c>special_tokens_map.json</c> decides about the pad token where <c>tokenizer_config.json</c>
+    /// differs, as it does in SD 2.1 (spec 1.2).
+    /// </summary>
+    /// <exception cref="MuralException">A file is missing or malformed.</exception>
+    internal static ClipTokenizer Read(string folder)
+    {
+        ClipVocabulary vocabulary = ClipVocabularyFiles.Read(folder);
+        JsonObject? config = Optional(folder, ConfigName), special = Optional(folder, SpecialName);
+        var tokenizer = new ClipTokenizer(vocabulary, PadToken(special) ?? PadToken(config) ?? ClipVocabulary.EndToken);
+        string added = Path.Combine(folder, AddedName);
+        if (!File.Exists(added)) return tokenizer;
+        // Words that were trained into the model itself.
+        foreach ((string word, int id) in ClipVocabularyFiles.Ids(ClipVocabularyFiles.Json(added), added))
+            if (!vocabulary.Contains(word)) tokenizer.AddWord(word, id, 1);
+        return tokenizer;
+    }
+
+    private static JsonObject? Optional(string folder, string name)
+    {
+        string path = Path.Combine(folder, name);
+        return File.Exists(path) ? ClipVocabularyFiles.Json(path) : null;
+    }
+
+    // A token is written as a text, or as an object that holds it.
+    private static string? PadToken(JsonObject? json) => json?["pad_token"] switch
+    {
+        JsonObject token when token["content"] is JsonValue content && content.TryGetValue(out string? text) => text,
+        JsonValue value when value.TryGetValue(out string? text) => text,
+        _ => null,
+    };
+}

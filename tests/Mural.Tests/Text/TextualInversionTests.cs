@@ -1,0 +1,89 @@
+using System.Text.Json.Nodes;
+using Mural.Checkpoints;
+using Mural.Tests.Checkpoints;
+using Mural.Tests.Goldens;
+using Mural.Text;
+
+namespace Mural.Tests.Text;
+
+public class TextualInversionTests
+{
+    public static TheoryData<string> Cases => GoldenCase.Names("adapters", golden => golden.Config["new_tokens"] is JsonObject && golden.Has("out.ids") && golden.Has("out.text"));
+
+    /// <summary>Files of all layouts against diffusers. A case is recognised by the tokens it adds.</summary>
+    [Theory, MemberData(nameof(Cases)), Trait("Area", "adapters")]
+    public void WordsStandForTheirVectors(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using GoldenCase golden = GoldenCase.Open("adapters", name);
+        TextStage stage = TextGoldens.Stage(golden.ModelFolder, "", HiddenState.Last);
+        using ClipTextEncoder encoder = stage.Encoder;
+        var prompts = new PromptEncoder([stage]);
+        foreach (JsonNode? file in golden.Config["files"]!.AsArray())
+        {
+            string path = Path.Combine(GoldenCase.Root, "adapters", file!["file"]!.GetValue<string>());
+            using TextualInversion inversion = TextualInversion.Read(path, TextGoldens.Text(file["token"]));
+            prompts.Add(inversion);
+        }
+        string prompt = golden.Config["prompt"]!.GetValue<string>();
+        using Tensor ids = golden.Get("out.ids", int32);
+        Assert.Equal(ids.data<int>().ToArray(), stage.Tokenizer.EncodeWindow(prompt));
+        golden.AssertMatches("out.text", prompts.Encode([new Prompt(prompt)]).Context);
+    }
+
+    [Fact]
+    public void WordsAreFoundInAnyCaseButNotInsideOthers()
+    {
+        var tokenizer = new ClipTokenizer(Vocabularies.Tiny());
+        tokenizer.AddWord("art", 900, 2);
+        tokenizer.AddWord("art-deco", 910, 1);
+        Assert.Equal([900, 901], tokenizer.Encode("ART"));
+        Assert.Equal([910, 900, 901], tokenizer.Encode("Art-Deco art"));
+        Assert.DoesNotContain(900, tokenizer.Encode("start arts"));
+        Assert.Contains(900, tokenizer.Encode("(art)"));
+    }
+
+    [Fact]
+    public void VectorsOfOneWordStayInOneWindow()
+    {
+        var tokenizer = new ClipTokenizer(Vocabularies.Tiny());
+        tokenizer.AddWord("style", 900, 3);
+        string prompt = string.Concat(Enumerable.Repeat("a ", 73)) + "style";
+        IReadOnlyList<PromptWindow> windows = PromptWindows.Split(tokenizer, prompt, PromptSyntax.Weighted);
+        Assert.Equal(2, windows.Count);
+        Assert.Equal([tokenizer.End, tokenizer.End, tokenizer.End], windows[0].Ids[74..]);
+        Assert.Equal([tokenizer.Begin, 900, 901, 902, tokenizer.End], windows[1].Ids[..5]);
+    }
+
+    [Fact]
+    public void WhatDoesNotFitIsRefused()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        TextStage stage = TextGoldens.Stage(Path.Combine(GoldenCase.Root, "models", "tiny-sd15"), "", HiddenState.Last);
+        using ClipTextEncoder encoder = stage.Encoder;
+        var prompts = new PromptEncoder([stage]);
+        AssertRefused(folder, prompts, "emb_params", ones(2, 48), "48");
+        AssertRefused(folder, prompts, "emb_params", ones(76, 32), "from 1 to 75 fit");
+        AssertRefused(folder, prompts, "emb_params", full([2, 32], float.NaN), "finite");
+        AssertRefused(folder, prompts, "emb_params", ones(2, 32, int64), "no textual inversion");
+        AssertRefused(folder, prompts, "<|endoftext|>", ones(2, 32), "stands for something already");
+        string lora = folder.File("lora.safetensors");
+        SafetensorsWriter.Save(lora, new Dictionary<string, Tensor> { ["lora.up"] = ones(4, 32), ["lora.down"] = ones(32, 4) });
+        Assert.Contains("no textual inversion", Assert.Throws<MuralException>(() => TextualInversion.Read(lora)).Message, StringComparison.Ordinal);
+        Assert.Equal(encoder.Config.VocabularySize, encoder.TokenCount);
+    }
+
+    private static void AssertRefused(TemporaryFolder folder, PromptEncoder prompts, string tensor, Tensor vectors, string reason)
+    {
+        string path = folder.File("style.safetensors");
+        SafetensorsWriter.Save(path, new Dictionary<string, Tensor> { [tensor] = vectors });
+        MuralException error = Assert.Throws<MuralException>(() =>
+        {
+            using TextualInversion inversion = TextualInversion.Read(path);
+            prompts.Add(inversion);
+        });
+        Assert.Contains(reason, error.Message, StringComparison.Ordinal);
+    }
+}

@@ -24,6 +24,9 @@ internal interface IFreezable
 /// <summary>What every module of Mural does with its children, whose registered names are the checkpoint's names.</summary>
 internal static class ModuleExtensions
 {
+    // Packed weights rarely fit where an original has been: its place is given back to the system from time to time, or half a model would be held for nothing.
+    private const long ReleasedAtOnce = 128 << 20;
+
     /// <summary>Registers <paramref name="child"/> under the checkpoint's name and returns it.</summary>
     internal static T Register<T>(this nn.Module parent, string name, T child) where T : nn.Module
     {
@@ -65,8 +68,17 @@ internal static class ModuleExtensions
     {
         module.eval();
         module.UseKernels(kernels);
+        long released = 0;
         foreach (nn.Module child in module.AndDescendants())
-            if (child is IFreezable freezable) freezable.Freeze(kernels, type);
+        {
+            if (child is not IFreezable freezable) continue;
+            released += child.parameters().Sum(parameter => parameter.numel() * parameter.element_size());
+            freezable.Freeze(kernels, type);
+            if (released < ReleasedAtOnce) continue;
+            Allocator.Trim();
+            released = 0;
+        }
+        Allocator.Trim();
     }
 
     // TorchSharp's modules() leaves the module itself out.

@@ -5,7 +5,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Mural.Kernels;
 
-/// <summary>Functions of one variable on lanes, accurate to about one unit in the last place of float32.</summary>
+/// <summary>Functions of one variable on lanes, accurate to about one unit in the last place of float32 unless they say otherwise.</summary>
 internal static class LaneMath
 {
     internal const float Log2E = 1.44269504f;
@@ -15,6 +15,9 @@ internal static class LaneMath
 
     // atanh(s) = s·(1 + s²·(T1 + s²·(T2 + ...))) for s in [0, 1/3]: minimax in relative error, 4.5e-9.
     private const float T1 = 0.3333320814f, T2 = 0.2001076363f, T3 = 0.1400090253f, T4 = 0.1400599386f;
+
+    // erfc(z) = e^(-z²)·t·(E1 + t·(E2 + ...)), t = 1 / (1 + P z), for z from 0: Abramowitz and Stegun 7.1.26, error 1.5e-7.
+    private const float P = 0.3275911f, E1 = 0.254829592f, E2 = -0.284496736f, E3 = 1.421413741f, E4 = -1.453152027f, E5 = 1.061405429f;
 
     /// <summary>2^x for x up to 127. The coefficients are arguments so that a loop can hold them in registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -60,6 +63,21 @@ internal static class LaneMath
     {
         V e = ExpOfNegative<T, V>(T.Subtract(T.Create(0), T.Abs(x)));
         return T.Divide(T.IfNegative(x, e, T.Create(1)), T.Add(e, T.Create(1)));
+    }
+
+    /// <summary>x Φ(x) = x erfc(-x / √2) / 2, exact GELU. Φ is taken at -|x|, where it keeps its digits however small it gets.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static V Gelu<T, V>(V x) where T : ILanes<V> where V : unmanaged
+    {
+        V one = T.Create(1), half = T.Create(0.5f);
+        V t = T.Divide(one, T.MultiplyAdd(T.Abs(x), T.Create(P * 0.70710678f), one));
+        V series = T.MultiplyAdd(T.Create(E5), t, T.Create(E4));
+        series = T.MultiplyAdd(series, t, T.Create(E3));
+        series = T.MultiplyAdd(series, t, T.Create(E2));
+        series = T.MultiplyAdd(series, t, T.Create(E1));
+        V squares = T.Multiply(T.Multiply(x, x), T.Create(-0.5f));
+        V tail = T.Multiply(T.Multiply(T.Multiply(series, t), half), ExpOfNegative<T, V>(squares));
+        return T.Multiply(x, T.IfNegative(x, tail, T.Subtract(one, tail)));
     }
 
     /// <summary>Sum of the lanes.</summary>

@@ -12,7 +12,7 @@ using Mural.Pipelines;
 using TorchSharp;
 
 const string Usage = """
-    usage: dotnet run models/emoji/report.cs -- [options]
+    usage: dotnet run -c Release models/emoji/report.cs -- [options]
       --model FOLDER    the model (default models/emoji)
       --data FILE       picture list that prepare.cs made (default data/emoji/128.jsonl)
       --output FOLDER   where the sheets go (default models/emoji/sheets)

@@ -13,4 +13,4 @@ cp runs/emoji-dim/result/dim/* models/emoji/dim/
 mural convert runs/emoji-vae/result models/emoji/vae --precision f16 --force
 cp runs/emoji-vae/loss.png models/emoji/sheets/loss-vae.png
 cp runs/emoji-dim/loss.png models/emoji/sheets/loss-dim.png
-dotnet run models/emoji/report.cs
+dotnet run -c Release models/emoji/report.cs

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using Mural.Checkpoints;
 
@@ -20,7 +19,7 @@ public sealed class GoldenCase : IDisposable
         _tensors = SafetensorsFile.Open(Path.Combine(Root, area, name + ".safetensors"));
     }
 
-    public static string Root { get; } = Environment.GetEnvironmentVariable("MURAL_GOLDENS") is { Length: > 0 } root ? root : Path.GetFullPath(Path.Combine(SourceFolder(), "..", "..", "goldens"));
+    public static string Root { get; } = Environment.GetEnvironmentVariable("MURAL_GOLDENS") is { Length: > 0 } root ? root : InRepository();
 
     public string Area { get; }
 
@@ -143,7 +142,16 @@ public sealed class GoldenCase : IDisposable
         return (differences / norms.clamp_min(floor)).max().item<double>();
     }
 
-    private static string SourceFolder([CallerFilePath] string path = "") => Path.GetDirectoryName(path)!;
+    // Compilers may map source paths, so the repository is found from where the tests run.
+    private static string InRepository()
+    {
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            string goldens = Path.Combine(folder.FullName, "tests", "goldens");
+            if (Directory.Exists(goldens)) return goldens;
+        }
+        throw new DirectoryNotFoundException($"No folder above {AppContext.BaseDirectory} has tests/goldens; name the golden cases' folder in MURAL_GOLDENS.");
+    }
 
     public void Dispose() => _tensors.Dispose();
 }

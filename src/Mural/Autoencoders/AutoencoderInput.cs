@@ -7,15 +7,10 @@ namespace Mural.Autoencoders;
 /// <summary>What an autoencoder takes: maps of its channels and, once it has been made ready for inference, of one type.</summary>
 internal sealed class AutoencoderInput
 {
-    private ScalarType? _prepared;
+    private readonly InferenceState _inference = new("autoencoder");
 
     /// <summary>Freezes every layer of <paramref name="autoencoder"/> for inputs of one type.</summary>
-    internal void Prepare(nn.Module autoencoder, KernelSet kernels, ScalarType type)
-    {
-        if (_prepared is not null) throw new MuralException($"This autoencoder is ready for inference in {_prepared} already; load it again for {type}.");
-        autoencoder.Freeze(kernels, type);
-        _prepared = type;
-    }
+    internal void Prepare(nn.Module autoencoder, KernelSet kernels, ScalarType type) => _inference.Prepare(autoencoder, kernels, type);
 
     /// <exception cref="MuralException">The map is not <c>[B, channels, H, W]</c> with sides of at least <paramref name="side"/>, or of another type than the weights are held in.</exception>
     internal void Require(Tensor map, string what, int channels, int side)
@@ -23,13 +18,13 @@ internal sealed class AutoencoderInput
         ArgumentNullException.ThrowIfNull(map);
         if (map.dim() != 4 || map.shape[1] != channels || map.shape[2] < side || map.shape[3] < side)
             throw new MuralException($"A {what} for this autoencoder is [batch, {channels}, height, width] with sides of at least {side}, but [{string.Join(", ", map.shape)}] was given.");
-        if (_prepared is { } type && map.dtype != type)
+        if (_inference.Type is { } type && map.dtype != type)
             throw new MuralException($"This autoencoder was made ready for {type}, but a {what} in {map.dtype} was given; convert it first.");
     }
 
     /// <exception cref="MuralException">The weights are no longer held as they were loaded.</exception>
     internal void RequireWeights()
     {
-        if (_prepared is not null) throw new MuralException("This autoencoder was made ready for inference and cannot be saved; load it again to save it.");
+        if (_inference.Type is not null) throw new MuralException("This autoencoder was made ready for inference and cannot be saved; load it again to save it.");
     }
 }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 
 namespace Mural.Checkpoints;
 
@@ -17,6 +18,14 @@ internal static class AtomicFile
     {
         string staged = Stage(path, size, write);
         Commit(staged, path);
+    }
+
+    /// <summary>Creates or replaces <paramref name="path"/> with a text in UTF-8.</summary>
+    /// <exception cref="MuralException">The file cannot be written.</exception>
+    internal static void WriteText(string path, string text)
+    {
+        byte[] bytes = Encoding.UTF8.GetBytes(text);
+        Write(path, bytes.Length, stream => stream.Write(bytes));
     }
 
     /// <summary>Writes the content to a temporary file beside <paramref name="path"/> and returns its path; nothing is left behind on failure.</summary>

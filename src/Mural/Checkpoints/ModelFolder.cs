@@ -1,4 +1,3 @@
-using System.Text;
 using static TorchSharp.torch;
 
 namespace Mural.Checkpoints;
@@ -27,12 +26,18 @@ internal static class ModelFolder
     }
 
     /// <summary>Fills a new module with the folder's weights and returns it; it is disposed of where they do not fit.</summary>
-    internal static T Loaded<T>(T module, string folder, Action<ITensorSource> load, string? variant = null) where T : nn.Module
+    internal static T Loaded<T>(T module, string folder, Action<ITensorSource> load, string? variant = null) where T : nn.Module => Loaded(module, () =>
+    {
+        using ITensorSource weights = OpenWeights(folder, variant);
+        load(weights);
+    });
+
+    /// <summary>Fills a new module and returns it; it is disposed of where that fails.</summary>
+    internal static T Loaded<T>(T module, Action load) where T : nn.Module
     {
         try
         {
-            using ITensorSource weights = OpenWeights(folder, variant);
-            load(weights);
+            load();
             return module;
         }
         catch
@@ -42,11 +47,17 @@ internal static class ModelFolder
         }
     }
 
-    internal static void Save(nn.Module module, string json, string folder, ScalarType? type)
+    /// <summary>Writes a module's weights and, after them, its config.</summary>
+    /// <param name="module">The module.</param>
+    /// <param name="json">Its config.</param>
+    /// <param name="folder">The folder, created when missing.</param>
+    /// <param name="type">The type to write the weights in, or null for their own.</param>
+    /// <param name="stem">How the weights' file is called, without its extension.</param>
+    /// <param name="cancellation">Stops the writing; no half-written file stays.</param>
+    internal static void Save(nn.Module module, string json, string folder, ScalarType? type, string stem = WeightsStem, CancellationToken cancellation = default)
     {
-        ModuleWeights.Save(module, Path.Combine(folder, WeightsName), type: type);
-        byte[] bytes = Encoding.UTF8.GetBytes(json);
-        AtomicFile.Write(Path.Combine(folder, ConfigName), bytes.Length, stream => stream.Write(bytes));
+        ModuleWeights.Save(module, Path.Combine(folder, stem + ".safetensors"), type: type, cancellationToken: cancellation);
+        AtomicFile.WriteText(Path.Combine(folder, ConfigName), json);
     }
 
     /// <summary>Weights of linears that were saved as 1x1 convolutions, or the other way round: [C, D, 1, 1] for [C, D].</summary>

@@ -21,7 +21,7 @@ internal sealed class ClipTextEncoder : NamedModule
     private readonly ClipTransformer _transformer;
     private readonly LayerNorm _finalNorm;
     private readonly Linear? _projection;
-    private ScalarType? _prepared;
+    private readonly InferenceState _inference = new("text encoder");
 
     internal ClipTextEncoder(ClipTextConfig config, LayerFactory layers) : base(nameof(ClipTextEncoder))
     {
@@ -60,26 +60,12 @@ internal sealed class ClipTextEncoder : NamedModule
     internal static ClipTextEncoder FromSource(ITensorSource source, ClipTextConfig config, ScalarType type = ScalarType.Float32, Device? device = null)
     {
         var encoder = new ClipTextEncoder(config, new LayerFactory(type, Initialize: false, device));
-        try
-        {
-            ModuleWeights.Load(encoder, source, name => ClipTextKeys.Current(name, config.ProjectionSize is not null));
-            return encoder;
-        }
-        catch
-        {
-            encoder.Dispose();
-            throw;
-        }
+        return ModelFolder.Loaded(encoder, () => ModuleWeights.Load(encoder, source, name => ClipTextKeys.Current(name, config.ProjectionSize is not null)));
     }
 
     /// <summary>Makes it ready for inference only: weights are held once, in the type and layout that run fastest. Words can still be added.</summary>
     /// <exception cref="MuralException">It was made ready before.</exception>
-    internal void PrepareForInference(KernelSet kernels, ScalarType type)
-    {
-        if (_prepared is not null) throw new MuralException($"This text encoder is ready for inference in {_prepared} already; load it again for {type}.");
-        this.Freeze(kernels, type);
-        _prepared = type;
-    }
+    internal void PrepareForInference(KernelSet kernels, ScalarType type) => _inference.Prepare(this, kernels, type);
 
     /// <summary>Writes the folder that <see cref="FromFolder"/>, diffusers and transformers read. Added words are not part of it.</summary>
     /// <param name="folder">The folder, created when missing.</param>
@@ -87,7 +73,7 @@ internal sealed class ClipTextEncoder : NamedModule
     /// <exception cref="MuralException">A file cannot be written, or the encoder was made ready for inference.</exception>
     internal void Save(string folder, ScalarType? type = null)
     {
-        if (_prepared is not null) throw new MuralException("This text encoder was made ready for inference and cannot be saved; open it again for that.");
+        _inference.RequireWeights("saved");
         ClipFiles.Save(this, Config.ToJson(), folder, type);
     }
 

@@ -1,4 +1,3 @@
-using System.Text;
 using Mural.Checkpoints;
 using Mural.DiM;
 using Mural.Pipelines;
@@ -13,11 +12,11 @@ internal static class DimResult
     {
         string denoiser = Directory.CreateDirectory(Path.Combine(folder, "dim")).FullName;
         ModuleWeights.Save(model, Path.Combine(denoiser, "model.safetensors"), type: ScalarType.Float16, cancellationToken: cancellation);
-        WriteText(Path.Combine(denoiser, "config.json"), model.Config.ToJson());
+        AtomicFile.WriteText(Path.Combine(denoiser, "config.json"), model.Config.ToJson());
         if (config.Autoencoder is not null) CopyFolder(Settings.Resolve(config.SettingsPath, config.Autoencoder), Path.Combine(folder, "vae"));
         // A model of classes keeps their names too, for people: its prompt is the number of the line, from 0.
         string names = config.Vocabulary is not null ? "vocabulary.txt" : "classes.txt";
-        if (labels.Count > 0) WriteText(Path.Combine(folder, names), string.Concat(labels.Select(label => label + "\n")));
+        if (labels.Count > 0) AtomicFile.WriteText(Path.Combine(folder, names), string.Concat(labels.Select(label => label + "\n")));
         var index = new DiMModelIndex
         {
             Name = Path.GetFileName(Settings.Resolve(config.SettingsPath, config.Run)),
@@ -27,7 +26,7 @@ internal static class DimResult
             WordsNeedingDefault = config.StyleWords,
             Guidance = config.Sheet.Guidance,
         };
-        WriteText(Path.Combine(folder, "model_index.json"), index.ToJson());
+        AtomicFile.WriteText(Path.Combine(folder, "model_index.json"), index.ToJson());
     }
 
     private static void CopyFolder(string source, string target)
@@ -38,11 +37,5 @@ internal static class DimResult
             using FileStream stream = File.OpenRead(file);
             AtomicFile.Write(Path.Combine(target, Path.GetFileName(file)), stream.Length, stream.CopyTo);
         }
-    }
-
-    private static void WriteText(string path, string text)
-    {
-        byte[] bytes = Encoding.UTF8.GetBytes(text);
-        AtomicFile.Write(path, bytes.Length, stream => stream.Write(bytes));
     }
 }

@@ -109,11 +109,8 @@ internal sealed class VaeTask : ITrainingTask
 
     public void WriteResult(string folder, CancellationToken cancellation)
     {
-        Directory.CreateDirectory(folder);
         AutoencoderConfig config = _average.Config with { ScalingFactor = 1 / LatentDeviation(cancellation) };
-        ModuleWeights.Save(_average, Path.Combine(folder, "diffusion_pytorch_model.safetensors"), cancellationToken: cancellation);
-        byte[] text = System.Text.Encoding.UTF8.GetBytes(config.ToJson());
-        AtomicFile.Write(Path.Combine(folder, "config.json"), text.Length, stream => stream.Write(text));
+        ModelFolder.Save(_average, config.ToJson(), folder, type: null, cancellation: cancellation);
     }
 
     public void Dispose()

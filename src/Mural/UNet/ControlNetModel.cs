@@ -16,7 +16,7 @@ public sealed class ControlNetModel : nn.Module
     private readonly HintEmbedding _hint;
     private readonly Conv2d[] _down;
     private readonly Conv2d _mid;
-    private ScalarType? _prepared;
+    private readonly InferenceState _inference = new("ControlNet");
 
     /// <summary>Builds an untrained network with weights initialised as PyTorch's layers are.</summary>
     /// <param name="config">Its architecture.</param>
@@ -66,7 +66,7 @@ public sealed class ControlNetModel : nn.Module
     public void Load(ITensorSource source)
     {
         ArgumentNullException.ThrowIfNull(source);
-        RequireWeights("loaded into");
+        _inference.RequireWeights("loaded into");
         ModuleWeights.Load(this, source, UNetKeys.Current, ModelFolder.SqueezeConvolution);
     }
 
@@ -76,23 +76,18 @@ public sealed class ControlNetModel : nn.Module
     /// <exception cref="MuralException">A file cannot be written, or the network was made ready for inference.</exception>
     public void Save(string folder, ScalarType? type = null)
     {
-        RequireWeights("saved");
+        _inference.RequireWeights("saved");
         ModelFolder.Save(this, Config.ToJson(), folder, type);
     }
 
     /// <inheritdoc cref="UNet2DConditionModel.PrepareForInference"/>
-    public void PrepareForInference(KernelSet kernels, ScalarType type)
-    {
-        if (_prepared is not null) throw new MuralException($"This ControlNet is ready for inference in {_prepared} already; load it again for {type}.");
-        this.Freeze(kernels, type);
-        _prepared = type;
-    }
+    public void PrepareForInference(KernelSet kernels, ScalarType type) => _inference.Prepare(this, kernels, type);
 
     /// <inheritdoc cref="UNet2DConditionModel.Prepare"/>
     public PreparedPrompt Prepare(UNetConditioning conditioning)
     {
-        using IDisposable? guard = _prepared is null ? null : no_grad();
-        return _encoder.Prepare(conditioning, _prepared);
+        using IDisposable? guard = _inference.Guard();
+        return _encoder.Prepare(conditioning, _inference.Type);
     }
 
     /// <summary>Computes once what the picture that controls gives at every step.</summary>
@@ -107,7 +102,7 @@ public sealed class ControlNetModel : nn.Module
         int side = Config.Downscale;
         if (picture.dim() != 4 || picture.shape[1] != Config.ConditioningChannels || picture.numel() == 0 || picture.shape[2] % side != 0 || picture.shape[3] % side != 0)
             throw new MuralException($"The control picture is {Sizes.Text(picture.shape)}; it must be [batch, {Config.ConditioningChannels}, height, width] with sides that are multiples of {side}.");
-        using IDisposable? guard = _prepared is null ? null : no_grad();
+        using IDisposable? guard = _inference.Guard();
         using DisposeScope scope = NewDisposeScope();
         Tensor typed = picture.to(prompt.Type);
         return _hint.Forward(Config.ReverseChannels ? typed.flip(1) : typed).MoveToOuterDisposeScope();
@@ -134,7 +129,7 @@ public sealed class ControlNetModel : nn.Module
             throw new MuralException($"The embedded control picture is {Sizes.Text(picture.shape)} where latents of {Sizes.Text(sample.shape)} need {Sizes.Text(wanted)}; give a picture of {Config.Downscale} times their sides.");
         if (!double.IsFinite(scale)) throw new MuralException($"The ControlNet's scale is {scale}; give a finite number.");
 
-        using IDisposable? guard = _prepared is null ? null : no_grad();
+        using IDisposable? guard = _inference.Guard();
         using DisposeScope scope = NewDisposeScope();
         BlockInputs inputs = _encoder.Embed(timestep.reshape(-1).expand(sample.shape[0]), prompt, null);
         List<Tensor> skips = _encoder.Down(sample.to(prompt.Type), picture.to(prompt.Type), inputs);
@@ -148,11 +143,6 @@ public sealed class ControlNetModel : nn.Module
     {
         if (Config.GlobalPooling) residual = residual.mean([2, 3], keepdim: true).expand_as(residual);
         return factor == 1 ? residual : residual * factor;
-    }
-
-    private void RequireWeights(string what)
-    {
-        if (_prepared is not null) throw new MuralException($"This ControlNet was made ready for inference and cannot be {what}; open it again for that.");
     }
 
     // The fields' names are not the checkpoint's; every child is registered above.

@@ -28,7 +28,7 @@ public sealed partial class UNet2DConditionModel
     public void Load(ITensorSource source)
     {
         ArgumentNullException.ThrowIfNull(source);
-        RequireWeights("loaded into");
+        _inference.RequireWeights("loaded into");
         ModuleWeights.Load(this, source, UNetKeys.Current, ModelFolder.SqueezeConvolution);
     }
 
@@ -38,12 +38,7 @@ public sealed partial class UNet2DConditionModel
     /// <exception cref="MuralException">A file cannot be written, or the network was made ready for inference.</exception>
     public void Save(string folder, ScalarType? type = null)
     {
-        RequireWeights("saved");
+        _inference.RequireWeights("saved");
         ModelFolder.Save(this, Config.ToJson(), folder, type);
-    }
-
-    private void RequireWeights(string what)
-    {
-        if (_prepared is not null) throw new MuralException($"This UNet was made ready for inference and cannot be {what}; open it again for that.");
     }
 }

@@ -14,7 +14,7 @@ public sealed partial class UNet2DConditionModel : nn.Module
     private readonly UpBlock[] _up;
     private readonly GroupNorm _norm;
     private readonly Conv2d _output;
-    private ScalarType? _prepared;
+    private readonly InferenceState _inference = new("UNet");
 
     /// <summary>Builds an untrained network with weights initialised as PyTorch's layers are.</summary>
     /// <param name="config">Its architecture.</param>
@@ -49,12 +49,7 @@ public sealed partial class UNet2DConditionModel : nn.Module
     /// <param name="kernels">Hand-written kernels with packed weights, or plain operators.</param>
     /// <param name="type">Type of the computation.</param>
     /// <exception cref="MuralException">It was made ready before.</exception>
-    public void PrepareForInference(KernelSet kernels, ScalarType type)
-    {
-        if (_prepared is not null) throw new MuralException($"This UNet is ready for inference in {_prepared} already; load it again for {type}.");
-        this.Freeze(kernels, type);
-        _prepared = type;
-    }
+    public void PrepareForInference(KernelSet kernels, ScalarType type) => _inference.Prepare(this, kernels, type);
 
     /// <summary>
     /// Computes once what a run's conditions give at every step: the keys and values of all cross-attentions and, for SDXL, the embedding of pooled text and sizes.
@@ -64,8 +59,8 @@ public sealed partial class UNet2DConditionModel : nn.Module
     /// <exception cref="MuralException">The conditions do not suit this network.</exception>
     public PreparedPrompt Prepare(UNetConditioning conditioning)
     {
-        using IDisposable? guard = _prepared is null ? null : no_grad();
-        return _encoder.Prepare(conditioning, _prepared);
+        using IDisposable? guard = _inference.Guard();
+        return _encoder.Prepare(conditioning, _inference.Type);
     }
 
     /// <summary>Predicts what the scheduler asks for: noise, velocity or picture, as the model was trained.</summary>
@@ -83,7 +78,7 @@ public sealed partial class UNet2DConditionModel : nn.Module
         ArgumentNullException.ThrowIfNull(prompt);
         ConditioningCheck.Require(sample, timestep, Config);
         prompt.Require(this, sample.shape[0]);
-        using IDisposable? guard = _prepared is null ? null : no_grad();
+        using IDisposable? guard = _inference.Guard();
         using DisposeScope scope = NewDisposeScope();
         BlockInputs inputs = _encoder.Embed(timestep.reshape(-1).expand(sample.shape[0]), prompt, observe);
         List<Tensor> skips = _encoder.Down(sample.to(prompt.Type), null, inputs);

@@ -41,17 +41,11 @@ internal sealed class ClipVisionEncoder : NamedModule
     internal static ClipVisionEncoder FromFolder(string folder, ScalarType type = ScalarType.Float32, string? variant = null, Device? device = null)
     {
         var encoder = new ClipVisionEncoder(ClipVisionConfig.Read(folder), new LayerFactory(type, Initialize: false, device));
-        try
+        return ModelFolder.Loaded(encoder, () =>
         {
             using ITensorSource source = ClipFiles.OpenWeights(folder, variant);
             ModuleWeights.Load(encoder, source, Current);
-            return encoder;
-        }
-        catch
-        {
-            encoder.Dispose();
-            throw;
-        }
+        });
     }
 
     /// <summary>Makes it ready for inference only: weights are held once, in the type and layout that run fastest.</summary>

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Mural.Cli;
 using Mural.Cli.CommandLine;
 using Mural.Imaging;
+using Mural.Runtime;
 using Mural.Tests.Pipelines;
 
 namespace Mural.Tests.Cli;
@@ -68,11 +69,9 @@ public sealed class ExecutableTests : IClassFixture<TinyDiM>
     // Shells start what they run in the background with Ctrl-C ignored, and every process below inherits that; the request to end is answered alike.
     private static bool InterruptIsIgnored()
     {
-        const string Mask = "SigIgn:", Status = "/proc/self/status";
         const int Interrupt = 2;
-        if (!File.Exists(Status)) return false;
-        string mask = File.ReadLines(Status).First(line => line.StartsWith(Mask, StringComparison.Ordinal))[Mask.Length..].Trim();
-        return (ulong.Parse(mask, NumberStyles.HexNumber, CultureInfo.InvariantCulture) & (1UL << (Interrupt - 1))) != 0;
+        string ignored = ProcFile.Value("/proc/self/status", "SigIgn");
+        return ulong.TryParse(ignored, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong mask) && (mask & (1UL << (Interrupt - 1))) != 0;
     }
 
     private static CommandRun Run(params string[] arguments)

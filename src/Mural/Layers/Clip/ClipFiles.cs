@@ -1,4 +1,3 @@
-using System.Text;
 using Mural.Checkpoints;
 using static TorchSharp.torch;
 
@@ -16,10 +15,5 @@ internal static class ClipFiles
         return ModelFolder.OpenWeights(folder, variant, legacy ? LegacyStem : Stem);
     }
 
-    internal static void Save(nn.Module module, string json, string folder, ScalarType? type)
-    {
-        ModuleWeights.Save(module, Path.Combine(folder, Stem + ".safetensors"), type: type);
-        byte[] bytes = Encoding.UTF8.GetBytes(json);
-        AtomicFile.Write(Path.Combine(folder, ModelFolder.ConfigName), bytes.Length, stream => stream.Write(bytes));
-    }
+    internal static void Save(nn.Module module, string json, string folder, ScalarType? type) => ModelFolder.Save(module, json, folder, type, Stem);
 }

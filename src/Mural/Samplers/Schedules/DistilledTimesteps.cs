@@ -1,15 +1,27 @@
+using static TorchSharp.torch;
+
 namespace Mural.Samplers;
 
 /// <summary>Timesteps of models that were distilled to a few steps: some of those they were distilled from (Stable Diffusion specification 5.12).</summary>
 internal static class DistilledTimesteps
 {
-    internal static SamplingGrid Create(SamplerOptions options, NoiseTable table, int steps)
+    /// <summary>The sampler of such models that runs the given loop.</summary>
+    internal static SamplerMethod Method(SamplerKind kind, string schedulerClass, Func<SamplingRun, Tensor, Tensor> run) => new(kind, schedulerClass, Create, run)
+    {
+        DefaultBetas = (BetaSchedule.ScaledLinear, 0.00085, 0.012),
+        HasTimestepSpacings = false,
+        HasZeroTerminal = true,
+        TakesTimesteps = true,
+        Check = Check,
+    };
+
+    private static SamplingGrid Create(SamplerOptions options, NoiseTable table, int steps)
     {
         double[] timesteps = options.CustomTimesteps is { } custom ? [.. custom] : Spread(options, table, steps);
         return WholeTimesteps.Grid(timesteps, table, WholeTimesteps.FinalAlphaBar(options, table, alphaToOne: true));
     }
 
-    internal static void Check(SamplerOptions options, int steps)
+    private static void Check(SamplerOptions options, int steps)
     {
         if (options.OriginalInferenceSteps < 1 || options.OriginalInferenceSteps > options.TrainTimesteps)
             throw new MuralException($"The model's original_inference_steps is {options.OriginalInferenceSteps}; it must be from 1 to the {options.TrainTimesteps} training steps.");

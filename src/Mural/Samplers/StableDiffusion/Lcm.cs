@@ -10,14 +10,7 @@ internal static class Lcm
 {
     private const double DataDeviation = 0.5;
 
-    internal static SamplerMethod Method { get; } = new(SamplerKind.Lcm, "LCMScheduler", DistilledTimesteps.Create, Run)
-    {
-        DefaultBetas = (BetaSchedule.ScaledLinear, 0.00085, 0.012),
-        HasTimestepSpacings = false,
-        HasZeroTerminal = true,
-        TakesTimesteps = true,
-        Check = DistilledTimesteps.Check,
-    };
+    internal static SamplerMethod Method { get; } = DistilledTimesteps.Method(SamplerKind.Lcm, "LCMScheduler", Run);
 
     private static Tensor Run(SamplingRun run, Tensor x)
     {

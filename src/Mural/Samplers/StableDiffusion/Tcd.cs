@@ -10,14 +10,7 @@ internal static class Tcd
 {
     private const double DefaultEta = 0.3;
 
-    internal static SamplerMethod Method { get; } = new(SamplerKind.Tcd, "TCDScheduler", DistilledTimesteps.Create, Run)
-    {
-        DefaultBetas = (BetaSchedule.ScaledLinear, 0.00085, 0.012),
-        HasTimestepSpacings = false,
-        HasZeroTerminal = true,
-        TakesTimesteps = true,
-        Check = DistilledTimesteps.Check,
-    };
+    internal static SamplerMethod Method { get; } = DistilledTimesteps.Method(SamplerKind.Tcd, "TCDScheduler", Run);
 
     private static Tensor Run(SamplingRun run, Tensor x)
     {

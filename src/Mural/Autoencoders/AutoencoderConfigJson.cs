@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mural.Checkpoints;
 
@@ -9,11 +8,13 @@ internal static class AutoencoderConfigJson
 {
     private const string DownBlock = "DownEncoderBlock2D", UpBlock = "UpDecoderBlock2D";
 
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+    internal static AutoencoderConfig Read(string path) => Read(ConfigReader.Open(path, nameof(AutoencoderKL)));
 
-    internal static AutoencoderConfig Read(string path)
+    /// <summary>Reads the text of a <c>config.json</c>.</summary>
+    internal static AutoencoderConfig Parse(string text, string source) => Read(ConfigReader.Parse(text, source, nameof(AutoencoderKL)));
+
+    private static AutoencoderConfig Read(ConfigReader json)
     {
-        ConfigReader json = ConfigReader.Open(path, nameof(AutoencoderKL));
         json.Require("act_fn", json.Text("act_fn", "silu"), "silu");
         foreach (string type in json.List<string>("down_block_types") ?? []) json.Require("down_block_types", type, DownBlock);
         foreach (string type in json.List<string>("up_block_types") ?? []) json.Require("up_block_types", type, UpBlock);
@@ -65,6 +66,6 @@ internal static class AutoencoderConfigJson
             ["use_post_quant_conv"] = config.UsePostQuantConv,
             ["use_quant_conv"] = config.UseQuantConv,
         };
-        return json.ToJsonString(Indented) + "\n";
+        return json.ToJsonString(ConfigWriter.Indented) + "\n";
     }
 }

@@ -25,6 +25,31 @@ internal static partial class AutoencoderKeys
         };
     }
 
+    /// <summary>The name of a single-file checkpoint for one of today's, without the prefix of a whole model.</summary>
+    /// <param name="name">The name that <see cref="AutoencoderKL"/> registers.</param>
+    /// <param name="levels">Number of resolutions.</param>
+    internal static string ToOriginal(string name, int levels)
+    {
+        string original = name.Replace(".mid_block.resnets.0.", ".mid.block_1.", StringComparison.Ordinal)
+            .Replace(".mid_block.resnets.1.", ".mid.block_2.", StringComparison.Ordinal)
+            .Replace(".mid_block.attentions.0.", ".mid.attn_1.", StringComparison.Ordinal)
+            .Replace(".conv_shortcut.", ".nin_shortcut.", StringComparison.Ordinal)
+            .Replace(".conv_norm_out.", ".norm_out.", StringComparison.Ordinal);
+        original = Resolution().Replace(original, match =>
+        {
+            bool down = match.Groups["way"].Value == "down";
+            int level = int.Parse(match.Groups["level"].ValueSpan, System.Globalization.CultureInfo.InvariantCulture);
+            string part = match.Groups["part"].Value;
+            return $".{match.Groups["way"].Value}.{(down ? level : levels - 1 - level)}.{(part == "resnets." ? "block." : part[..^"rs.0.".Length] + ".")}";
+        });
+        return MiddleAttention().Replace(original, match => match.Groups[1].Value + match.Groups[2].Value switch
+        {
+            "group_norm" => "norm",
+            "to_out.0" => "proj_out",
+            string product => product["to_".Length..],
+        });
+    }
+
     private static string Current(string stored, int levels)
     {
         string name = stored.Replace(".mid.block_1.", ".mid_block.resnets.0.", StringComparison.Ordinal)
@@ -57,6 +82,12 @@ internal static partial class AutoencoderKeys
 
     [GeneratedRegex(@"\.(?<way>down|up)\.(?<level>\d+)\.(?<part>block|downsample|upsample)\.")]
     private static partial Regex SingleFileStage();
+
+    [GeneratedRegex(@"\.(?<way>down|up)_blocks\.(?<level>\d{1,4})\.(?<part>resnets\.|downsamplers\.0\.|upsamplers\.0\.)")]
+    private static partial Regex Resolution();
+
+    [GeneratedRegex(@"(\.mid\.attn_1\.)(group_norm|to_q|to_k|to_v|to_out\.0)(?=\.)")]
+    private static partial Regex MiddleAttention();
 
     [GeneratedRegex(@"(\.attentions\.\d+\.)(norm|q|k|v|query|key|value|proj_out|proj_attn)(\.(?:weight|bias))$")]
     private static partial Regex AttentionTensor();

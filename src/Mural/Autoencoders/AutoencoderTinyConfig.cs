@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mural.Checkpoints;
 
@@ -7,8 +6,6 @@ namespace Mural.Autoencoders;
 /// <summary>Architecture of an <see cref="AutoencoderTiny"/>, as its diffusers <c>config.json</c> states it. The defaults are TAESD's.</summary>
 public sealed record AutoencoderTinyConfig
 {
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
-
     /// <summary>Channels of the picture that goes in (<c>in_channels</c>).</summary>
     public int InChannels { get; init; } = 3;
 
@@ -91,7 +88,7 @@ public sealed record AutoencoderTinyConfig
             ["upsample_fn"] = "nearest",
             ["upsampling_scaling_factor"] = 2,
         };
-        return json.ToJsonString(Indented) + "\n";
+        return json.ToJsonString(ConfigWriter.Indented) + "\n";
     }
 
     /// <exception cref="MuralException">A value is impossible.</exception>

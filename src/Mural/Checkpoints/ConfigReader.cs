@@ -22,24 +22,36 @@ internal sealed class ConfigReader
     {
         string file = Directory.Exists(path) ? Path.Combine(path, "config.json") : path;
         if (!File.Exists(file)) throw new MuralException($"There is no file {file}; give the folder of {className} that holds config.json.");
-        JsonNode? node;
         try
         {
-            node = JsonNode.Parse(File.ReadAllText(file), documentOptions: Strict);
-        }
-        catch (JsonException e)
-        {
-            string place = e.LineNumber is { } line ? $" (see line {line + 1})" : "";
-            throw new MuralException($"{file} is not valid JSON{place}; give the config.json of {className}.", e);
+            return Parse(File.ReadAllText(file), file, className);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new MuralException($"{file} cannot be read ({e.Message.TrimEnd('.')}); check the file and its permissions.", e);
         }
-        if (node is not JsonObject json) throw new MuralException($"{file} holds no JSON object; give the config.json of {className}.");
-        var reader = new ConfigReader(json, file);
+    }
+
+    /// <summary>Reads the text of a <c>config.json</c> and checks that it belongs to <paramref name="className"/>.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="source">Where it comes from, for messages.</param>
+    /// <param name="className">The class that it has to describe.</param>
+    internal static ConfigReader Parse(string text, string source, string className)
+    {
+        JsonNode? node;
+        try
+        {
+            node = JsonNode.Parse(text, documentOptions: Strict);
+        }
+        catch (JsonException e)
+        {
+            string place = e.LineNumber is { } line ? $" (see line {line + 1})" : "";
+            throw new MuralException($"{source} is not valid JSON{place}; give the config.json of {className}.", e);
+        }
+        if (node is not JsonObject json) throw new MuralException($"{source} holds no JSON object; give the config.json of {className}.");
+        var reader = new ConfigReader(json, source);
         string found = reader.Text("_class_name", className);
-        return found == className ? reader : throw new MuralException($"{file} describes {found}, but {className} is wanted; give another folder.");
+        return found == className ? reader : throw new MuralException($"{source} describes {found}, but {className} is wanted; give another folder.");
     }
 
     internal string Text(string key, string missing) => Value(key, missing, "a text");

@@ -1,10 +1,14 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace Mural.Checkpoints;
 
-/// <summary>Lists in the JSON of a config.</summary>
+/// <summary>The JSON of configs.</summary>
 internal static class ConfigWriter
 {
+    /// <summary>One key a line, as diffusers writes it.</summary>
+    internal static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
     internal static JsonArray List<T>(IEnumerable<T> values) => [.. values.Select(value => (JsonNode?)JsonValue.Create(value))];
 
     /// <summary>One number where all levels of a network have the same, which is what every reader understands, else a list.</summary>

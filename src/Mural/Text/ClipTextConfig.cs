@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mural.Checkpoints;
 using Mural.Layers.Clip;
@@ -12,8 +11,6 @@ internal sealed record ClipTextConfig
     private const int LegacyEnd = 2;
 
     private const string Plain = "CLIPTextModel", Projecting = "CLIPTextModelWithProjection";
-
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     /// <summary>Tokens (<c>vocab_size</c>).</summary>
     internal int VocabularySize { get; init; } = 49_408;
@@ -51,9 +48,16 @@ internal sealed record ClipTextConfig
 
     /// <summary>Reads a <c>config.json</c>. Unknown keys are ignored; missing ones have transformers' defaults.</summary>
     /// <exception cref="MuralException">The file is missing or describes something else.</exception>
-    internal static ClipTextConfig Read(string path)
+    internal static ClipTextConfig Read(string path) => Read(ConfigReader.Open(path, Plain), path);
+
+    /// <summary>Reads the text of a <c>config.json</c>.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="source">Where it comes from, for messages.</param>
+    /// <exception cref="MuralException">It describes something else.</exception>
+    internal static ClipTextConfig Parse(string text, string source) => Read(ConfigReader.Parse(text, source, Plain), source);
+
+    private static ClipTextConfig Read(ConfigReader json, string path)
     {
-        ConfigReader json = ConfigReader.Open(path, Plain);
         string architecture = json.List<string>("architectures")?.FirstOrDefault() ?? Plain;
         if (architecture is not (Plain or Projecting))
             throw new MuralException($"{path} describes a {architecture}, but a {Plain} or {Projecting} is wanted; give the folder of a CLIP text encoder.");
@@ -83,7 +87,7 @@ internal sealed record ClipTextConfig
         };
         if (ProjectionSize is { } size) json["projection_dim"] = size;
         Transformer.Write(json);
-        return json.ToJsonString(Indented) + "\n";
+        return json.ToJsonString(ConfigWriter.Indented) + "\n";
     }
 
     /// <exception cref="MuralException">A value is impossible.</exception>

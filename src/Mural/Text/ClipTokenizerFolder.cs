@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Mural.Checkpoints;
 
 namespace Mural.Text;
 
@@ -23,6 +24,31 @@ internal static class ClipTokenizerFolder
         foreach ((string word, int id) in ClipVocabularyFiles.Ids(ClipVocabularyFiles.Json(added), added))
             if (!vocabulary.Contains(word)) tokenizer.AddWord(word, id, 1);
         return tokenizer;
+    }
+
+    /// <summary>Writes a folder that <see cref="Read"/> and transformers read.</summary>
+    /// <param name="vocabulary">The vocabulary.</param>
+    /// <param name="padToken">What fills a window up.</param>
+    /// <param name="folder">The folder, created when missing.</param>
+    /// <exception cref="MuralException">A file cannot be written.</exception>
+    internal static void Write(ClipVocabulary vocabulary, string padToken, string folder)
+    {
+        ClipVocabularyFiles.Write(vocabulary, folder);
+        JsonObject Tokens() => new()
+        {
+            ["bos_token"] = ClipVocabulary.BeginToken,
+            ["eos_token"] = ClipVocabulary.EndToken,
+            ["pad_token"] = padToken,
+            ["unk_token"] = ClipVocabulary.EndToken,
+        };
+        AtomicFile.WriteText(Path.Combine(folder, SpecialName), Tokens().ToJsonString(ConfigWriter.Indented) + "\n");
+        JsonObject config = Tokens();
+        config["add_prefix_space"] = false;
+        config["do_lower_case"] = true;
+        config["errors"] = "replace";
+        config["model_max_length"] = ClipTokenizer.WindowLength;
+        config["tokenizer_class"] = "CLIPTokenizer";
+        AtomicFile.WriteText(Path.Combine(folder, ConfigName), config.ToJsonString(ConfigWriter.Indented) + "\n");
     }
 
     private static JsonObject? Optional(string folder, string name)

@@ -30,6 +30,19 @@ internal sealed class ClipVocabulary
     /// <summary>One more than the highest id: the rows that a table of token embeddings needs.</summary>
     internal int Size { get; }
 
+    /// <summary>The tokens with their ids, by id.</summary>
+    internal IEnumerable<KeyValuePair<string, int>> Tokens => _ids.OrderBy(token => token.Value);
+
+    /// <summary>The pairs of tokens that are merged, the first to apply first.</summary>
+    internal IEnumerable<(string Left, string Right)> Merges
+    {
+        get
+        {
+            Dictionary<int, string> tokens = _ids.ToDictionary(token => token.Value, token => token.Key);
+            return _merges.OrderBy(merge => merge.Value.Rank).Select(merge => (tokens[merge.Key.Left], tokens[merge.Key.Right]));
+        }
+    }
+
     /// <summary>The id of a token.</summary>
     /// <exception cref="MuralException">There is no such token.</exception>
     internal int Id(string token) => _ids.TryGetValue(token, out int id)

@@ -2,6 +2,7 @@ using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Mural.Checkpoints;
 
 namespace Mural.Text;
 
@@ -31,6 +32,16 @@ internal static class ClipVocabularyFiles
         return OriginalNames.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists) is { } original
             ? ClipVocabulary.FromMerges(Released(original))
             : throw new MuralException($"{folder} holds no tokenizer: {VocabularyName} and {MergesName}, or {WholeName}, were expected; copy them from the model's origin.");
+    }
+
+    /// <summary>Writes <c>vocab.json</c> and <c>merges.txt</c>, which every program reads.</summary>
+    /// <exception cref="MuralException">A file cannot be written.</exception>
+    internal static void Write(ClipVocabulary vocabulary, string folder)
+    {
+        var ids = new JsonObject();
+        foreach ((string token, int id) in vocabulary.Tokens) ids[token] = id;
+        AtomicFile.WriteText(Path.Combine(folder, VocabularyName), ids.ToJsonString());
+        AtomicFile.WriteText(Path.Combine(folder, MergesName), "#version: 0.2\n" + string.Concat(vocabulary.Merges.Select(merge => $"{merge.Left} {merge.Right}\n")));
     }
 
     /// <summary>The object in a JSON file.</summary>

@@ -14,15 +14,20 @@ internal static class ClipVocabularyLocation
     /// <exception cref="MuralException">None does.</exception>
     internal static string Find(string checkpoint) => Find(checkpoint, Environment.GetEnvironmentVariable(Variable), UserFolder);
 
+    /// <summary><see cref="Find(string)"/>, or null where none does.</summary>
+    internal static string? Search(string checkpoint) => Search(checkpoint, Environment.GetEnvironmentVariable(Variable), UserFolder);
+
     /// <inheritdoc cref="Find(string)"/>
     /// <param name="checkpoint">Path of the checkpoint's file.</param>
     /// <param name="named">The variable's folder, or null.</param>
     /// <param name="own">The person's own.</param>
-    internal static string Find(string checkpoint, string? named, string own)
+    internal static string Find(string checkpoint, string? named, string own) => Search(checkpoint, named, own) ?? throw new MuralException(
+        $"{checkpoint} brings no tokenizer and none was found beside it, in {Variable} or in {own}; copy vocab.json and merges.txt from the tokenizer folder of any Stable Diffusion model into one of these.");
+
+    private static string? Search(string checkpoint, string? named, string own)
     {
         string beside = Path.GetDirectoryName(Path.GetFullPath(checkpoint)) ?? ".";
         string[] places = [Path.Combine(beside, "tokenizer"), beside, .. string.IsNullOrEmpty(named) ? (string[])[] : [named], own];
-        return places.FirstOrDefault(ClipVocabularyFiles.AreIn) ?? throw new MuralException(
-            $"{checkpoint} brings no tokenizer and none was found beside it, in {Variable} or in {own}; copy vocab.json and merges.txt from the tokenizer folder of any Stable Diffusion model into one of these.");
+        return places.FirstOrDefault(ClipVocabularyFiles.AreIn);
     }
 }

@@ -55,7 +55,7 @@ public sealed record ControlNetConfig
         json["conditioning_embedding_out_channels"] = ConfigWriter.List(EmbeddingChannels);
         json["controlnet_conditioning_channel_order"] = ReverseChannels ? Reversed : "rgb";
         json["global_pool_conditions"] = GlobalPooling;
-        return json.ToJsonString(UNetConfigJson.Indented) + "\n";
+        return json.ToJsonString(ConfigWriter.Indented) + "\n";
     }
 
     /// <exception cref="MuralException">A value is impossible.</exception>

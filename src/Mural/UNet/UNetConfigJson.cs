@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mural.Checkpoints;
 
@@ -7,8 +6,6 @@ namespace Mural.UNet;
 /// <summary>The diffusers <c>config.json</c> of a <see cref="UNet2DConditionModel"/>, and the part of a ControlNet's that describes its copy of one.</summary>
 internal static class UNetConfigJson
 {
-    internal static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
-
     private const string DownBlock = "DownBlock2D", AttentionDownBlock = "CrossAttnDownBlock2D", UpBlock = "UpBlock2D", AttentionUpBlock = "CrossAttnUpBlock2D";
     private const string TextTime = "text_time";
 
@@ -22,9 +19,13 @@ internal static class UNetConfigJson
         ("reverse_transformer_layers_per_block", "null"), ("time_embedding_act_fn", "null"), ("time_embedding_type", "\"positional\""), ("timestep_post_act", "null"),
     ];
 
-    internal static UNetConfig Read(string path)
+    internal static UNetConfig Read(string path) => Read(ConfigReader.Open(path, nameof(UNet2DConditionModel)));
+
+    /// <summary>Reads the text of a <c>config.json</c>.</summary>
+    internal static UNetConfig Parse(string text, string source) => Read(ConfigReader.Parse(text, source, nameof(UNet2DConditionModel)));
+
+    private static UNetConfig Read(ConfigReader json)
     {
-        ConfigReader json = ConfigReader.Open(path, nameof(UNet2DConditionModel));
         UNetConfig config = Network(json) with
         {
             OutChannels = json.Integer("out_channels", 4),
@@ -77,7 +78,7 @@ internal static class UNetConfigJson
         json["_class_name"] = nameof(UNet2DConditionModel);
         json["out_channels"] = config.OutChannels;
         json["up_block_types"] = ConfigWriter.List(config.UpBlockAttention.Select(attention => attention ? AttentionUpBlock : UpBlock));
-        return json.ToJsonString(Indented) + "\n";
+        return json.ToJsonString(ConfigWriter.Indented) + "\n";
     }
 
     /// <summary>The keys that a UNet and a ControlNet have in common.</summary>

@@ -6,6 +6,8 @@ namespace Mural.Layers.Clip;
 /// <summary>A folder as transformers keeps an encoder in: its weights have other names than those of diffusers' networks (spec 1.1).</summary>
 internal static class ClipFiles
 {
+    internal const string WeightsName = Stem + ".safetensors";
+
     private const string Stem = "model", LegacyStem = "pytorch_model";
 
     /// <exception cref="MuralException">There are no weights, or they are malformed.</exception>

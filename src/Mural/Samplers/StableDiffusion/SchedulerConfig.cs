@@ -83,20 +83,31 @@ internal sealed partial class SchedulerConfig
     {
         string file = Directory.Exists(path) ? Path.Combine(path, FileName) : path;
         if (!File.Exists(file)) throw new MuralException($"There is no file {file}; give the folder of a scheduler that holds {FileName}.");
-        JsonNode? node;
         try
         {
-            node = JsonNode.Parse(BareInfinity().Replace(File.ReadAllText(file), "$1\"$2\""));
-        }
-        catch (JsonException e)
-        {
-            throw new MuralException($"{file} is not valid JSON; give the {FileName} of a model.", e);
+            return Parse(File.ReadAllText(file), file);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new MuralException($"{file} cannot be read ({e.Message.TrimEnd('.')}); check the file and its permissions.", e);
         }
-        return node is JsonObject json ? Read(json, file) : throw new MuralException($"{file} holds no JSON object; give the {FileName} of a model.");
+    }
+
+    /// <summary>The options that the text of a configuration states.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="source">What messages call it.</param>
+    internal static SamplerOptions Parse(string text, string source)
+    {
+        try
+        {
+            return JsonNode.Parse(BareInfinity().Replace(text, "$1\"$2\"")) is JsonObject json
+                ? Read(json, source)
+                : throw new MuralException($"{source} holds no JSON object; give the {FileName} of a model.");
+        }
+        catch (JsonException e)
+        {
+            throw new MuralException($"{source} is not valid JSON; give the {FileName} of a model.", e);
+        }
     }
 
     /// <summary>The options that a configuration states.</summary>

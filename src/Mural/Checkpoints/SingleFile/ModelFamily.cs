@@ -1,0 +1,82 @@
+namespace Mural.Checkpoints.SingleFile;
+
+/// <summary>The families of Stable Diffusion that Mural runs.</summary>
+internal enum ModelFamily
+{
+    /// <summary>1.x: one CLIP ViT-L text encoder, latents of 64x64.</summary>
+    StableDiffusion1,
+
+    /// <summary>2.x: one OpenCLIP ViT-H text encoder.</summary>
+    StableDiffusion2,
+
+    /// <summary>SDXL's base model: two text encoders, sizes and crops as conditions.</summary>
+    StableDiffusionXL,
+
+    /// <summary>SDXL's refiner: the larger text encoder alone, an aesthetic score as a condition.</summary>
+    StableDiffusionXLRefiner,
+}
+
+/// <summary>Tells a checkpoint's family from its tensors' names and shapes (spec stable-diffusion.md 8.5).</summary>
+internal static class ModelFamilies
+{
+    /// <summary>Width of the refiner's condition beside the text.</summary>
+    internal const int RefinerConditions = 2560;
+
+    // Other models in the same kind of file, by a part of a name that only they have.
+    private static readonly (string Mark, string Model)[] Foreign =
+    [
+        ("edm_mean", "Playground v2.5"),
+        ("joint_blocks", "Stable Diffusion 3"),
+        ("double_blocks", "Flux"),
+        ("motion_modules", "AnimateDiff"),
+        ("input_blocks.10.0.skip_connection.bias", "the x4 upscaler"),
+        ("control_model.", "a ControlNet"),
+        ("input_hint_block", "a ControlNet"),
+        ("controlnet_cond_embedding", "a ControlNet"),
+        ("image_proj", "an IP-Adapter"),
+        ("ip_adapter", "an IP-Adapter"),
+        ("lora_", "a LoRA"),
+    ];
+
+    /// <summary>The family.</summary>
+    /// <exception cref="MuralException">It is another model, or no UNet is among the tensors.</exception>
+    internal static ModelFamily Detect(ITensorSource source)
+    {
+        IReadOnlyDictionary<string, TensorEntry> tensors = source.Tensors;
+        bool Has(string beginning) => tensors.Keys.Any(name => name.StartsWith(beginning, StringComparison.Ordinal));
+        foreach ((string mark, string model) in Foreign)
+            if (tensors.Keys.Any(name => name.Contains(mark, StringComparison.Ordinal)) && !IsWhole(mark, tensors))
+                throw new MuralException($"{source.Path} holds {model}, where a Stable Diffusion 1, 2 or XL checkpoint was expected.");
+        if (Has("conditioner.embedders.1.")) return ModelFamily.StableDiffusionXL;
+        if (Has("conditioner.embedders.0.model.")) return ModelFamily.StableDiffusionXLRefiner;
+        if (Has("cond_stage_model.model.")) return ModelFamily.StableDiffusion2;
+        if (Has("cond_stage_model.transformer.")) return ModelFamily.StableDiffusion1;
+        return OfUNet(source);
+    }
+
+    // A whole Stable Diffusion may carry a LoRA's or a ControlNet's name somewhere; the upscaler's mark is also a part of every whole UNet with four resolutions.
+    private static bool IsWhole(string mark, IReadOnlyDictionary<string, TensorEntry> tensors) => mark switch
+    {
+        "input_blocks.10.0.skip_connection.bias" => !tensors.ContainsKey(SingleFileLayout.UNetPrefix + mark),
+        "edm_mean" or "joint_blocks" or "double_blocks" or "motion_modules" => false,
+        _ => tensors.ContainsKey(SingleFileLayout.UNetPrefix + "input_blocks.0.0.weight"),
+    };
+
+    // Without text encoders the shapes decide: of the condition's projection in SDXL, of the text's features in the others.
+    private static ModelFamily OfUNet(ITensorSource source)
+    {
+        TensorEntry? label = Ending(source, "label_emb.0.0.weight");
+        if (label is { Shape: [_, var conditions] }) return conditions == RefinerConditions ? ModelFamily.StableDiffusionXLRefiner : ModelFamily.StableDiffusionXL;
+        TensorEntry? key = Ending(source, "input_blocks.2.1.transformer_blocks.0.attn2.to_k.weight") ?? Ending(source, "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight");
+        return key?.Shape switch
+        {
+            [_, 768] => ModelFamily.StableDiffusion1,
+            [_, 1024] => ModelFamily.StableDiffusion2,
+            [_, var features] => throw new MuralException($"{source.Path} holds a UNet for text features of {features} channels; 768 (Stable Diffusion 1), 1024 (2) or a Stable Diffusion XL was expected."),
+            _ => throw new MuralException($"{source.Path} holds no Stable Diffusion in the original layout: no tensor is called {SingleFileLayout.UNetPrefix}input_blocks...; give a checkpoint of version 1, 2 or XL."),
+        };
+    }
+
+    private static TensorEntry? Ending(ITensorSource source, string name) =>
+        source.Tensors.Values.FirstOrDefault(entry => entry.Name.EndsWith(name, StringComparison.Ordinal));
+}

@@ -1,0 +1,73 @@
+using System.Text.Json.Nodes;
+using Mural.Checkpoints.SingleFile;
+
+namespace Mural.Checkpoints.StableDiffusion;
+
+/// <summary>
+/// Opens a Stable Diffusion in one file. Such files hold tensors only; those that Mural writes also say in their free text entries what a folder's configs say, so that
+/// nothing is lost on the way to a file and back.
+/// </summary>
+internal static class SingleFileModel
+{
+    /// <summary>Beginning of the entries: <c>mural.unet</c> is the UNet's config, <c>mural.scheduler</c> the scheduler's, <c>mural.model_index</c> the list of parts.</summary>
+    internal const string Entry = "mural.";
+
+    internal const string Scheduler = "scheduler", Index = "model_index";
+
+    // Where the training of Stable Diffusion 2 for 512 pixels ended; its successor for 768 pixels, which predicts velocities, went on from there.
+    private const long LastStepOfNoise = 875_000;
+
+    // Empty tensors by which later models say how they were trained.
+    private const string VelocityMark = "v_pred", ZeroSnrMark = "ztsnr";
+
+    /// <exception cref="MuralException">The file cannot be read or is another model.</exception>
+    internal static StableDiffusionCheckpoint Open(string path)
+    {
+        SingleFileCheckpoint file = SingleFileCheckpoint.Open(path);
+        try
+        {
+            return Of(file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Adds to an open file, which belongs to the result, what is not in it.</summary>
+    internal static StableDiffusionCheckpoint Of(SingleFileCheckpoint file)
+    {
+        string? Said(string name) => file.Source.Metadata.GetValueOrDefault(Entry + name);
+        (bool velocity, bool guessed) = Prediction(file);
+        int sampleSize = FamilySettings.SampleSize(file.Family, velocity);
+        StableDiffusionComponent[] components =
+        [
+            .. file.Components.Select(pair => new StableDiffusionComponent(pair.Key, pair.Value, Said(pair.Key) ?? Config(file.Family, pair.Key, pair.Value, sampleSize))),
+        ];
+        JsonObject scheduler = FamilySettings.Scheduler(file.Family, velocity, file.Source.Tensors.ContainsKey(ZeroSnrMark));
+        string type = scheduler["_class_name"]!.GetValue<string>();
+        string index = Said(Index) ?? FamilySettings.Index(file.Family, (int)file.InputChannels, file.Components.Keys, type).ToJsonString(ConfigWriter.Indented) + "\n";
+        return new StableDiffusionCheckpoint(
+            file.Source.Path, file.Family, components, index, Said(Scheduler) ?? scheduler.ToJsonString(ConfigWriter.Indented) + "\n", [file])
+        {
+            PredictionIsGuessed = guessed && Said(Scheduler) is null,
+        };
+    }
+
+    private static (bool Velocity, bool Guessed) Prediction(SingleFileCheckpoint file)
+    {
+        if (file.Source.Tensors.ContainsKey(VelocityMark)) return (true, false);
+        if (file.Family != ModelFamily.StableDiffusion2) return (false, false);
+        bool noise = file.Source is TorchFile torch && torch.Values.GetValueOrDefault("global_step") is JsonValue value && value.TryGetValue(out long step) && step == LastStepOfNoise;
+        return (!noise, !noise);
+    }
+
+    private static string Config(ModelFamily family, string component, ITensorSource weights, int sampleSize) => component switch
+    {
+        SingleFileLayout.UNet => ShapeConfigs.UNet(weights, family, sampleSize).ToJson(),
+        SingleFileLayout.Autoencoder => ShapeConfigs.Autoencoder(weights, family, 8 * sampleSize).ToJson(),
+        SingleFileLayout.TextEncoder => ShapeConfigs.Text(weights, openClip: family == ModelFamily.StableDiffusion2, projected: false).ToJson(),
+        _ => ShapeConfigs.Text(weights, openClip: true, projected: true).ToJson(),
+    };
+}

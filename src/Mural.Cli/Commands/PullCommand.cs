@@ -1,0 +1,47 @@
+using System.CommandLine;
+using Mural.Cli.CommandLine;
+using Mural.Cli.Machine;
+using Mural.Hub;
+
+namespace Mural.Cli.Commands;
+
+/// <summary><c>mural pull</c>: fetches a model from a hub.</summary>
+internal sealed class PullCommand : MuralCommand
+{
+    private readonly Argument<string> _repository = new("repository") { Description = "The model, ORGANISATION/NAME.", HelpName = "ORG/NAME" };
+    private readonly Option<string?> _output = new("--output", "-o") { Description = "Folder for it (default: NAME).", HelpName = "FOLDER" };
+    private readonly Option<string?> _variant = new("--variant") { Description = "Weights to prefer where there are several, such as fp16.", HelpName = "NAME" };
+    private readonly Option<string> _revision = new("--revision") { Description = "Branch, tag or commit.", HelpName = "NAME", DefaultValueFactory = _ => "main" };
+    private readonly Option<string[]> _file = new("--file") { Description = "Only this file of the repository; may be given several times.", HelpName = "PATH", DefaultValueFactory = _ => [] };
+
+    internal PullCommand() : base("pull", $"Fetch a model from a hub ({HubOptions.EndpointVariable} names another than huggingface.co, {HubOptions.TokenVariable} holds a token).")
+    {
+        Add(_repository);
+        foreach (Option option in (Option[])[_output, _variant, _revision, _file]) Add(option);
+    }
+
+    internal override IReadOnlyList<string> Examples =>
+    [
+        "pull stabilityai/sdxl-turbo --variant fp16",
+        "pull madebyollin/taesd -o models/taesd",
+    ];
+
+    internal override object? Run(CommandContext context)
+    {
+        string repository = context.Value(_repository)!;
+        string folder = context.Value(_output) ?? repository[(repository.LastIndexOf('/') + 1)..];
+        var request = new PullRequest { Repository = repository, Folder = folder, Variant = context.Value(_variant), Files = context.Value(_file) ?? [] };
+        HubOptions options = HubOptions.FromEnvironment() with { Revision = context.Value(_revision)! };
+        PullResult result = context.WithProgress(report => ModelHub.PullAsync(request, options, new Forward(report), context.Cancellation).GetAwaiter().GetResult());
+        context.Say($"{result.Folder}: {result.Files.Count} files, {Human.Bytes(result.Bytes)}{(result.Fetched < result.Files.Count ? $", {result.Files.Count - result.Fetched} of them were there already" : "")}");
+        return new { path = Path.GetFullPath(result.Folder), result.Files, result.Bytes, result.Fetched };
+    }
+
+    // Progress<T> would post to another thread and come late.
+    private sealed class Forward(Action<ProgressReport> report) : IProgress<PullProgress>
+    {
+        private const double Mebibyte = 1 << 20;
+
+        public void Report(PullProgress value) => report(new ProgressReport("MiB", Math.Round(value.Bytes / Mebibyte, 1), Math.Round(value.TotalBytes / Mebibyte, 1), value.File));
+    }
+}

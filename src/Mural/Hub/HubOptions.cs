@@ -1,0 +1,37 @@
+namespace Mural.Hub;
+
+/// <summary>Where a hub is and how patient to be with it.</summary>
+public sealed record HubOptions
+{
+    /// <summary>Environment variables that <see cref="FromEnvironment"/> reads, as the hub's own tools do.</summary>
+    public const string EndpointVariable = "HF_ENDPOINT", TokenVariable = "HF_TOKEN";
+
+    /// <summary>Address of the hub.</summary>
+    public Uri Endpoint { get; init; } = new("https://huggingface.co");
+
+    /// <summary>Token of the person who fetches, or null; sent to <see cref="Endpoint"/> alone.</summary>
+    public string? Token { get; init; }
+
+    /// <summary>Branch, tag or commit.</summary>
+    public string Revision { get; init; } = "main";
+
+    /// <summary>How often a file is taken up again after its connection failed without a byte coming through.</summary>
+    public int Retries { get; init; } = 5;
+
+    /// <summary>How long to wait for an answer, or for the next bytes.</summary>
+    public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Wait before the first retry; doubles with each further one.</summary>
+    public TimeSpan FirstWait { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Options with endpoint and token from the environment.</summary>
+    /// <exception cref="MuralException">The endpoint there is no address.</exception>
+    public static HubOptions FromEnvironment()
+    {
+        var options = new HubOptions { Token = Environment.GetEnvironmentVariable(TokenVariable) is { Length: > 0 } token ? token.Trim() : null };
+        if (Environment.GetEnvironmentVariable(EndpointVariable) is not { Length: > 0 } text) return options;
+        if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? endpoint) || endpoint.Scheme is not ("http" or "https"))
+            throw new MuralException($"{EndpointVariable} is '{text}'; an address such as https://huggingface.co is expected.");
+        return options with { Endpoint = endpoint };
+    }
+}

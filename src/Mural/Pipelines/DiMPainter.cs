@@ -39,7 +39,7 @@ internal sealed class DiMPainter(DiMParts parts, bool batchGuidance)
     {
         using var scope = NewDisposeScope();
         if (parts.Autoencoder is not { } autoencoder) return PictureTensors.ToPictures(latent)[0];
-        Tensor unscaled = autoencoder.UnscaleLatent(latent).to(DiMParts.DecodeType(autoencoder, parts.Runtime));
+        Tensor unscaled = autoencoder.UnscaleLatent(latent).to(parts.Runtime.TypeFor(autoencoder.Config));
         return PictureTensors.ToPictures(autoencoder.Decode(unscaled))[0];
     }
 

@@ -69,11 +69,7 @@ internal sealed record DiMParts(DiMModelIndex Index, DiMModel Model, Autoencoder
             throw new MuralException($"The autoencoder's latents have {autoencoder.Config.LatentChannels} channels, but the denoiser takes {config.InChannels}; use the two that belong together.");
         }
         autoencoder.to(runtime.Device);
-        autoencoder.PrepareForInference(runtime.Kernels, DecodeType(autoencoder, runtime));
+        autoencoder.PrepareForInference(runtime.Kernels, runtime.TypeFor(autoencoder.Config));
         return autoencoder;
     }
-
-    /// <summary>The type that pictures are decoded in: the run's, except for autoencoders that overflow in float16.</summary>
-    internal static ScalarType DecodeType(AutoencoderKL autoencoder, RuntimePlan runtime) =>
-        runtime.Precision == Precision.Float16 && autoencoder.Config.ForceUpcast ? ScalarType.Float32 : runtime.Type;
 }

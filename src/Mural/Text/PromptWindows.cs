@@ -1,7 +1,7 @@
 namespace Mural.Text;
 
 /// <summary>How a prompt is read.</summary>
-internal enum PromptSyntax
+public enum PromptSyntax
 {
     /// <summary>As A1111 reads it: brackets are weights, BREAK starts a window, and what does not fit into one window goes on in the next.</summary>
     Weighted,

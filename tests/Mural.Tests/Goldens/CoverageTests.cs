@@ -9,6 +9,7 @@ public class CoverageTests
     [InlineData("control")]
     [InlineData("dim")]
     [InlineData("image")]
+    [InlineData("pipelines")]
     [InlineData("rng")]
     [InlineData("schedulers")]
     [InlineData("single-file")]

@@ -1,0 +1,59 @@
+using Mural.Samplers;
+using Mural.UNet;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Mural.Pipelines;
+
+/// <summary>A UNet with everything around it: the texts of the step, guidance, ControlNets, and the channels that inpainting models see beside the latents.</summary>
+internal sealed class GuidedDenoiser : IDisposable
+{
+    private readonly UNet2DConditionModel _unet;
+    private readonly StableDiffusionPlan _plan;
+    private readonly TextTimeline _timeline;
+    private readonly PreparedTexts _prepared;
+    private readonly bool _batched;
+
+    /// <param name="unet">The network.</param>
+    /// <param name="plan">What is painted.</param>
+    /// <param name="timeline">The texts; stays the caller's.</param>
+    /// <param name="batched">Whether all texts of a step are run as one batch.</param>
+    internal GuidedDenoiser(UNet2DConditionModel unet, StableDiffusionPlan plan, TextTimeline timeline, bool batched)
+    {
+        (_unet, _plan, _timeline, _batched) = (unet, plan, timeline, batched);
+        _prepared = new PreparedTexts(unet.Prepare, unet.Config.GuidanceEmbeddingWidth is null ? null : plan.Guidance);
+    }
+
+    /// <summary>The denoiser of one batch.</summary>
+    /// <param name="channels">What the network sees beside the latents, or null. Shape: <c>[B, C, h, w]</c>.</param>
+    internal LatentDenoiser For(Tensor? channels) => (input, call) => Predict(input, channels, call);
+
+    public void Dispose() => _prepared.Dispose();
+
+    private Tensor Predict(Tensor input, Tensor? channels, DenoiserCall call)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        GuidingTexts texts = _timeline.At(call.Index);
+        _prepared.Use(texts);
+        double scale = CallRange.Holds(call, _plan.Request.GuidanceStart, _plan.Request.GuidanceStop) ? _plan.ClassifierFreeScale : 1;
+        bool guided = texts.HasNegative && (scale > 1 || texts.Positives is not [{ Weight: 1 }]);
+        if (!guided) return Run(texts.Positives, input, channels, call).MoveToOuterDisposeScope();
+        Tensor[] predictions = _batched
+            ? Run(texts.All, input, channels, call).chunk(texts.All.Count)
+            : [.. texts.Each.Select(text => Run(text, input, channels, call))];
+        var positives = predictions.Skip(1).Zip(texts.Positives, (prediction, text) => (prediction, text.Weight)).ToArray();
+        return Guidance.Combine(predictions[0], positives, scale, scale > 1 ? _plan.Request.GuidanceRescale : 0).MoveToOuterDisposeScope();
+    }
+
+    // The latents once for each text.
+    private Tensor Run(IReadOnlyList<GuidingText> group, Tensor input, Tensor? channels, DenoiserCall call)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor timestep = tensor((float)call.Timestep, device: input.device);
+        Tensor latents = Repeated(input, group.Count);
+        Tensor sample = channels is null ? latents : cat([latents, Repeated(channels, group.Count)], 1);
+        return _unet.Forward(sample, timestep, _prepared.Of(group, (int)input.shape[0])).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Repeated(Tensor tensor, int times) => times == 1 ? tensor : cat([.. Enumerable.Repeat(tensor, times)]);
+}

@@ -1,0 +1,31 @@
+using Mural.Autoencoders;
+using Mural.UNet;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Mural.Pipelines;
+
+/// <summary>
+/// What a run takes beside the weights, estimated from the sizes of the largest tensors that are alive together (Stable Diffusion specification 10.4). Attention is
+/// computed in blocks and adds nothing.
+/// </summary>
+internal static class MemoryRules
+{
+    // Maps of the first level's size that are alive at once at the widest point: all skips (about 5), the joined input of the last residual block (3), and a
+    // feed-forward's 8-fold layer with its halves.
+    private const int UNetMaps = 20;
+
+    // The widest full-size map with its normalised copy, and the map that is made of both.
+    private const double DecoderMaps = 3.5;
+
+    /// <summary>Activations below this are worth having both halves of guidance in one call.</summary>
+    internal const long BatchedActivations = 1_000_000_000;
+
+    /// <summary>Bytes of a UNet's activations for latents of that size.</summary>
+    internal static double ActivationBytes(UNetConfig config, long height, long width, long batch, ScalarType type) =>
+        (double)UNetMaps * config.BlockOutChannels[0] * height * width * batch * type.ElementSize();
+
+    /// <summary>Bytes of a decoder's activations for a picture of that size in pixels.</summary>
+    internal static double DecodeBytes(AutoencoderConfig config, long height, long width, ScalarType type) =>
+        DecoderMaps * config.BlockOutChannels[Math.Min(1, config.BlockOutChannels.Count - 1)] * height * width * type.ElementSize();
+}

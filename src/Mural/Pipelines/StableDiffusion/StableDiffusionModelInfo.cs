@@ -1,0 +1,26 @@
+namespace Mural.Pipelines;
+
+/// <summary>What a model is and what it paints with when nothing else is asked for.</summary>
+public sealed record StableDiffusionModelInfo
+{
+    /// <summary>What people call it: its folder's name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Its family, such as <c>Stable Diffusion 1</c> or <c>Stable Diffusion XL refiner</c>.</summary>
+    public required string Family { get; init; }
+
+    /// <summary>Side in pixels of the pictures it was trained on.</summary>
+    public required int Side { get; init; }
+
+    /// <summary>Pixels that sides of pictures are multiples of.</summary>
+    public required int Multiple { get; init; }
+
+    /// <summary>Sampling steps.</summary>
+    public required int Steps { get; init; }
+
+    /// <summary>Guidance scale; 1 for models that were distilled to do without.</summary>
+    public required double Guidance { get; init; }
+
+    /// <summary>Whether it was made for inpainting: it sees the mask and what lies around it.</summary>
+    public required bool Inpaints { get; init; }
+}

@@ -1,0 +1,38 @@
+using Mural.Runtime;
+using Mural.Text;
+
+namespace Mural.Pipelines;
+
+/// <summary>How a <see cref="StableDiffusionPipeline"/> is loaded and runs.</summary>
+public sealed record StableDiffusionOptions
+{
+    /// <summary>Device, precision, kernels and threads; what is left open is chosen for this machine.</summary>
+    public RuntimeOptions Runtime { get; init; } = new();
+
+    /// <summary>Variant of the weights' files that is preferred, such as <c>fp16</c>; null for the plain ones.</summary>
+    public string? Variant { get; init; }
+
+    /// <summary>Folder of another autoencoder, of Stable Diffusion's kind or TAESD's, in place of the model's.</summary>
+    public string? Autoencoder { get; init; }
+
+    /// <summary>Files of textual inversions, whose words prompts can use.</summary>
+    public IReadOnlyList<string> TextualInversions { get; init; } = [];
+
+    /// <summary>How prompts are read.</summary>
+    public PromptSyntax Prompts { get; init; }
+
+    /// <summary>Pictures painted at once, at least 1; more are painted one batch after another.</summary>
+    public int BatchSize { get; init; } = 1;
+
+    /// <summary>
+    /// Whether the predictions for prompt and negative prompt come from one network call (faster) or from two (less memory); null for one where its
+    /// activations take less than a gigabyte.
+    /// </summary>
+    public bool? BatchGuidance { get; init; }
+
+    /// <summary>Whether text encoders stay in memory; otherwise they are freed once a request's prompts are encoded, and loaded again for the next request.</summary>
+    public bool KeepTextEncoders { get; init; } = true;
+
+    /// <summary>Bytes that decoding may take at most before it is done in tiles, which changes the picture a little (Stable Diffusion specification 3.5).</summary>
+    public long DecodeMemory { get; init; } = 2_500_000_000;
+}

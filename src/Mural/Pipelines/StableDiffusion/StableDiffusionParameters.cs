@@ -1,0 +1,41 @@
+using System.Globalization;
+using Mural.Imaging;
+using Mural.Samplers;
+
+namespace Mural.Pipelines;
+
+/// <summary>How a picture was made, in the words of stable-diffusion-webui (Stable Diffusion specification 9.1).</summary>
+internal static class StableDiffusionParameters
+{
+    // Settings that the webui has no word for.
+    internal const string Eta = "Eta", GuidanceRescale = "Guidance rescale";
+
+    internal static GenerationParameters Of(StableDiffusionPlan plan, long seed)
+    {
+        StableDiffusionRequest request = plan.Request;
+        var others = new List<KeyValuePair<string, string>>();
+        void Add(string key, double value, double usual)
+        {
+            if (value != usual) others.Add(new(key, value.ToString(CultureInfo.InvariantCulture)));
+        }
+        Add(Eta, request.Eta, 0);
+        Add(GuidanceRescale, request.GuidanceRescale, 0);
+        return new GenerationParameters
+        {
+            Prompt = request.Prompt,
+            NegativePrompt = request.NegativePrompt ?? "",
+            Steps = plan.Steps,
+            Sampler = SamplerNames.WebUiName(plan.Sampler.Options),
+            ScheduleType = ScheduleNames.WebUiName(plan.Sampler.Options),
+            GuidanceScale = plan.Guidance,
+            Seed = seed,
+            Width = plan.Width,
+            Height = plan.Height,
+            Model = plan.Model.Name,
+            ClipSkip = request.ClipSkip > 0 ? request.ClipSkip + 1 : null,
+            Rng = request.Noise == NoiseOrigin.Cuda ? "NV" : "CPU",
+            Others = others,
+            Version = $"Mural {typeof(StableDiffusionParameters).Assembly.GetName().Version!.ToString(3)}",
+        };
+    }
+}

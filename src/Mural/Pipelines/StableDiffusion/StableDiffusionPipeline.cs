@@ -1,0 +1,131 @@
+using Mural.Runtime;
+using Mural.Samplers;
+using static TorchSharp.torch;
+
+namespace Mural.Pipelines;
+
+/// <summary>
+/// Paints pictures with Stable Diffusion 1, 2 or XL: prompts to vectors, noise from the seed, denoising with guidance, and from latents to pictures. For the same seed the
+/// pictures are those of diffusers. One run at a time; further calls wait for it.
+/// </summary>
+/// <example>
+/// <code>
+/// await using var pipeline = await StableDiffusionPipeline.LoadAsync("models/stable-diffusion-v1-5");
+/// IReadOnlyList&lt;StableDiffusionPicture&gt; pictures = await pipeline.GenerateAsync(new StableDiffusionRequest { Prompt = "a red fox in the snow", Steps = 25, Seed = 7 });
+/// PictureWriter.Write("fox.png", pictures[0].Picture);
+/// </code>
+/// </example>
+public sealed class StableDiffusionPipeline : IAsyncDisposable
+{
+    private readonly StableDiffusionParts _parts;
+    private readonly StableDiffusionPlanner _planner;
+    private readonly StableDiffusionOptions _options;
+    private readonly SemaphoreSlim _turn = new(1);
+    private bool _disposed;
+
+    private StableDiffusionPipeline(StableDiffusionParts parts, StableDiffusionOptions options)
+    {
+        _parts = parts;
+        _planner = new StableDiffusionPlanner(parts);
+        _options = options;
+    }
+
+    /// <summary>What the model is, and its defaults.</summary>
+    public StableDiffusionModelInfo Model => _parts.Info;
+
+    /// <summary>Device, precision and kernels, and why they were chosen.</summary>
+    public RuntimePlan Runtime => _parts.Runtime;
+
+    /// <summary>Loads a model and makes it ready for inference.</summary>
+    /// <param name="path">A folder as diffusers keeps a model of Stable Diffusion 1, 2 or XL in.</param>
+    /// <param name="options">How it runs; null for this machine's best.</param>
+    /// <param name="cancellationToken">Gives up before loading begins.</param>
+    /// <exception cref="MuralException">A part is missing, malformed or does not fit the others, or the device is not there.</exception>
+    public static Task<StableDiffusionPipeline> LoadAsync(string path, StableDiffusionOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options ??= new StableDiffusionOptions();
+        if (options.BatchSize < 1) throw new MuralException($"A batch size of {options.BatchSize} was asked for; it is at least 1.");
+        return Task.Run(() =>
+        {
+            RuntimePlan runtime = RuntimePlan.Choose(options.Runtime);
+            runtime.Apply();
+            return new StableDiffusionPipeline(StableDiffusionParts.Load(path, options, runtime), options);
+        }, cancellationToken);
+    }
+
+    /// <summary>What <see cref="GenerateAsync"/> would do, without doing it: size, settings, warnings.</summary>
+    /// <exception cref="MuralException">The request cannot be fulfilled.</exception>
+    public StableDiffusionPlan Plan(StableDiffusionRequest request) => _planner.Plan(request);
+
+    /// <summary>Paints.</summary>
+    /// <param name="request">What.</param>
+    /// <param name="progress">Told once the prompts are read, after every network call and every finished picture.</param>
+    /// <param name="cancellationToken">Stops within one network call.</param>
+    /// <returns>The pictures, in the order of their seeds.</returns>
+    /// <exception cref="MuralException">The request cannot be fulfilled.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">The pipeline was disposed of.</exception>
+    public async Task<IReadOnlyList<StableDiffusionPicture>> GenerateAsync(
+        StableDiffusionRequest request, IProgress<StableDiffusionProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        StableDiffusionPlan plan = Plan(request);
+        return await InTurn(() => Generate(plan, progress, cancellationToken), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Waits for a run that is going on, then frees the weights.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _turn.WaitAsync().ConfigureAwait(false);
+        if (!_disposed) _parts.Dispose();
+        _disposed = true;
+        _turn.Release();
+    }
+
+    private async Task<T> InTurn<T>(Func<T> work, CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return await Task.Run(work, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private List<StableDiffusionPicture> Generate(StableDiffusionPlan plan, IProgress<StableDiffusionProgress>? progress, CancellationToken cancellationToken)
+    {
+        using var noGradients = no_grad();
+        using TextTimeline texts = _parts.Encode(plan);
+        progress?.Report(new StableDiffusionProgress(StableDiffusionStage.Encoding, 1, 1));
+        using var denoiser = new GuidedDenoiser(_parts.UNet, plan, texts, BatchesGuidance(plan));
+        var painter = new StableDiffusionPainter(_parts, plan, denoiser);
+        long[][] batches = [.. Enumerable.Range(0, plan.Request.Count).Select(i => unchecked(plan.Request.Seed + i)).Chunk(_options.BatchSize)];
+        var pictures = new List<StableDiffusionPicture>();
+        for (int batch = 0; batch < batches.Length; batch++)
+        {
+            using var scope = NewDisposeScope();
+            using var noise = new PictureNoise(plan.Request.Noise, batches[batch], _parts.Runtime.Device);
+            void Report(SamplerStep step)
+            {
+                plan.Request.OnStep?.Invoke(step);
+                progress?.Report(new StableDiffusionProgress(StableDiffusionStage.Sampling, batch * plan.Calls + step.Index, plan.Calls * batches.Length));
+            }
+            Tensor latents = painter.Paint(batches[batch].Length, noise, Report, cancellationToken);
+            foreach ((int i, long seed) in batches[batch].Index())
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                using Tensor latent = latents.narrow(0, i, 1);
+                pictures.Add(new StableDiffusionPicture(painter.Decode(latent), seed, plan));
+                progress?.Report(new StableDiffusionProgress(StableDiffusionStage.Decoding, pictures.Count, plan.Request.Count));
+            }
+        }
+        return pictures;
+    }
+
+    private bool BatchesGuidance(StableDiffusionPlan plan) => _options.BatchGuidance ?? MemoryRules.ActivationBytes(
+        _parts.UNet.Config, plan.Height / Model.Multiple, plan.Width / Model.Multiple, 2 * Math.Min(_options.BatchSize, plan.Request.Count), Runtime.Type) < MemoryRules.BatchedActivations;
+}

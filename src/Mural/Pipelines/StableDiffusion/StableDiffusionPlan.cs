@@ -1,0 +1,43 @@
+using Mural.Samplers;
+
+namespace Mural.Pipelines;
+
+/// <summary>A <see cref="StableDiffusionRequest"/> with everything settled: what will be painted, and what a person should know beforehand.</summary>
+public sealed record StableDiffusionPlan
+{
+    /// <summary>The request.</summary>
+    public required StableDiffusionRequest Request { get; init; }
+
+    /// <summary>The model.</summary>
+    public required StableDiffusionModelInfo Model { get; init; }
+
+    /// <summary>Width in pixels.</summary>
+    public required int Width { get; init; }
+
+    /// <summary>Height in pixels.</summary>
+    public required int Height { get; init; }
+
+    /// <summary>Sampling steps of the whole schedule.</summary>
+    public required int Steps { get; init; }
+
+    /// <summary>The sampler with its timesteps.</summary>
+    public required Sampler Sampler { get; init; }
+
+    /// <summary>Guidance scale.</summary>
+    public required double Guidance { get; init; }
+
+    /// <summary>The scale of guidance by a second prediction; 1 for models that are told the scale instead.</summary>
+    internal double ClassifierFreeScale { get; init; }
+
+    /// <summary>The first of the sampler's calls that is made: other than 0 where a picture is changed.</summary>
+    public int FirstCall { get; init; }
+
+    /// <summary>Network calls that will be made for each batch.</summary>
+    public int Calls => Sampler.Timesteps.Count - FirstCall;
+
+    /// <summary>Sentences about what may not turn out as hoped.</summary>
+    public required IReadOnlyList<string> Warnings { get; init; }
+
+    /// <summary>Shape of a batch of latents.</summary>
+    internal long[] LatentShape(PictureCodec codec, int batch) => [batch, codec.LatentChannels, Height / codec.Downscale, Width / codec.Downscale];
+}

@@ -1,0 +1,89 @@
+using System.Globalization;
+using Mural.Runtime;
+using Mural.Samplers;
+using Mural.Text;
+
+namespace Mural.Pipelines;
+
+/// <summary>Settles a request: which size, which settings (and says what is wrong or unwise).</summary>
+internal sealed class StableDiffusionPlanner(StableDiffusionParts parts)
+{
+    /// <exception cref="MuralException">The request cannot be fulfilled.</exception>
+    internal StableDiffusionPlan Plan(StableDiffusionRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        CheckNumbers(request);
+        foreach (string? prompt in new[] { request.Prompt, request.SecondPrompt, request.NegativePrompt, request.SecondNegativePrompt })
+            if (prompt is not null) PromptLimits.Check(prompt);
+        StableDiffusionModelInfo model = parts.Info;
+        (int width, int height) = Size(request);
+        int steps = request.Steps ?? request.Sampling?.CustomTimesteps?.Count ?? request.Sampling?.CustomSigmas?.Count - 1 ?? model.Steps;
+        double guidance = request.Guidance ?? model.Guidance;
+        bool told = parts.UNet.Config.GuidanceEmbeddingWidth is not null;
+        Sampler sampler = Sampler.Create(Sampling(request), steps);
+        return new StableDiffusionPlan
+        {
+            Request = request,
+            Model = model,
+            Width = width,
+            Height = height,
+            Steps = steps,
+            Sampler = sampler,
+            Guidance = guidance,
+            ClassifierFreeScale = told ? 1 : guidance,
+            Warnings = [.. Warnings(request, width, height, guidance, sampler)],
+        };
+    }
+
+    private static void CheckNumbers(StableDiffusionRequest request)
+    {
+        if (request.Count < 1) throw new MuralException($"{request.Count} pictures were asked for; ask for at least 1.");
+        if (request.Steps is < 1) throw new MuralException($"{request.Steps} steps were asked for; at least 1 is needed.");
+        if (request.Guidance is { } guidance && !double.IsFinite(guidance)) throw new MuralException($"The guidance is {guidance}; it must be a number, 1 for none.");
+        if (!(request.GuidanceRescale >= 0 && request.GuidanceRescale <= 1))
+            throw new MuralException($"The guidance is to be rescaled by {request.GuidanceRescale}; give a share from 0 to 1.");
+        CallRange.Require("The guidance", request.GuidanceStart, request.GuidanceStop);
+        if (request.ClipSkip < 0 || request.NegativeClipSkip < 0)
+            throw new MuralException($"{Math.Min(request.ClipSkip, request.NegativeClipSkip ?? 0)} layers of the text encoder cannot be skipped; give 0 for none, or more.");
+    }
+
+    // Pipelines of these models add no noise unless told to, whatever the sampler's own default.
+    private SamplerOptions Sampling(StableDiffusionRequest request) =>
+        (request.Sampling ?? parts.Sampling).Override(request.Sampler, request.Schedule) with { Eta = request.Eta };
+
+    private (int Width, int Height) Size(StableDiffusionRequest request)
+    {
+        int width = request.Width ?? parts.Info.Side, height = request.Height ?? parts.Info.Side;
+        CheckSide("width", width);
+        CheckSide("height", height);
+        if ((long)width * height > Array.MaxLength / 3)
+            throw new MuralException($"A picture of {width}x{height} pixels is too large for one array; ask for a smaller one.");
+        int multiple = parts.Info.Multiple;
+        double needed = MemoryRules.ActivationBytes(parts.UNet.Config, height / multiple, width / multiple, 1, parts.Runtime.Type);
+        long there = SystemMemory.Read().Total;
+        if (parts.Runtime.Device.type == TorchSharp.DeviceType.CPU && needed > there)
+            throw new MuralException(string.Create(
+                CultureInfo.InvariantCulture,
+                $"A picture of {width}x{height} pixels needs about {needed / 1e9:0} GB of memory, but this machine has {there / 1e9:0} GB; ask for a smaller one."));
+        return (width, height);
+    }
+
+    private void CheckSide(string name, int side)
+    {
+        int multiple = parts.Info.Multiple;
+        if (side >= multiple && side % multiple == 0) return;
+        int nearest = Math.Max(1, (int)Math.Round(side / (double)multiple)) * multiple;
+        throw new MuralException($"The {name} is {side} pixels, but {parts.Info.Name} needs a multiple of {multiple}; use {nearest}.");
+    }
+
+    private IEnumerable<string> Warnings(StableDiffusionRequest request, int width, int height, double guidance, Sampler sampler)
+    {
+        int side = parts.Info.Side;
+        if ((long)width * height > 2L * side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect things to repeat.";
+        else if (4L * width * height < (long)side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect less.";
+        if (guidance <= 1 && !string.IsNullOrEmpty(request.NegativePrompt))
+            yield return string.Create(CultureInfo.InvariantCulture, $"At a guidance of {guidance} the negative prompt is not used; raise the guidance above 1.");
+        if (request.Eta > 0 && sampler.Options.Sampler is not (SamplerKind.Ddim or SamplerKind.Tcd))
+            yield return $"The sampler {SamplerNames.Of(sampler.Options)} has no eta; ddim and tcd have.";
+    }
+}

@@ -1,0 +1,94 @@
+using Mural.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Mural.Pipelines;
+
+/// <summary>Turns a request's prompts into what the network is told at each of its calls.</summary>
+/// <param name="encoder">The text encoders.</param>
+/// <param name="sizes">How many size numbers the network takes; 0 before SDXL.</param>
+/// <param name="zerosForNoNegative">Whether a missing negative prompt stands for zeros.</param>
+internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zerosForNoNegative)
+{
+    private readonly Dictionary<Prompt, (Tensor Context, Tensor? Pooled)> _positives = [], _negatives = [];
+    private readonly List<Tensor> _tensors = [];
+
+    /// <exception cref="MuralException">A prompt cannot be read, or more layers are left out than there are.</exception>
+    internal TextTimeline Encode(StableDiffusionPlan plan)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using IDisposable guard = no_grad();
+        StableDiffusionRequest request = plan.Request;
+        IReadOnlyList<ScheduledPrompt> prompts = Scheduled(request.Prompt, plan.Calls), negatives = Scheduled(request.NegativePrompt ?? "", plan.Calls);
+        int[] changes = [.. prompts.Concat(negatives).Select(prompt => prompt.LastStep).Distinct().Order()];
+        (int Last, IReadOnlyList<WeightedPrompt> Positives, string Negative)[] parts =
+            [.. changes.Select(last => (last, Joined(TextAt(prompts, last)), TextAt(negatives, last)))];
+
+        Prompt Positive(WeightedPrompt prompt) => new(prompt.Text, request.SecondPrompt);
+        Prompt Negative(string text) => new(text, request.SecondNegativePrompt);
+        bool zeros = zerosForNoNegative && request.NegativePrompt is null;
+        bool guided = plan.ClassifierFreeScale > 1 || parts.Any(part => part.Positives is not [{ Weight: 1 }]);
+        Prompt[] positives = [.. parts.SelectMany(part => part.Positives).Select(Positive).Distinct()];
+        Prompt[] away = guided && !zeros ? [.. parts.Select(part => Negative(part.Negative)).Distinct()] : [];
+        // All are as long as the longest, or they could not be one batch.
+        int windows = encoder.CountWindows(positives.Concat(away));
+        Encode(positives, request.ClipSkip, windows, _positives);
+        if (away.Length > 0) Encode(away, request.NegativeClipSkip ?? request.ClipSkip, windows, _negatives);
+
+        Tensor? positiveSizes = SizeNumbers(request.Sizes, plan, negative: false);
+        Tensor? negativeSizes = request.NegativeSizes is null && sizes == 6 ? positiveSizes : SizeNumbers(request.NegativeSizes ?? request.Sizes, plan, negative: true);
+        var known = new Dictionary<(string, string), GuidingTexts>();
+        var timeline = new List<(int, GuidingTexts)>();
+        foreach ((int last, IReadOnlyList<WeightedPrompt> texts, string negative) in parts)
+        {
+            var key = (string.Join('\n', texts), negative);
+            if (!known.TryGetValue(key, out GuidingTexts? guiding))
+            {
+                GuidingText[] followed = [.. texts.Select(text => Guiding(_positives[Positive(text)], positiveSizes, text.Weight, isNegative: false))];
+                GuidingText? led = !guided ? null : Guiding(zeros ? Zeros(followed[0]) : _negatives[Negative(negative)], negativeSizes, 1, isNegative: true);
+                known.Add(key, guiding = new GuidingTexts(led, followed));
+            }
+            timeline.Add((last, guiding));
+        }
+        foreach (Tensor tensor in _tensors) tensor.DetachFromDisposeScope();
+        return new TextTimeline(timeline, _tensors);
+    }
+
+    private IReadOnlyList<ScheduledPrompt> Scheduled(string prompt, int calls)
+    {
+        PromptLimits.Check(prompt);
+        return encoder.Syntax == PromptSyntax.Weighted ? PromptSchedule.Parse(prompt, calls) : [new ScheduledPrompt(calls, prompt)];
+    }
+
+    private IReadOnlyList<WeightedPrompt> Joined(string prompt) =>
+        encoder.Syntax == PromptSyntax.Weighted ? PromptConjunction.Split(prompt) : [new WeightedPrompt(prompt, 1)];
+
+    private static string TextAt(IReadOnlyList<ScheduledPrompt> prompts, int step) => prompts.First(prompt => step <= prompt.LastStep || prompt == prompts[^1]).Text;
+
+    private void Encode(IReadOnlyList<Prompt> prompts, int clipSkip, int windows, Dictionary<Prompt, (Tensor, Tensor?)> results)
+    {
+        EncodedPrompts encoded = encoder.Encode(prompts, clipSkip, windows);
+        for (int i = 0; i < prompts.Count; i++)
+            results.Add(prompts[i], (Kept(encoded.Context.narrow(0, i, 1)), sizes > 0 && encoded.Pooled is { } pooled ? Kept(pooled.narrow(0, i, 1)) : null));
+    }
+
+    private (Tensor, Tensor?) Zeros(GuidingText like) => (Kept(zeros_like(like.Context)), like.Pooled is { } pooled ? Kept(zeros_like(pooled)) : null);
+
+    private static GuidingText Guiding((Tensor Context, Tensor? Pooled) text, Tensor? sizes, double weight, bool isNegative) => new(text.Context, text.Pooled, sizes, weight, isNegative);
+
+    // Original height and width, the crop's top and left, and the target's height and width, or of the refiner the score.
+    private Tensor? SizeNumbers(SizeConditioning given, StableDiffusionPlan plan, bool negative)
+    {
+        if (sizes == 0) return null;
+        (int Height, int Width) result = (plan.Height, plan.Width), original = given.Original ?? result, target = given.Target ?? result;
+        double[] frame = [original.Height, original.Width, given.Crop.Top, given.Crop.Left];
+        double[] rest = sizes == 6 ? [target.Height, target.Width] : [given.AestheticScore ?? (negative ? 2.5 : 6)];
+        return Kept(tensor([.. frame.Concat(rest).Select(number => (float)number)], [1, sizes]));
+    }
+
+    private Tensor Kept(Tensor tensor)
+    {
+        _tensors.Add(tensor);
+        return tensor;
+    }
+}

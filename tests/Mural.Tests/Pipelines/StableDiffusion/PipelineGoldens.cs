@@ -1,0 +1,78 @@
+using System.Text.Json.Nodes;
+using Mural.Imaging;
+using Mural.Pipelines;
+using Mural.Runtime;
+using Mural.Samplers;
+using Mural.Tests.Goldens;
+using Mural.Text;
+
+namespace Mural.Tests.Pipelines;
+
+/// <summary>What the cases of the area hold: a run of a pipeline of diffusers, from prompt to picture.</summary>
+internal static class PipelineGoldens
+{
+    internal const string Area = "pipelines";
+
+    /// <summary>Every case whose settings are all known, on each set of kernels.</summary>
+    internal static TheoryData<string, KernelSet> Cases
+    {
+        get
+        {
+            var rows = new TheoryData<string, KernelSet>();
+            foreach (string name in GoldenCase.Names(Area, golden => golden.Config["pipeline"] is not null && golden.Has("out.latents") && golden.Config["lora"] is null).Select(row => row.Data))
+                foreach (KernelSet kernels in Enum.GetValues<KernelSet>()) rows.Add(name, kernels);
+            return rows;
+        }
+    }
+
+    internal static StableDiffusionRequest Request(GoldenCase golden) => new()
+    {
+        Prompt = Text(golden, "prompt") ?? "",
+        SecondPrompt = Text(golden, "prompt_2"),
+        NegativePrompt = Text(golden, "negative_prompt"),
+        SecondNegativePrompt = Text(golden, "negative_prompt_2"),
+        Width = (int?)Number(golden, "width"),
+        Height = (int?)Number(golden, "height"),
+        Steps = (int?)Number(golden, "steps"),
+        Guidance = Number(golden, "guidance_scale"),
+        GuidanceRescale = Number(golden, "guidance_rescale") ?? 0,
+        Eta = Number(golden, "eta") ?? 0,
+        Count = (int?)Number(golden, "images_per_prompt") ?? 1,
+        Sampling = Sampling(golden),
+        ClipSkip = (int?)Number(golden, "clip_skip") ?? 0,
+        NegativeClipSkip = 0,
+        Sizes = new SizeConditioning { Original = Pair(golden, "original_size"), Crop = Pair(golden, "crops_coords_top_left") ?? (0, 0), Target = Pair(golden, "target_size") },
+    };
+
+    internal static StableDiffusionOptions Options(KernelSet kernels) => new()
+    {
+        Runtime = new RuntimeOptions { Device = "cpu", Precision = Precision.Float32, Kernels = kernels },
+        Prompts = PromptSyntax.Plain,
+    };
+
+    /// <summary>The pictures of a tensor of bytes. Shape: <c>[B, C, H, W]</c>.</summary>
+    internal static Picture[] Pictures(Tensor bytes)
+    {
+        var pictures = new List<Picture>();
+        for (long i = 0; i < bytes.shape[0]; i++)
+        {
+            using Tensor pixels = bytes[i].permute(1, 2, 0).contiguous();
+            pictures.Add(new Picture((int)bytes.shape[3], (int)bytes.shape[2], (int)bytes.shape[1], pixels.data<byte>().ToArray()));
+        }
+        return [.. pictures];
+    }
+
+    private static SamplerOptions? Sampling(GoldenCase golden)
+    {
+        if (golden.Config["scheduler"]?.DeepClone() is not JsonObject config) return null;
+        config["_class_name"] = config["class"]!.DeepClone();
+        return SchedulerConfig.Read(config, golden.Name);
+    }
+
+    internal static string? Text(GoldenCase golden, string key) => golden.Config[key]?.GetValue<string>();
+
+    internal static double? Number(GoldenCase golden, string key) => golden.Config[key]?.GetValue<double>();
+
+    private static (int, int)? Pair(GoldenCase golden, string key) =>
+        golden.Config[key] is JsonArray pair ? (pair[0]!.GetValue<int>(), pair[1]!.GetValue<int>()) : null;
+}

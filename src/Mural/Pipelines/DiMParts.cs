@@ -3,7 +3,6 @@ using Mural.Checkpoints;
 using Mural.DiM;
 using Mural.Runtime;
 using TorchSharp;
-using static TorchSharp.torch;
 
 namespace Mural.Pipelines;
 

@@ -12,6 +12,7 @@ internal sealed class GuidedDenoiser : IDisposable
     private readonly StableDiffusionPlan _plan;
     private readonly TextTimeline _timeline;
     private readonly PreparedTexts _prepared;
+    private readonly ControlGuide[] _controls;
     private readonly bool _batched;
 
     /// <param name="unet">The network.</param>
@@ -21,6 +22,7 @@ internal sealed class GuidedDenoiser : IDisposable
     internal GuidedDenoiser(UNet2DConditionModel unet, StableDiffusionPlan plan, TextTimeline timeline, bool batched)
     {
         (_unet, _plan, _timeline, _batched) = (unet, plan, timeline, batched);
+        _controls = [.. plan.Request.Controls.Select(control => new ControlGuide(control, plan, plan.Device))];
         _prepared = new PreparedTexts(unet.Prepare, unet.Config.GuidanceEmbeddingWidth is null ? null : plan.Guidance);
     }
 
@@ -28,7 +30,11 @@ internal sealed class GuidedDenoiser : IDisposable
     /// <param name="channels">What the network sees beside the latents, or null. Shape: <c>[B, C, h, w]</c>.</param>
     internal LatentDenoiser For(Tensor? channels) => (input, call) => Predict(input, channels, call);
 
-    public void Dispose() => _prepared.Dispose();
+    public void Dispose()
+    {
+        _prepared.Dispose();
+        foreach (ControlGuide control in _controls) control.Dispose();
+    }
 
     private Tensor Predict(Tensor input, Tensor? channels, DenoiserCall call)
     {
@@ -37,22 +43,23 @@ internal sealed class GuidedDenoiser : IDisposable
         _prepared.Use(texts);
         double scale = CallRange.Holds(call, _plan.Request.GuidanceStart, _plan.Request.GuidanceStop) ? _plan.ClassifierFreeScale : 1;
         bool guided = texts.HasNegative && (scale > 1 || texts.Positives is not [{ Weight: 1 }]);
-        if (!guided) return Run(texts.Positives, input, channels, call).MoveToOuterDisposeScope();
+        if (!guided) return Run(texts, texts.Positives, input, channels, call).MoveToOuterDisposeScope();
         Tensor[] predictions = _batched
-            ? Run(texts.All, input, channels, call).chunk(texts.All.Count)
-            : [.. texts.Each.Select(text => Run(text, input, channels, call))];
+            ? Run(texts, texts.All, input, channels, call).chunk(texts.All.Count)
+            : [.. texts.Each.Select(text => Run(texts, text, input, channels, call))];
         var positives = predictions.Skip(1).Zip(texts.Positives, (prediction, text) => (prediction, text.Weight)).ToArray();
         return Guidance.Combine(predictions[0], positives, scale, scale > 1 ? _plan.Request.GuidanceRescale : 0).MoveToOuterDisposeScope();
     }
 
     // The latents once for each text.
-    private Tensor Run(IReadOnlyList<GuidingText> group, Tensor input, Tensor? channels, DenoiserCall call)
+    private Tensor Run(GuidingTexts texts, IReadOnlyList<GuidingText> group, Tensor input, Tensor? channels, DenoiserCall call)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor timestep = tensor((float)call.Timestep, device: input.device);
         Tensor latents = Repeated(input, group.Count);
+        ControlResiduals? residuals = ControlGuide.Sum(_controls, texts, group, latents, timestep, call);
         Tensor sample = channels is null ? latents : cat([latents, Repeated(channels, group.Count)], 1);
-        return _unet.Forward(sample, timestep, _prepared.Of(group, (int)input.shape[0])).MoveToOuterDisposeScope();
+        return _unet.Forward(sample, timestep, _prepared.Of(group, (int)input.shape[0]), residuals).MoveToOuterDisposeScope();
     }
 
     private static Tensor Repeated(Tensor tensor, int times) => times == 1 ? tensor : cat([.. Enumerable.Repeat(tensor, times)]);

@@ -20,6 +20,9 @@ internal abstract class PictureCodec : IDisposable
     /// <param name="batch">B.</param>
     internal abstract Tensor Encode(Tensor picture, INoise noise, int batch);
 
+    /// <summary>Draws the numbers that encoding would, for a picture whose latents nobody needs.</summary>
+    internal abstract void DrawForEncoding(INoise noise, long[] shape);
+
     /// <summary>The pictures of latents, about -1 to 1 and not clamped. Shape: <c>[B, C, h, w]</c> to <c>[B, 3, 8 h, 8 w]</c>.</summary>
     internal abstract Tensor Decode(Tensor latents);
 
@@ -76,6 +79,8 @@ internal sealed class FullCodec : PictureCodec
         return _autoencoder.ScaleLatent(sample).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
+    internal override void DrawForEncoding(INoise noise, long[] shape) => noise.Draw(shape).Dispose();
+
     internal override Tensor Decode(Tensor latents)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -111,6 +116,11 @@ internal sealed class TinyCodec : PictureCodec
     {
         using DisposeScope scope = NewDisposeScope();
         return _autoencoder.Encode(picture.to(_type)).to(ScalarType.Float32).expand(batch, -1, -1, -1).MoveToOuterDisposeScope();
+    }
+
+    internal override void DrawForEncoding(INoise noise, long[] shape)
+    {
+        // Nothing is drawn for certain latents.
     }
 
     internal override Tensor Decode(Tensor latents)

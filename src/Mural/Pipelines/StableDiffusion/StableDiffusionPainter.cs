@@ -11,6 +11,8 @@ namespace Mural.Pipelines;
 /// <param name="denoiser">The network with everything around it.</param>
 internal sealed class StableDiffusionPainter(StableDiffusionParts parts, StableDiffusionPlan plan, GuidedDenoiser denoiser)
 {
+    private readonly StartingPicture? _picture = plan.Request.InitialPicture is null ? null : new StartingPicture(plan);
+
     /// <summary>Sees the state after each call.</summary>
     internal Action<Tensor>? OnState { get; init; }
 
@@ -18,7 +20,7 @@ internal sealed class StableDiffusionPainter(StableDiffusionParts parts, StableD
     internal Tensor Paint(int batch, INoise noise, Action<SamplerStep>? onStep, CancellationToken cancellationToken)
     {
         using DisposeScope scope = NewDisposeScope();
-        RunStart start = RunStart.FromNoise(plan, parts.Codec, noise, batch);
+        RunStart start = RunStart.Of(plan, _picture, parts.Codec, noise, batch);
         return plan.Sampler.Sample(
             denoiser.For(start.Channels), start.State, like => noise.Draw(like.shape), plan.FirstCall.., Changed(start), onStep, cancellationToken).MoveToOuterDisposeScope();
     }
@@ -27,7 +29,8 @@ internal sealed class StableDiffusionPainter(StableDiffusionParts parts, StableD
     internal Picture Decode(Tensor latent)
     {
         using DisposeScope scope = NewDisposeScope();
-        return PictureTensors.ToPictures(parts.Codec.Decode(latent))[0];
+        Picture painted = PictureTensors.ToPictures(parts.Codec.Decode(latent))[0];
+        return _picture?.Finish(painted) ?? painted;
     }
 
     private Func<Tensor, int, Tensor>? Changed(RunStart start) => OnState is not { } seen ? start.AfterCall : (state, next) =>

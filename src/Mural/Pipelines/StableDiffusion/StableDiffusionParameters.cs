@@ -32,6 +32,7 @@ internal static class StableDiffusionParameters
             Width = plan.Width,
             Height = plan.Height,
             Model = plan.Model.Name,
+            DenoisingStrength = plan.Strength,
             ClipSkip = request.ClipSkip > 0 ? request.ClipSkip + 1 : null,
             Rng = request.Noise == NoiseOrigin.Cuda ? "NV" : "CPU",
             Others = others,

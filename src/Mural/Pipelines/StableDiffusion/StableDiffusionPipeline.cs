@@ -1,5 +1,6 @@
 using Mural.Runtime;
 using Mural.Samplers;
+using Mural.UNet;
 using static TorchSharp.torch;
 
 namespace Mural.Pipelines;
@@ -20,6 +21,7 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
     private readonly StableDiffusionParts _parts;
     private readonly StableDiffusionPlanner _planner;
     private readonly StableDiffusionOptions _options;
+    private readonly List<IDisposable> _adapters = [];
     private readonly SemaphoreSlim _turn = new(1);
     private bool _disposed;
 
@@ -53,6 +55,29 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
         }, cancellationToken);
     }
 
+    /// <summary>Loads a ControlNet for <see cref="StableDiffusionRequest.Controls"/> and makes it ready for this pipeline, which frees it in the end.</summary>
+    /// <param name="folder">The folder, as diffusers keeps it.</param>
+    /// <param name="cancellationToken">Gives up before loading begins.</param>
+    /// <exception cref="MuralException">A file is missing or malformed, or the network belongs to another family of models.</exception>
+    public Task<ControlNetModel> LoadControlNetAsync(string folder, CancellationToken cancellationToken = default) => InTurn(
+        () =>
+        {
+            var network = ControlNetModel.FromFolder(folder, Runtime.Type, _options.Variant, Runtime.Device);
+            try
+            {
+                PictureChecks.Check(folder, network.Config, _parts.UNet.Config);
+                network.PrepareForInference(Runtime.Kernels, Runtime.Type);
+            }
+            catch
+            {
+                network.Dispose();
+                throw;
+            }
+            _adapters.Add(network);
+            return network;
+        },
+        cancellationToken);
+
     /// <summary>What <see cref="GenerateAsync"/> would do, without doing it: size, settings, warnings.</summary>
     /// <exception cref="MuralException">The request cannot be fulfilled.</exception>
     public StableDiffusionPlan Plan(StableDiffusionRequest request) => _planner.Plan(request);
@@ -76,7 +101,11 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _turn.WaitAsync().ConfigureAwait(false);
-        if (!_disposed) _parts.Dispose();
+        if (!_disposed)
+        {
+            foreach (IDisposable adapter in _adapters) adapter.Dispose();
+            _parts.Dispose();
+        }
         _disposed = true;
         _turn.Release();
     }

@@ -1,4 +1,5 @@
 using Mural.Samplers;
+using static TorchSharp.torch;
 
 namespace Mural.Pipelines;
 
@@ -28,6 +29,12 @@ public sealed record StableDiffusionPlan
 
     /// <summary>The scale of guidance by a second prediction; 1 for models that are told the scale instead.</summary>
     internal double ClassifierFreeScale { get; init; }
+
+    /// <summary>Share of the steps that is run on a given picture, and null without one.</summary>
+    public double? Strength { get; init; }
+
+    /// <summary>The device that latents live on.</summary>
+    internal Device Device { get; init; } = CPU;
 
     /// <summary>The first of the sampler's calls that is made: other than 0 where a picture is changed.</summary>
     public int FirstCall { get; init; }

@@ -16,11 +16,17 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts)
         foreach (string? prompt in new[] { request.Prompt, request.SecondPrompt, request.NegativePrompt, request.SecondNegativePrompt })
             if (prompt is not null) PromptLimits.Check(prompt);
         StableDiffusionModelInfo model = parts.Info;
+        PictureChecks.Check(request, model);
+        foreach (ControlInput control in request.Controls) PictureChecks.Check(control, parts.UNet.Config);
         (int width, int height) = Size(request);
         int steps = request.Steps ?? request.Sampling?.CustomTimesteps?.Count ?? request.Sampling?.CustomSigmas?.Count - 1 ?? model.Steps;
         double guidance = request.Guidance ?? model.Guidance;
         bool told = parts.UNet.Config.GuidanceEmbeddingWidth is not null;
-        Sampler sampler = Sampler.Create(Sampling(request), steps);
+        double? strength = request.InitialPicture is null ? null : request.Strength ?? (request.Mask is null ? 0.8 : 1);
+        // Models that were distilled to a few steps choose these among the last share of the original ones instead of leaving the first of them out.
+        bool chooses = told && strength is not null;
+        SamplerOptions sampling = Sampling(request);
+        Sampler sampler = Sampler.Create(chooses ? sampling with { OriginalStepsShare = strength!.Value } : sampling, steps);
         return new StableDiffusionPlan
         {
             Request = request,
@@ -30,6 +36,9 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts)
             Steps = steps,
             Sampler = sampler,
             Guidance = guidance,
+            Strength = strength,
+            FirstCall = strength is { } share ? chooses ? 0 : sampler.FirstCall(share) : 0,
+            Device = parts.Runtime.Device,
             ClassifierFreeScale = told ? 1 : guidance,
             Warnings = [.. Warnings(request, width, height, guidance, sampler)],
         };
@@ -53,7 +62,8 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts)
 
     private (int Width, int Height) Size(StableDiffusionRequest request)
     {
-        int width = request.Width ?? parts.Info.Side, height = request.Height ?? parts.Info.Side;
+        int width = request.Width ?? Rounded(request.InitialPicture?.Width) ?? parts.Info.Side;
+        int height = request.Height ?? Rounded(request.InitialPicture?.Height) ?? parts.Info.Side;
         CheckSide("width", width);
         CheckSide("height", height);
         if ((long)width * height > Array.MaxLength / 3)
@@ -67,6 +77,8 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts)
                 $"A picture of {width}x{height} pixels needs about {needed / 1e9:0} GB of memory, but this machine has {there / 1e9:0} GB; ask for a smaller one."));
         return (width, height);
     }
+
+    private int? Rounded(int? side) => side - side % parts.Info.Multiple;
 
     private void CheckSide(string name, int side)
     {

@@ -78,6 +78,26 @@ public sealed record StableDiffusionRequest
     /// <summary>The same for the negative prompt; null for <see cref="Sizes"/>.</summary>
     public SizeConditioning? NegativeSizes { get; init; }
 
+    /// <summary>A picture to change instead of starting from noise; it is resized to <see cref="Width"/> and <see cref="Height"/>.</summary>
+    public Picture? InitialPicture { get; init; }
+
+    /// <summary>What happens where that picture has other proportions.</summary>
+    public PictureFit Fit { get; init; }
+
+    /// <summary>Share of the steps that is run on <see cref="InitialPicture"/>, above 0 and up to 1, where nearly nothing of it is left; null for 0.8, with a mask 1.</summary>
+    public double? Strength { get; init; }
+
+    /// <summary>Where <see cref="InitialPicture"/> is repainted: white; black is kept. Of that picture's size.</summary>
+    public Picture? Mask { get; init; }
+
+    /// <summary>
+    /// Where given, only the part around the mask is painted, with so many pixels of its surroundings, at the full size asked for, and then put back into the picture.
+    /// </summary>
+    public int? MaskPadding { get; init; }
+
+    /// <summary>Pictures that ControlNets make the result follow.</summary>
+    public IReadOnlyList<ControlInput> Controls { get; init; } = [];
+
     /// <summary>Called after each network call with the state and the estimate, on the painting thread.</summary>
     public Action<SamplerStep>? OnStep { get; init; }
 }

@@ -5,6 +5,7 @@ using Mural.Runtime;
 using Mural.Samplers;
 using Mural.Tests.Goldens;
 using Mural.Text;
+using Mural.UNet;
 
 namespace Mural.Tests.Pipelines;
 
@@ -19,13 +20,13 @@ internal static class PipelineGoldens
         get
         {
             var rows = new TheoryData<string, KernelSet>();
-            foreach (string name in GoldenCase.Names(Area, golden => golden.Config["pipeline"] is not null && golden.Has("out.latents") && golden.Config["lora"] is null).Select(row => row.Data))
+            foreach (string name in GoldenCase.Names(Area, golden => golden.Config["pipeline"] is not null && golden.Has("out.latents") && golden.Config["lora"] is null && golden.Config["ip_adapter"] is null).Select(row => row.Data))
                 foreach (KernelSet kernels in Enum.GetValues<KernelSet>()) rows.Add(name, kernels);
             return rows;
         }
     }
 
-    internal static StableDiffusionRequest Request(GoldenCase golden) => new()
+    internal static StableDiffusionRequest Request(GoldenCase golden, IReadOnlyList<ControlNetModel> networks) => new()
     {
         Prompt = Text(golden, "prompt") ?? "",
         SecondPrompt = Text(golden, "prompt_2"),
@@ -39,6 +40,16 @@ internal static class PipelineGoldens
         Eta = Number(golden, "eta") ?? 0,
         Count = (int?)Number(golden, "images_per_prompt") ?? 1,
         Sampling = Sampling(golden),
+        InitialPicture = OnePicture(golden, "in.image_u8"),
+        Mask = OnePicture(golden, "in.mask_u8"),
+        Strength = Number(golden, "strength"),
+        Controls = [.. Hints(golden).Zip(networks, (hint, network) => (hint, network)).Select((pair, i) => new ControlInput(pair.network, OnePicture(golden, pair.hint)!)
+        {
+            Scale = Nth(golden, "controlnet_conditioning_scale", i) ?? 1,
+            Start = Nth(golden, "control_guidance_start", i) ?? 0,
+            End = Nth(golden, "control_guidance_end", i) ?? 1,
+            GuessMode = golden.Config["guess_mode"]?.GetValue<bool>() == true,
+        })],
         ClipSkip = (int?)Number(golden, "clip_skip") ?? 0,
         NegativeClipSkip = 0,
         Sizes = new SizeConditioning { Original = Pair(golden, "original_size"), Crop = Pair(golden, "crops_coords_top_left") ?? (0, 0), Target = Pair(golden, "target_size") },
@@ -49,6 +60,18 @@ internal static class PipelineGoldens
         Runtime = new RuntimeOptions { Device = "cpu", Precision = Precision.Float32, Kernels = kernels },
         Prompts = PromptSyntax.Plain,
     };
+
+    /// <summary>The ControlNets that the case names, one for each control picture.</summary>
+    internal static ControlNetModel[] Networks(GoldenCase golden, KernelSet kernels)
+    {
+        if (golden.Config["controlnet"] is not { } named) return [];
+        return [.. Hints(golden).Select((_, i) =>
+        {
+            var network = ControlNetModel.FromFolder(Path.Combine(GoldenCase.Root, "models", (named is JsonArray names ? names[i]! : named).GetValue<string>()));
+            network.PrepareForInference(kernels, float32);
+            return network;
+        })];
+    }
 
     /// <summary>The pictures of a tensor of bytes. Shape: <c>[B, C, H, W]</c>.</summary>
     internal static Picture[] Pictures(Tensor bytes)
@@ -68,6 +91,14 @@ internal static class PipelineGoldens
         config["_class_name"] = config["class"]!.DeepClone();
         return SchedulerConfig.Read(config, golden.Name);
     }
+
+    private static IEnumerable<string> Hints(GoldenCase golden) =>
+        golden.Tensors.Keys.Where(key => key.StartsWith("in.hint", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
+
+    private static Picture? OnePicture(GoldenCase golden, string name) => golden.Has(name) ? Pictures(golden.Get(name))[0] : null;
+
+    private static double? Nth(GoldenCase golden, string key, int index) =>
+        (golden.Config[key] is JsonArray values ? values[index] : golden.Config[key])?.GetValue<double>();
 
     internal static string? Text(GoldenCase golden, string key) => golden.Config[key]?.GetValue<string>();
 

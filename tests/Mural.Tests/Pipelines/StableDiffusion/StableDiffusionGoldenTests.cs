@@ -2,6 +2,7 @@ using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.Runtime;
 using Mural.Tests.Goldens;
+using Mural.UNet;
 
 namespace Mural.Tests.Pipelines;
 
@@ -18,8 +19,10 @@ public class StableDiffusionGoldenTests
         using var noGradients = no_grad();
         using GoldenCase golden = GoldenCase.Open(PipelineGoldens.Area, name);
         StableDiffusionOptions options = PipelineGoldens.Options(kernels);
-        using StableDiffusionParts parts = StableDiffusionParts.Load(golden.ModelFolder, options, RuntimePlan.Choose(options.Runtime));
-        StableDiffusionPlan plan = new StableDiffusionPlanner(parts).Plan(PipelineGoldens.Request(golden));
+        using var model = new PipelineModel(golden);
+        using StableDiffusionParts parts = StableDiffusionParts.Load(model.Folder, options, RuntimePlan.Choose(options.Runtime));
+        ControlNetModel[] networks = PipelineGoldens.Networks(golden, kernels);
+        StableDiffusionPlan plan = new StableDiffusionPlanner(parts).Plan(PipelineGoldens.Request(golden, networks));
         var noise = new RecordedNoise(golden);
         var states = new List<Tensor>();
 
@@ -35,5 +38,6 @@ public class StableDiffusionGoldenTests
             Assert.All(painter.Decode(latents.narrow(0, i, 1)).Data.Zip(expected[i].Data), pair => Assert.InRange(pair.First - pair.Second, -1, 1));
         Assert.True(noise.IsUsedUp);
         foreach (Tensor state in states) state.Dispose();
+        foreach (ControlNetModel network in networks) network.Dispose();
     }
 }

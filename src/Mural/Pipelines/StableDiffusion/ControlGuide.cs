@@ -1,0 +1,65 @@
+using Mural.Imaging;
+using Mural.Samplers;
+using Mural.UNet;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Mural.Pipelines;
+
+/// <summary>A ControlNet in a run, with the picture that it makes the result follow (Stable Diffusion specification 7.1).</summary>
+internal sealed class ControlGuide : IDisposable
+{
+    private readonly ControlInput _input;
+    private readonly PreparedTexts _prepared;
+    private readonly Tensor _picture;
+    private Tensor? _embedded;
+
+    internal ControlGuide(ControlInput input, StableDiffusionPlan plan, Device device)
+    {
+        _input = input;
+        _prepared = new PreparedTexts(input.Network.Prepare);
+        using DisposeScope scope = NewDisposeScope();
+        Picture resized = PictureResizer.Resize(input.Picture.ToRgb(), plan.Width, plan.Height);
+        _picture = PictureTensors.Unit(resized, device).DetachFromDisposeScope();
+    }
+
+    /// <summary>What all ControlNets together add in one call, or null for nothing.</summary>
+    /// <param name="guides">The ControlNets.</param>
+    /// <param name="texts">The texts of the call.</param>
+    /// <param name="group">Those of them that are run now.</param>
+    /// <param name="latents">The latents, once for each of these.</param>
+    /// <param name="timestep">The timestep.</param>
+    /// <param name="call">The call.</param>
+    internal static ControlResiduals? Sum(
+        IReadOnlyList<ControlGuide> guides, GuidingTexts texts, IReadOnlyList<GuidingText> group, Tensor latents, Tensor timestep, DenoiserCall call)
+    {
+        ControlResiduals[] residuals = [.. guides.Select(guide => guide.Residuals(texts, group, latents, timestep, call)).OfType<ControlResiduals>()];
+        return residuals.Length switch { 0 => null, 1 => residuals[0], _ => ControlResiduals.Sum(residuals) };
+    }
+
+    public void Dispose()
+    {
+        _prepared.Dispose();
+        _picture.Dispose();
+        _embedded?.Dispose();
+    }
+
+    private ControlResiduals? Residuals(GuidingTexts texts, IReadOnlyList<GuidingText> group, Tensor latents, Tensor timestep, DenoiserCall call)
+    {
+        if (!CallRange.Holds(call, _input.Start, _input.End)) return null;
+        _prepared.Use(texts);
+        int batch = (int)latents.shape[0] / group.Count;
+        if (!_input.GuessMode || !group[0].IsNegative) return Run(group, latents, timestep, batch);
+        // What the picture is led away from is not controlled.
+        if (group.Count == 1) return null;
+        using Tensor followed = latents.narrow(0, batch, latents.shape[0] - batch);
+        return Run(texts.Positives, followed, timestep, batch).AfterZeros(batch);
+    }
+
+    private ControlResiduals Run(IReadOnlyList<GuidingText> group, Tensor latents, Tensor timestep, int batch)
+    {
+        PreparedPrompt prompt = _prepared.Of(group, batch);
+        _embedded ??= _input.Network.EmbedPicture(_picture, prompt).DetachFromDisposeScope();
+        return _input.Network.Forward(latents, timestep, prompt, _embedded, _input.Scale, _input.GuessMode);
+    }
+}

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Mural.Cli.CommandLine;
 using Mural.Cli.Painting;
+using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.Runtime;
 
@@ -9,7 +10,7 @@ namespace Mural.Cli.Commands;
 /// <summary><c>mural generate</c>: paints pictures from words.</summary>
 internal sealed class GenerateCommand : MuralCommand
 {
-    private readonly Argument<string?> _prompt = new("prompt") { Description = "Words to paint, or the number of a class; nothing for anything.", HelpName = "PROMPT", Arity = ArgumentArity.ZeroOrOne };
+    private readonly Argument<string?> _prompt = new("prompt") { Description = "What to paint: a text for Stable Diffusion, words for a DiM, or the number of a class; nothing for anything.", HelpName = "PROMPT", Arity = ArgumentArity.ZeroOrOne };
     private readonly Option<string?> _model = new("--model", "-m") { Description = $"A model's folder or name; see mural models (default: {ModelCatalog.Default}).", HelpName = "PATH|NAME" };
     private readonly Option<PictureSize?> _size = PictureSize.Option("--size", "Size in pixels before upscaling (default: what the model was trained on).");
     private readonly Option<int?> _steps = new("--steps") { Description = "Sampling steps (default: the model's).", HelpName = "N" };
@@ -24,6 +25,7 @@ internal sealed class GenerateCommand : MuralCommand
         HelpName = "FILE",
     };
 
+    private readonly DiffusionOptions _diffusion = new();
     private readonly RunOptions _run = new();
 
     internal GenerateCommand() : base("generate", "Paint pictures from words.")
@@ -34,6 +36,7 @@ internal sealed class GenerateCommand : MuralCommand
         _seed.TakeAtLeast(0);
         _count.TakeAtLeast(1);
         _upscale.TakeAtLeast(1);
+        _diffusion.AddTo(this);
         _run.AddTo(this);
     }
 
@@ -43,18 +46,46 @@ internal sealed class GenerateCommand : MuralCommand
         "generate \"woman astronaut, dark skin tone\" --count 4 -o astronaut-{n}.png",
         "generate \"cat face\" --upscale 2 --seed 7 -o cat.png",
         "generate --like heart.png -o again.png",
+        "generate \"a red fox in the snow\" --model stable-diffusion-v1-5 --negative blurry --sampler dpmpp-2m --schedule karras --steps 25",
+        "generate \"a fox, watercolour\" --model stable-diffusion-v1-5 --init-image fox.jpg --strength 0.6",
     ];
 
     internal override object? Run(CommandContext context)
     {
-        PaintingJob job = Job(context);
-        return job.Paint(context);
+        string? like = context.Value(_like);
+        // Pictures of Mural's own models carry a recipe, those of Stable Diffusion the text that many programs share.
+        PictureRecipe? recipe = like is not null && PictureRecipe.IsIn(like) ? PictureRecipe.Of(like) : null;
+        GenerationParameters? shared = like is not null && recipe is null && PictureReader.Identify(like).Metadata.Parameters is not null ? SharedParameters.Of(like) : null;
+        ModelFolder model = ModelCatalog.Find(context.Value(_model) ?? recipe?.Model ?? shared?.Model ?? ModelCatalog.Default);
+        if (!model.IsDiM()) return DiffusionJob(context, model, like is null ? null : SharedParameters.Of(like)).Paint(context);
+        if (_diffusion.FirstGiven(context) is { } option)
+            throw new MuralException($"{option} is for models of Stable Diffusion, but {model.Name} is a DiM; leave it out, or name another model.");
+        return DiMJob(context, model, like is null ? null : PictureRecipe.Of(like)).Paint(context);
     }
 
-    private PaintingJob Job(CommandContext context)
+    private StableDiffusionJob DiffusionJob(CommandContext context, ModelFolder model, GenerationParameters? like)
+    {
+        if (context.Given(_upscale)) throw new MuralException($"--upscale is for DiM models, but {model.Name} is none; leave it out, or name another model.");
+        StableDiffusionRequest repeated = like is null ? new StableDiffusionRequest { Seed = Random.Shared.Next() } : SharedParameters.ToRequest(like);
+        PictureSize? size = context.Value(_size);
+        StableDiffusionRequest request = _diffusion.Apply(repeated, context) with
+        {
+            Prompt = context.Value(_prompt) ?? repeated.Prompt,
+            Width = size?.Width ?? repeated.Width,
+            Height = size?.Height ?? repeated.Height,
+            Steps = context.Value(_steps) ?? repeated.Steps,
+            Guidance = context.Value(_guidance) ?? repeated.Guidance,
+            Seed = context.Value(_seed) ?? repeated.Seed,
+            Count = context.Value(_count) ?? 1,
+        };
+        RuntimeOptions runtime = _run.Read(context);
+        if (like is not null && !context.Given(_run.Precision)) runtime = runtime with { Precision = SharedParameters.PrecisionOf(like) };
+        return new StableDiffusionJob(model.Path, request, _diffusion.Options(context) with { Runtime = runtime }, _diffusion.Controls(context), context.Value(_output));
+    }
+
+    private PaintingJob DiMJob(CommandContext context, ModelFolder model, PictureRecipe? like)
     {
         RuntimeOptions runtime = _run.Read(context);
-        PictureRecipe? like = context.Value(_like) is { } picture ? PictureRecipe.Of(picture) : null;
         if (like is not null)
         {
             runtime = runtime with
@@ -77,6 +108,6 @@ internal sealed class GenerateCommand : MuralCommand
             Seed = (ulong?)context.Value(_seed) ?? like?.Seed ?? (ulong)Random.Shared.Next(),
             Count = context.Value(_count) ?? 1,
         };
-        return new PaintingJob(ModelCatalog.Find(context.Value(_model) ?? like?.Model ?? ModelCatalog.Default), request, runtime, context.Value(_output), like);
+        return new PaintingJob(model, request, runtime, context.Value(_output), like);
     }
 }

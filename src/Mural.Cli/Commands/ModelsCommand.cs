@@ -1,8 +1,10 @@
+using Mural.Autoencoders;
 using Mural.Cli.CommandLine;
 using Mural.Cli.Machine;
 using Mural.Cli.Painting;
 using Mural.DiM;
 using Mural.Pipelines;
+using Mural.UNet;
 
 namespace Mural.Cli.Commands;
 
@@ -17,7 +19,9 @@ internal sealed class ModelsCommand() : MuralCommand("models", $"List the models
         if (models.Length == 0) context.Say($"No models: set {ModelCatalog.Variable} to a folder of models, or train one with mural train.");
         foreach (ModelLine model in models)
         {
-            context.Say($"{model.Name,-16} {model.Width}x{model.Height} pixels, {(model.Words is { } words ? $"{words} words" : $"{model.Classes} classes")}, {Human.Bytes(model.Bytes)}{(model.Default ? ", the default" : "")}");
+            string size = model.Width is { } width ? $"{width}x{model.Height} pixels, " : "";
+            string knows = model.Words is { } words ? $"{words} words" : model.Classes is { } classes ? $"{classes} classes" : model.Kind;
+            context.Say($"{model.Name,-16} {size}{knows}, {Human.Bytes(model.Bytes)}{(model.Default ? ", the default" : "")}");
             context.Say($"{"",-16} {model.Path}");
         }
         return new { models };
@@ -25,21 +29,50 @@ internal sealed class ModelsCommand() : MuralCommand("models", $"List the models
 
     private static ModelLine Describe(ModelFolder folder)
     {
+        string kind = DiffusersFolder.Open(folder.Path).ClassName;
+        var line = new ModelLine(folder.Name, folder.Path, kind, folder.BuiltIn, folder.Name == ModelCatalog.Default, folder.Bytes);
+        return kind == DiMModelIndex.ClassName ? DescribeDiM(line, folder) : DescribeDiffusion(line);
+    }
+
+    private static ModelLine DescribeDiM(ModelLine line, ModelFolder folder)
+    {
         DiMModelIndex index = folder.Index();
         DiMConfig config = DiMConfig.Load(Path.Combine(folder.Path, index.Denoiser, "config.json"));
-        int pixels = config.PatchSize * (index.Autoencoder is { } name ? Autoencoders.AutoencoderConfig.Read(Path.Combine(folder.Path, name)).Downscale : 1);
-        return new ModelLine(
-            folder.Name,
-            folder.Path,
-            folder.BuiltIn,
-            folder.Name == ModelCatalog.Default,
-            config.TrainedGrid.Columns * pixels,
-            config.TrainedGrid.Rows * pixels,
-            config.Conditioning == Conditioning.Words ? config.Classes : null,
-            config.Conditioning == Conditioning.Class ? config.Classes : null,
-            folder.Bytes);
+        int pixels = config.PatchSize * (index.Autoencoder is { } name ? AutoencoderConfig.Read(Path.Combine(folder.Path, name)).Downscale : 1);
+        return line with
+        {
+            Width = config.TrainedGrid.Columns * pixels,
+            Height = config.TrainedGrid.Rows * pixels,
+            Words = config.Conditioning == Conditioning.Words ? config.Classes : null,
+            Classes = config.Conditioning == Conditioning.Class ? config.Classes : null,
+        };
+    }
+
+    // Folders of models that cannot be painted with are listed without a size.
+    private static ModelLine DescribeDiffusion(ModelLine line)
+    {
+        string unet = Path.Combine(line.Path, "unet"), vae = Path.Combine(line.Path, "vae");
+        if (!Directory.Exists(unet) || !Directory.Exists(vae)) return line;
+        try
+        {
+            int? side = UNetConfig.Read(unet).SampleSize * AutoencoderConfig.Read(vae).Downscale;
+            return line with { Width = side, Height = side };
+        }
+        catch (MuralException)
+        {
+            return line;
+        }
     }
 
     /// <summary>One model; sizes in pixels and bytes.</summary>
-    private sealed record ModelLine(string Name, string Path, bool BuiltIn, bool Default, int Width, int Height, int? Words, int? Classes, long Bytes);
+    private sealed record ModelLine(string Name, string Path, string Kind, bool BuiltIn, bool Default, long Bytes)
+    {
+        public int? Width { get; init; }
+
+        public int? Height { get; init; }
+
+        public int? Words { get; init; }
+
+        public int? Classes { get; init; }
+    }
 }

@@ -13,13 +13,16 @@ internal static class ModelCatalog
 
     private const string IndexName = "model_index.json";
 
+    /// <summary>A person's own folders of models.</summary>
+    internal static string[] OwnRoots() =>
+        Environment.GetEnvironmentVariable(Variable)?.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
+
     /// <summary>All models, a person's own first: a name that comes twice means the first.</summary>
     internal static IReadOnlyList<ModelFolder> All()
     {
-        string[] own = Environment.GetEnvironmentVariable(Variable)?.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
         return
         [
-            .. own.SelectMany(root => In(root, builtIn: false)),
+            .. OwnRoots().SelectMany(root => In(root, builtIn: false)),
             .. In(Path.Combine(AppContext.BaseDirectory, "models"), builtIn: true),
         ];
     }
@@ -48,6 +51,9 @@ internal static class ModelCatalog
             .Select(folder => new ModelFolder(Path.GetFullPath(folder), builtIn));
     }
 
-    /// <summary>Reads what a model says of itself.</summary>
+    /// <summary>Whether a model is a DiM; otherwise it is one of Stable Diffusion's families, or unknown.</summary>
+    internal static bool IsDiM(this ModelFolder model) => DiffusersFolder.Open(model.Path).ClassName == DiMModelIndex.ClassName;
+
+    /// <summary>Reads what a DiM says of itself.</summary>
     internal static DiMModelIndex Index(this ModelFolder model) => DiMModelIndex.Load(model.Path);
 }

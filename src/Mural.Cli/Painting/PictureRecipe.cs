@@ -58,6 +58,10 @@ internal sealed record PictureRecipe
 
     internal string ToJson() => JsonSerializer.Serialize(this, Options);
 
+    /// <summary>Whether a picture carries a recipe.</summary>
+    /// <exception cref="MuralException">The file is no picture.</exception>
+    internal static bool IsIn(string path) => PictureReader.Identify(path).Metadata.MuralJson is not null;
+
     /// <summary>The recipe that a picture carries.</summary>
     /// <exception cref="MuralException">The file is no picture, or none of Mural's.</exception>
     internal static PictureRecipe Of(string path)

@@ -15,11 +15,15 @@ internal sealed class CrossAttention : NamedModule
     internal CrossAttention(int channels, int contextWidth, int heads, LayerFactory layers) : base(nameof(CrossAttention))
     {
         _heads = heads;
+        Channels = channels;
         _query = this.Register("to_q", layers.Linear(channels, channels, bias: false));
         _key = this.Register("to_k", layers.Linear(contextWidth, channels, bias: false));
         _value = this.Register("to_v", layers.Linear(contextWidth, channels, bias: false));
         _output = this.RegisterAt("to_out.0", layers.Linear(channels, channels));
     }
+
+    /// <summary>Features of the tokens.</summary>
+    internal int Channels { get; }
 
     /// <summary>What the tokens will attend to. Shape of <paramref name="context"/>: `[B, T, context width]`.</summary>
     internal KeysAndValues Prepare(Tensor context) => new(_key.forward(context), _value.forward(context));

@@ -9,7 +9,9 @@ namespace Mural.Pipelines;
 /// </summary>
 public sealed record DiMModelIndex
 {
-    private const string FileName = "model_index.json", ClassName = "DiMPipeline";
+    internal const string ClassName = "DiMPipeline";
+
+    private const string FileName = "model_index.json";
     private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, RespectNullableAnnotations = true };
 
     /// <summary>Kind of model, as written in the file.</summary>

@@ -1,3 +1,4 @@
+using Mural.Attention;
 using Mural.Layers;
 using Mural.Runtime;
 using TorchSharp;
@@ -90,6 +91,17 @@ public sealed partial class UNet2DConditionModel : nn.Module
             hidden = block.Forward(below, skips, inputs);
         }
         return _output.forward(_norm.forward(hidden)).to(sample.dtype).contiguous().MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The cross-attentions in the order in which diffusers counts them: the way down, the way up, the middle (spec 7.2).</summary>
+    internal IEnumerable<CrossAttention> CrossAttentions()
+    {
+        string[] order = ["down_blocks.", "up_blocks.", "mid_block."];
+        return named_modules()
+            .Where(child => child.module is CrossAttention)
+            .DistinctBy(child => child.module)
+            .OrderBy(child => Array.FindIndex(order, prefix => child.name.StartsWith(prefix, StringComparison.Ordinal)))
+            .Select(child => (CrossAttention)child.module);
     }
 
     // The fields' names are not the checkpoint's; every child is registered above.

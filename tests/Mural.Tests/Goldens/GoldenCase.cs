@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Mural.Checkpoints;
 
 namespace Mural.Tests.Goldens;
@@ -7,7 +8,7 @@ namespace Mural.Tests.Goldens;
 /// Inputs and outputs of an official implementation: NAME.json and NAME.safetensors in a folder named after the area.
 /// <c>MURAL_GOLDENS</c> names another root than tests/goldens.
 /// </summary>
-public sealed class GoldenCase : IDisposable
+public sealed partial class GoldenCase : IDisposable
 {
     private readonly SafetensorsFile _tensors;
 
@@ -15,7 +16,7 @@ public sealed class GoldenCase : IDisposable
     {
         Area = area;
         Name = name;
-        Json = JsonNode.Parse(File.ReadAllText(Path.Combine(Root, area, name + ".json")))!.AsObject();
+        Json = ReadJson(area, name);
         _tensors = SafetensorsFile.Open(Path.Combine(Root, area, name + ".safetensors"));
     }
 
@@ -62,12 +63,18 @@ public sealed class GoldenCase : IDisposable
         string folder = Path.Combine(Root, area);
         if (!Directory.Exists(folder)) return names;
         foreach (string file in Directory.GetFiles(folder, "*.json").Order(StringComparer.Ordinal))
-            if (JsonNode.Parse(File.ReadAllText(file)) is JsonObject json && accepts(json)) names.Add(Path.GetFileNameWithoutExtension(file));
+            if (accepts(Parse(file))) names.Add(Path.GetFileNameWithoutExtension(file));
         return names;
     }
 
     /// <summary>The json of a case.</summary>
-    public static JsonObject ReadJson(string area, string name) => JsonNode.Parse(File.ReadAllText(Path.Combine(Root, area, name + ".json")))!.AsObject();
+    public static JsonObject ReadJson(string area, string name) => Parse(Path.Combine(Root, area, name + ".json"));
+
+    // Python writes infinity bare, which JSON does not know.
+    private static JsonObject Parse(string file) => JsonNode.Parse(BareInfinity().Replace(File.ReadAllText(file), "$1\"$2\""))!.AsObject();
+
+    [GeneratedRegex(@"([:\[,]\s*)(-?Infinity)\b")]
+    private static partial Regex BareInfinity();
 
     public bool Has(string tensor) => _tensors.Tensors.ContainsKey(tensor);
 

@@ -13,6 +13,7 @@ internal sealed class GuidedDenoiser : IDisposable
     private readonly TextTimeline _timeline;
     private readonly PreparedTexts _prepared;
     private readonly ControlGuide[] _controls;
+    private readonly PictureGuide[] _pictures;
     private readonly bool _batched;
 
     /// <param name="unet">The network.</param>
@@ -23,7 +24,8 @@ internal sealed class GuidedDenoiser : IDisposable
     {
         (_unet, _plan, _timeline, _batched) = (unet, plan, timeline, batched);
         _controls = [.. plan.Request.Controls.Select(control => new ControlGuide(control, plan, plan.Device))];
-        _prepared = new PreparedTexts(unet.Prepare, unet.Config.GuidanceEmbeddingWidth is null ? null : plan.Guidance);
+        _pictures = [.. plan.Request.PicturePrompts.Select(prompt => new PictureGuide(prompt))];
+        _prepared = new PreparedTexts(unet.Prepare, unet.Config.GuidanceEmbeddingWidth is null ? null : plan.Guidance) { Extend = AddPictures };
     }
 
     /// <summary>The denoiser of one batch.</summary>
@@ -34,6 +36,12 @@ internal sealed class GuidedDenoiser : IDisposable
     {
         _prepared.Dispose();
         foreach (ControlGuide control in _controls) control.Dispose();
+        foreach (PictureGuide picture in _pictures) picture.Dispose();
+    }
+
+    private void AddPictures(PreparedPrompt prompt, IReadOnlyList<GuidingText> group, int copies)
+    {
+        foreach (PictureGuide picture in _pictures) picture.AddTo(prompt, group, copies);
     }
 
     private Tensor Predict(Tensor input, Tensor? channels, DenoiserCall call)

@@ -33,10 +33,13 @@ internal static class PictureChecks
     /// <exception cref="MuralException">The ControlNet was made for another family of models.</exception>
     internal static void Check(string name, ControlNetConfig control, UNetConfig unet)
     {
+        if (Fits(control, unet)) return;
         UNetConfig network = control.Network;
-        bool fits = network.CrossAttentionWidth == unet.CrossAttentionWidth && network.AddedEmbeddingWidth == unet.AddedEmbeddingWidth
-            && network.BlockOutChannels.SequenceEqual(unet.BlockOutChannels) && network.LayersPerBlock.SequenceEqual(unet.LayersPerBlock);
-        if (!fits)
-            throw new MuralException($"{name} was made for texts of {network.CrossAttentionWidth} features and levels of {string.Join(", ", network.BlockOutChannels)} channels, but the model has {unet.CrossAttentionWidth} and {string.Join(", ", unet.BlockOutChannels)}; use a ControlNet of the model's family.");
+        throw new MuralException($"{name} was made for texts of {network.CrossAttentionWidth} features and levels of {string.Join(", ", network.BlockOutChannels)} channels, but the model has {unet.CrossAttentionWidth} and {string.Join(", ", unet.BlockOutChannels)}; use a ControlNet of the model's family.");
     }
+
+    /// <summary>Whether a ControlNet copies a UNet of these sizes.</summary>
+    internal static bool Fits(ControlNetConfig control, UNetConfig unet) =>
+        control.Network.CrossAttentionWidth == unet.CrossAttentionWidth && control.Network.AddedEmbeddingWidth == unet.AddedEmbeddingWidth
+        && control.Network.BlockOutChannels.SequenceEqual(unet.BlockOutChannels) && control.Network.LayersPerBlock.SequenceEqual(unet.LayersPerBlock);
 }

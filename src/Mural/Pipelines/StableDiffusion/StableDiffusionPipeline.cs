@@ -1,6 +1,8 @@
+using Mural.Adapters;
 using Mural.Runtime;
 using Mural.Samplers;
 using Mural.UNet;
+using Mural.Vision;
 using static TorchSharp.torch;
 
 namespace Mural.Pipelines;
@@ -78,6 +80,30 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
         },
         cancellationToken);
 
+    /// <summary>Loads an IP-Adapter for <see cref="StableDiffusionRequest.PicturePrompts"/>, which this pipeline frees in the end.</summary>
+    /// <param name="path">The adapter's file.</param>
+    /// <param name="imageEncoder">Folder of the image encoder that belongs to it.</param>
+    /// <param name="cancellationToken">Gives up before loading begins.</param>
+    /// <exception cref="MuralException">A file is missing or malformed, or the adapter belongs to another family of models or another image encoder.</exception>
+    public Task<IpAdapter> LoadIpAdapterAsync(string path, string imageEncoder, CancellationToken cancellationToken = default) => InTurn(
+        () =>
+        {
+            var encoder = ClipVisionEncoder.FromFolder(imageEncoder, Runtime.Type, _options.Variant, Runtime.Device);
+            try
+            {
+                encoder.PrepareForInference(Runtime.Kernels, Runtime.Type);
+                IpAdapter adapter = IpAdapter.Load(path, _parts.UNet, Runtime, encoder);
+                _adapters.Add(adapter);
+                return adapter;
+            }
+            catch
+            {
+                encoder.Dispose();
+                throw;
+            }
+        },
+        cancellationToken);
+
     /// <summary>What <see cref="GenerateAsync"/> would do, without doing it: size, settings, warnings.</summary>
     /// <exception cref="MuralException">The request cannot be fulfilled.</exception>
     public StableDiffusionPlan Plan(StableDiffusionRequest request) => _planner.Plan(request);
@@ -96,6 +122,9 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
         StableDiffusionPlan plan = Plan(request);
         return await InTurn(() => Generate(plan, progress, cancellationToken), cancellationToken).ConfigureAwait(false);
     }
+
+    /// <summary>Whether a ControlNet was made for this family of models.</summary>
+    internal bool Suits(ControlNetConfig control) => PictureChecks.Fits(control, _parts.UNet.Config);
 
     /// <summary>Waits for a run that is going on, then frees the weights.</summary>
     public async ValueTask DisposeAsync()

@@ -18,6 +18,8 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts)
         StableDiffusionModelInfo model = parts.Info;
         PictureChecks.Check(request, model);
         foreach (ControlInput control in request.Controls) PictureChecks.Check(control, parts.UNet.Config);
+        foreach (PicturePrompt prompt in request.PicturePrompts)
+            if (!double.IsFinite(prompt.Scale)) throw new MuralException($"The IP-Adapter's scale is {prompt.Scale}; it must be a number.");
         (int width, int height) = Size(request);
         int steps = request.Steps ?? request.Sampling?.CustomTimesteps?.Count ?? request.Sampling?.CustomSigmas?.Count - 1 ?? model.Steps;
         double guidance = request.Guidance ?? model.Guidance;

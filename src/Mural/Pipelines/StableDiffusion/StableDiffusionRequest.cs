@@ -98,6 +98,9 @@ public sealed record StableDiffusionRequest
     /// <summary>Pictures that ControlNets make the result follow.</summary>
     public IReadOnlyList<ControlInput> Controls { get; init; } = [];
 
+    /// <summary>Pictures that the result resembles.</summary>
+    public IReadOnlyList<PicturePrompt> PicturePrompts { get; init; } = [];
+
     /// <summary>Called after each network call with the state and the estimate, on the painting thread.</summary>
     public Action<SamplerStep>? OnStep { get; init; }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Mural.Adapters;
 using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.Runtime;
@@ -20,13 +21,13 @@ internal static class PipelineGoldens
         get
         {
             var rows = new TheoryData<string, KernelSet>();
-            foreach (string name in GoldenCase.Names(Area, golden => golden.Config["pipeline"] is not null && golden.Has("out.latents") && golden.Config["lora"] is null && golden.Config["ip_adapter"] is null).Select(row => row.Data))
+            foreach (string name in GoldenCase.Names(Area, golden => golden.Config["pipeline"] is not null && golden.Has("out.latents") && golden.Config["lora"] is null).Select(row => row.Data))
                 foreach (KernelSet kernels in Enum.GetValues<KernelSet>()) rows.Add(name, kernels);
             return rows;
         }
     }
 
-    internal static StableDiffusionRequest Request(GoldenCase golden, IReadOnlyList<ControlNetModel> networks) => new()
+    internal static StableDiffusionRequest Request(GoldenCase golden, IReadOnlyList<ControlNetModel> networks, IpAdapter? adapter) => new()
     {
         Prompt = Text(golden, "prompt") ?? "",
         SecondPrompt = Text(golden, "prompt_2"),
@@ -50,6 +51,11 @@ internal static class PipelineGoldens
             End = Nth(golden, "control_guidance_end", i) ?? 1,
             GuessMode = golden.Config["guess_mode"]?.GetValue<bool>() == true,
         })],
+        PicturePrompts = adapter is null ? [] : [new PicturePrompt(adapter, new Picture(1, 1, 3))
+        {
+            Features = cat([zeros_like(golden.Get("in.image_embeds")), golden.Get("in.image_embeds")]),
+            Scale = golden.Config["ip_adapter"]!["scale"]!.GetValue<double>(),
+        }],
         ClipSkip = (int?)Number(golden, "clip_skip") ?? 0,
         NegativeClipSkip = 0,
         Sizes = new SizeConditioning { Original = Pair(golden, "original_size"), Crop = Pair(golden, "crops_coords_top_left") ?? (0, 0), Target = Pair(golden, "target_size") },
@@ -60,6 +66,11 @@ internal static class PipelineGoldens
         Runtime = new RuntimeOptions { Device = "cpu", Precision = Precision.Float32, Kernels = kernels },
         Prompts = PromptSyntax.Plain,
     };
+
+    /// <summary>The IP-Adapter that the case names, or null.</summary>
+    internal static IpAdapter? Adapter(GoldenCase golden, StableDiffusionParts parts) => golden.Config["ip_adapter"]?["file"] is { } file
+        ? IpAdapter.Load(Path.Combine(GoldenCase.Root, Area, file.GetValue<string>()), parts.UNet, parts.Runtime)
+        : null;
 
     /// <summary>The ControlNets that the case names, one for each control picture.</summary>
     internal static ControlNetModel[] Networks(GoldenCase golden, KernelSet kernels)

@@ -1,3 +1,4 @@
+using Mural.Adapters;
 using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.Runtime;
@@ -22,7 +23,8 @@ public class StableDiffusionGoldenTests
         using var model = new PipelineModel(golden);
         using StableDiffusionParts parts = StableDiffusionParts.Load(model.Folder, options, RuntimePlan.Choose(options.Runtime));
         ControlNetModel[] networks = PipelineGoldens.Networks(golden, kernels);
-        StableDiffusionPlan plan = new StableDiffusionPlanner(parts).Plan(PipelineGoldens.Request(golden, networks));
+        using IpAdapter? adapter = PipelineGoldens.Adapter(golden, parts);
+        StableDiffusionPlan plan = new StableDiffusionPlanner(parts).Plan(PipelineGoldens.Request(golden, networks, adapter));
         var noise = new RecordedNoise(golden);
         var states = new List<Tensor>();
 

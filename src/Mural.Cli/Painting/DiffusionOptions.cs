@@ -1,0 +1,82 @@
+using System.CommandLine;
+using Mural.Cli.CommandLine;
+using Mural.Imaging;
+using Mural.Pipelines;
+
+namespace Mural.Cli.Painting;
+
+/// <summary>The options of <c>mural generate</c> that Stable Diffusion understands and DiM does not.</summary>
+internal sealed class DiffusionOptions
+{
+    private const string Cpu = "cpu", Cuda = "cuda";
+
+    private readonly Option<string?> _negative = new("--negative") { Description = "What the picture is led away from.", HelpName = "TEXT" };
+    private readonly Option<double?> _rescale = new("--guidance-rescale") { Description = "Share of the contrast that guidance adds which is taken away again, 0 to 1 (default: 0).", HelpName = "SHARE" };
+    private readonly Option<string?> _sampler = new("--sampler") { Description = "Sampler, such as euler-a, dpmpp-2m or unipc (default: the model's).", HelpName = "NAME" };
+    private readonly Option<string?> _schedule = new("--schedule") { Description = "Noise schedule, such as karras, exponential, beta or trailing (default: the sampler's).", HelpName = "NAME" };
+    private readonly Option<double?> _eta = new("--eta") { Description = "Share of noise that ddim and tcd add at each step, 0 to 1 (default: 0).", HelpName = "SHARE" };
+    private readonly Option<int?> _clipSkip = new("--clip-skip") { Description = "Layer of the text encoder, counted from its end: 1 is the model's own (default: 1).", HelpName = "N" };
+    private readonly Option<string?> _rng = new("--rng") { Description = "Whose random numbers the seed stands for (default: cpu)." };
+    private readonly Option<string?> _vae = new("--vae") { Description = "Folder of another autoencoder, TAESD's too.", HelpName = "PATH" };
+    private readonly Option<string?> _variant = new("--variant") { Description = "Variant of the weights' files to prefer, such as fp16.", HelpName = "NAME" };
+    private readonly Option<string[]> _embedding = new("--embedding") { Description = "File of a textual inversion, whose name becomes a word of the prompt; may be repeated.", HelpName = "FILE" };
+    private readonly Option<string?> _initial = new("--init-image") { Description = "Picture to change instead of starting from noise.", HelpName = "PICTURE" };
+    private readonly Option<double?> _strength = new("--strength") { Description = "Share of the steps that is run on that picture, up to 1 (default: 0.8, with a mask 1).", HelpName = "SHARE" };
+    private readonly Option<string?> _mask = new("--mask") { Description = "Where that picture is repainted: white; of the picture's size.", HelpName = "PICTURE" };
+    private readonly Option<int?> _maskPadding = new("--mask-padding") { Description = "Paint only the part around the mask, with so many pixels of its surroundings.", HelpName = "PIXELS" };
+    private readonly Option<string[]> _control = new("--control")
+    {
+        Description = "A ready map that a ControlNet makes the picture follow: type=canny,image=edges.png,scale=0.8,start=0,end=1,guess=true, where type is a folder or part of its name; may be repeated.",
+        HelpName = "KEY=VALUE,...",
+    };
+
+    internal DiffusionOptions()
+    {
+        _rng.TakeOneOf(Cpu, Cuda);
+        _clipSkip.TakeAtLeast(1);
+        _maskPadding.TakeAtLeast(0);
+    }
+
+    private Option[] All => [_negative, _rescale, _sampler, _schedule, _eta, _clipSkip, _rng, _vae, _variant, _embedding, _initial, _strength, _mask, _maskPadding, _control];
+
+    internal void AddTo(Command command)
+    {
+        foreach (Option option in All) command.Add(option);
+    }
+
+    /// <summary>The name of an option that was given, or null where none was.</summary>
+    internal string? FirstGiven(CommandContext context) => All.FirstOrDefault(context.Given)?.Name;
+
+    /// <summary>The ControlNets that were asked for.</summary>
+    /// <exception cref="MuralException">One of them cannot be read.</exception>
+    internal IReadOnlyList<ControlArgument> Controls(CommandContext context) => [.. (context.Value(_control) ?? []).Select(ControlArgument.Parse)];
+
+    /// <summary>How the pipeline is loaded.</summary>
+    internal StableDiffusionOptions Options(CommandContext context) => new()
+    {
+        Variant = context.Value(_variant),
+        Autoencoder = context.Value(_vae),
+        TextualInversions = context.Value(_embedding) ?? [],
+        // One request is all there is.
+        KeepTextEncoders = false,
+    };
+
+    /// <summary>The request with what these options say.</summary>
+    /// <exception cref="MuralException">A picture cannot be read.</exception>
+    internal StableDiffusionRequest Apply(StableDiffusionRequest request, CommandContext context) => request with
+    {
+        NegativePrompt = context.Value(_negative) ?? request.NegativePrompt,
+        GuidanceRescale = context.Value(_rescale) ?? request.GuidanceRescale,
+        Sampler = context.Value(_sampler) ?? request.Sampler,
+        Schedule = context.Value(_schedule) ?? (context.Given(_sampler) ? null : request.Schedule),
+        Eta = context.Value(_eta) ?? request.Eta,
+        ClipSkip = context.Value(_clipSkip) - 1 ?? request.ClipSkip,
+        Noise = context.Value(_rng) is { } rng ? rng == Cuda ? NoiseOrigin.Cuda : NoiseOrigin.Cpu : request.Noise,
+        InitialPicture = Read(context.Value(_initial)),
+        Strength = context.Value(_strength) ?? (context.Given(_initial) ? request.Strength : null),
+        Mask = Read(context.Value(_mask)),
+        MaskPadding = context.Value(_maskPadding),
+    };
+
+    private static Picture? Read(string? path) => path is null ? null : PictureReader.Read(path);
+}

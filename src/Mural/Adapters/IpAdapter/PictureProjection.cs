@@ -1,0 +1,85 @@
+using Mural.Checkpoints;
+using Mural.Layers;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Mural.Adapters;
+
+/// <summary>What an IP-Adapter makes of an image encoder's output: tokens that the UNet can attend to (spec 7.2).</summary>
+internal abstract class PictureProjection(string name) : NamedModule(name)
+{
+    private const string Prefix = "image_proj.";
+
+    /// <summary>Whether it looks at the encoder's penultimate tokens instead of at its one vector for the whole picture.</summary>
+    internal abstract bool TakesTokens { get; }
+
+    /// <summary>Features of what it looks at.</summary>
+    internal abstract int InputWidth { get; }
+
+    /// <summary>Shape: <c>[B, F]</c> or <c>[B, N, F]</c> to <c>[B, T, context width]</c>.</summary>
+    internal abstract Tensor Forward(Tensor features);
+
+    /// <summary>Builds the kind that a file's names and shapes tell, and fills it.</summary>
+    /// <exception cref="MuralException">The file has another kind, or its weights do not fit together.</exception>
+    internal static PictureProjection Load(ITensorSource source, LayerFactory layers)
+    {
+        long[]? Shape(string name) => source.Tensors.TryGetValue(Prefix + name, out TensorEntry? entry) ? entry.Shape : null;
+        PictureProjection projection =
+            Shape("latents") is [1, var tokens, var width] ? new ResamplerProjection(tokens, width, Shape, layers)
+            : Shape("proj.weight") is [var outputs, var inputs] && Shape("norm.weight") is [var context] ? new WholePictureProjection(inputs, outputs, context, layers)
+            : Shape("proj.0.weight") is [_, var patch] && Shape("proj.2.weight") is [var last, _] ? new PatchProjection(patch, last, layers)
+            : throw new MuralException($"{source.Path} is an IP-Adapter of a kind that is not supported; use a base, plus or full-face one.");
+        return ModelFolder.Loaded(projection, () => ModuleWeights.Load(projection, source, name => name.StartsWith(Prefix, StringComparison.Ordinal) ? name[Prefix.Length..] : null));
+    }
+}
+
+/// <summary>The base kind: one vector to a few tokens.</summary>
+internal sealed class WholePictureProjection : PictureProjection
+{
+    private readonly Linear _projection;
+    private readonly LayerNorm _norm;
+    private readonly int _inputs, _context;
+
+    internal WholePictureProjection(long inputs, long outputs, long context, LayerFactory layers) : base(nameof(WholePictureProjection))
+    {
+        (_inputs, _context) = ((int)inputs, (int)context);
+        _projection = this.Register("proj", layers.Linear((int)inputs, (int)outputs));
+        _norm = this.Register("norm", layers.LayerNorm((int)context));
+    }
+
+    internal override bool TakesTokens => false;
+
+    internal override int InputWidth => _inputs;
+
+    internal override Tensor Forward(Tensor features)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        return _norm.forward(_projection.forward(features).reshape(features.shape[0], -1, _context)).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>The full-face kind: each of the encoder's tokens becomes one.</summary>
+internal sealed class PatchProjection : PictureProjection
+{
+    private readonly Linear _first, _second;
+    private readonly LayerNorm _norm;
+    private readonly int _inputs;
+
+    internal PatchProjection(long inputs, long context, LayerFactory layers) : base(nameof(PatchProjection))
+    {
+        _inputs = (int)inputs;
+        _first = this.RegisterAt("proj.0", layers.Linear(_inputs, _inputs));
+        _second = this.RegisterAt("proj.2", layers.Linear(_inputs, (int)context));
+        _norm = this.RegisterAt("proj.3", layers.LayerNorm((int)context));
+    }
+
+    internal override bool TakesTokens => true;
+
+    internal override int InputWidth => _inputs;
+
+    internal override Tensor Forward(Tensor features)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        return _norm.forward(_second.forward(nn.functional.gelu(_first.forward(features)))).MoveToOuterDisposeScope();
+    }
+}

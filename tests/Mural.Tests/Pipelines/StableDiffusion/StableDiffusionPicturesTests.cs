@@ -1,0 +1,100 @@
+using Mural.Adapters;
+using Mural.Imaging;
+using Mural.Pipelines;
+using Mural.Tests.Goldens;
+using Mural.UNet;
+using static Mural.Tests.Pipelines.TinyStableDiffusion;
+
+namespace Mural.Tests.Pipelines;
+
+/// <summary>Pictures that are changed, repainted, followed or resembled.</summary>
+public class StableDiffusionPicturesTests
+{
+    private static readonly StableDiffusionRequest Fox = new() { Prompt = "a photo of a red fox", Seed = 7, Steps = 4, Sampler = "ddim", Guidance = 2 };
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task TheLessStrengthTheMoreIsLeft()
+    {
+        Picture picture = Gradient(67, 50);
+        await using StableDiffusionPipeline pipeline = await Load(First);
+        StableDiffusionRequest change = Fox with { InitialPicture = picture };
+        StableDiffusionPicture little = (await pipeline.GenerateAsync(change with { Strength = 0.25 }, cancellationToken: Cancellation))[0];
+        Assert.Equal((64, 48, 1), (little.Picture.Width, little.Picture.Height, little.Plan.Calls));
+        byte[] much = await Paint(pipeline, change with { Strength = 1 }), usual = await Paint(pipeline, change);
+        Assert.Equal(0.8, pipeline.Plan(change).Strength);
+        Assert.NotEqual(much, usual);
+        Assert.NotEqual(much, await Paint(pipeline, Fox with { Width = 64, Height = 48 }));
+        byte[] filled = await Paint(pipeline, change with { Width = 96, Fit = PictureFit.Fill }), cropped = await Paint(pipeline, change with { Width = 96, Fit = PictureFit.Crop });
+        Assert.NotEqual(filled, cropped);
+    }
+
+    [Fact]
+    public async Task WhatTheMaskKeepsIsKept()
+    {
+        Picture picture = Gradient(64, 64);
+        await using StableDiffusionPipeline pipeline = await Load(First);
+        StableDiffusionRequest repaint = Fox with { InitialPicture = picture, Mask = HalfMask(64, 64) };
+        // The autoencoder's reconstruction, which a run of hardly any noise comes close to.
+        byte[] nothing = await Paint(pipeline, repaint with { Mask = new Picture(64, 64, 1) });
+        byte[] half = await Paint(pipeline, repaint);
+        double kept = HalfDistance(nothing, half, right: false), painted = HalfDistance(nothing, half, right: true);
+        Assert.True(kept < painted / 2, $"the kept half differs by {kept}, the painted one by {painted}");
+    }
+
+    [Fact]
+    public async Task OnlyThePartAroundTheMaskIsPaintedWhereAPaddingIsGiven()
+    {
+        Picture picture = Gradient(120, 80);
+        var mask = new Picture(120, 80, 1);
+        for (int row = 20; row < 40; row++) mask.Row(row)[30..60].Fill(255);
+        await using StableDiffusionPipeline pipeline = await Load(First);
+        Picture painted = (await pipeline.GenerateAsync(Fox with { InitialPicture = picture, Mask = mask, MaskPadding = 4, Width = 64, Height = 64 }, cancellationToken: Cancellation))[0].Picture;
+        Assert.Equal((120, 80), (painted.Width, painted.Height));
+        for (int i = 0; i < mask.Data.Length; i++)
+            if (mask.Data[i] == 0) Assert.Equal(picture.Data.AsSpan(3 * i, 3), painted.Data.AsSpan(3 * i, 3));
+        Assert.NotEqual(picture.Data, painted.Data);
+    }
+
+    [Fact]
+    public async Task ControlNetsAddUp()
+    {
+        await using StableDiffusionPipeline pipeline = await Load(First);
+        ControlNetModel network = await pipeline.LoadControlNetAsync(At("tiny-controlnet-sd15"), Cancellation);
+        StableDiffusionRequest fox = Fox with { Width = 64, Height = 64 };
+        var control = new ControlInput(network, Gradient(80, 80));
+        byte[] without = await Paint(pipeline, fox), with = await Paint(pipeline, fox with { Controls = [control] });
+        Assert.NotEqual(without, with);
+        AssertClose(without, await Paint(pipeline, fox with { Controls = [control with { Scale = 0 }] }));
+        AssertClose(with, await Paint(pipeline, fox with { Controls = [control with { Scale = 0.25 }, control with { Scale = 0.75 }] }));
+        byte[] early = await Paint(pipeline, fox with { Controls = [control with { End = 0.5 }] }), late = await Paint(pipeline, fox with { Controls = [control with { Start = 0.5 }] });
+        byte[] guessed = await Paint(pipeline, fox with { Controls = [control with { GuessMode = true }] });
+        Assert.Equal(5, new[] { without, with, early, late, guessed }.Select(Convert.ToHexString).Distinct().Count());
+    }
+
+    [Theory]
+    [InlineData("ip-adapter_sd15")]
+    [InlineData("ip-adapter-plus_sd15")]
+    public async Task APictureCanBeResembled(string file)
+    {
+        string files = Path.Combine(GoldenCase.Root, "adapters", "files");
+        await using StableDiffusionPipeline pipeline = await Load(First), apart = await Load(First, new StableDiffusionOptions { BatchGuidance = false });
+        StableDiffusionRequest fox = Fox with { Width = 64, Height = 64 };
+        async Task<byte[]> Resembling(StableDiffusionPipeline painter, double scale)
+        {
+            IpAdapter adapter = await painter.LoadIpAdapterAsync(Path.Combine(files, file + ".safetensors"), Path.Combine(files, "image_encoder"), Cancellation);
+            return await Paint(painter, fox with { PicturePrompts = [new PicturePrompt(adapter, Gradient(70, 60)) { Scale = scale }] });
+        }
+        byte[] without = await Paint(pipeline, fox), with = await Resembling(pipeline, 0.8);
+        Assert.Equal(without, await Resembling(pipeline, 0));
+        Assert.NotEqual(without, with);
+        AssertClose(with, await Resembling(apart, 0.8));
+    }
+
+    private static double HalfDistance(byte[] one, byte[] other, bool right)
+    {
+        int[] bytes = [.. Enumerable.Range(0, one.Length).Where(i => i / 3 % 64 >= 32 == right)];
+        return bytes.Average(i => (double)Math.Abs(one[i] - other[i]));
+    }
+}

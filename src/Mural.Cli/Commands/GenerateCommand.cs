@@ -80,7 +80,8 @@ internal sealed class GenerateCommand : MuralCommand
         };
         RuntimeOptions runtime = _run.Read(context);
         if (like is not null && !context.Given(_run.Precision)) runtime = runtime with { Precision = SharedParameters.PrecisionOf(like) };
-        return new StableDiffusionJob(model.Path, request, _diffusion.Options(context) with { Runtime = runtime }, _diffusion.Controls(context), context.Value(_output));
+        return new StableDiffusionJob(
+            model.Path, request, _diffusion.Options(context) with { Runtime = runtime }, _diffusion.Controls(context), _diffusion.PicturePrompts(context), context.Value(_output));
     }
 
     private PaintingJob DiMJob(CommandContext context, ModelFolder model, PictureRecipe? like)

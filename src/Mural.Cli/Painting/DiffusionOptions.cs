@@ -16,7 +16,7 @@ internal sealed class DiffusionOptions
     private readonly Option<string?> _schedule = new("--schedule") { Description = "Noise schedule, such as karras, exponential, beta or trailing (default: the sampler's).", HelpName = "NAME" };
     private readonly Option<double?> _eta = new("--eta") { Description = "Share of noise that ddim and tcd add at each step, 0 to 1 (default: 0).", HelpName = "SHARE" };
     private readonly Option<int?> _clipSkip = new("--clip-skip") { Description = "Layer of the text encoder, counted from its end: 1 is the model's own (default: 1).", HelpName = "N" };
-    private readonly Option<string?> _rng = new("--rng") { Description = "Whose random numbers the seed stands for (default: cpu)." };
+    private readonly Option<string> _rng = new("--rng") { Description = "Whose random numbers the seed stands for: PyTorch's on a CPU or on an NVIDIA card.", DefaultValueFactory = _ => Cpu };
     private readonly Option<string?> _vae = new("--vae") { Description = "Folder of another autoencoder, TAESD's too.", HelpName = "PATH" };
     private readonly Option<string?> _variant = new("--variant") { Description = "Variant of the weights' files to prefer, such as fp16.", HelpName = "NAME" };
     private readonly Option<string[]> _embedding = new("--embedding") { Description = "File of a textual inversion, whose name becomes a word of the prompt; may be repeated.", HelpName = "FILE" };
@@ -30,6 +30,12 @@ internal sealed class DiffusionOptions
         HelpName = "KEY=VALUE,...",
     };
 
+    private readonly Option<string[]> _ipAdapter = new("--ip-adapter")
+    {
+        Description = "A picture that the result resembles: model=ip-adapter.safetensors,image=fox.jpg,scale=0.6,encoder=FOLDER; may be repeated.",
+        HelpName = "KEY=VALUE,...",
+    };
+
     internal DiffusionOptions()
     {
         _rng.TakeOneOf(Cpu, Cuda);
@@ -37,7 +43,7 @@ internal sealed class DiffusionOptions
         _maskPadding.TakeAtLeast(0);
     }
 
-    private Option[] All => [_negative, _rescale, _sampler, _schedule, _eta, _clipSkip, _rng, _vae, _variant, _embedding, _initial, _strength, _mask, _maskPadding, _control];
+    private Option[] All => [_negative, _rescale, _sampler, _schedule, _eta, _clipSkip, _rng, _vae, _variant, _embedding, _initial, _strength, _mask, _maskPadding, _control, _ipAdapter];
 
     internal void AddTo(Command command)
     {
@@ -50,6 +56,10 @@ internal sealed class DiffusionOptions
     /// <summary>The ControlNets that were asked for.</summary>
     /// <exception cref="MuralException">One of them cannot be read.</exception>
     internal IReadOnlyList<ControlArgument> Controls(CommandContext context) => [.. (context.Value(_control) ?? []).Select(ControlArgument.Parse)];
+
+    /// <summary>The pictures that the result resembles.</summary>
+    /// <exception cref="MuralException">One of them cannot be read.</exception>
+    internal IReadOnlyList<PicturePromptArgument> PicturePrompts(CommandContext context) => [.. (context.Value(_ipAdapter) ?? []).Select(PicturePromptArgument.Parse)];
 
     /// <summary>How the pipeline is loaded.</summary>
     internal StableDiffusionOptions Options(CommandContext context) => new()
@@ -71,7 +81,7 @@ internal sealed class DiffusionOptions
         Schedule = context.Value(_schedule) ?? (context.Given(_sampler) ? null : request.Schedule),
         Eta = context.Value(_eta) ?? request.Eta,
         ClipSkip = context.Value(_clipSkip) - 1 ?? request.ClipSkip,
-        Noise = context.Value(_rng) is { } rng ? rng == Cuda ? NoiseOrigin.Cuda : NoiseOrigin.Cpu : request.Noise,
+        Noise = context.Given(_rng) ? context.Value(_rng) == Cuda ? NoiseOrigin.Cuda : NoiseOrigin.Cpu : request.Noise,
         InitialPicture = Read(context.Value(_initial)),
         Strength = context.Value(_strength) ?? (context.Given(_initial) ? request.Strength : null),
         Mask = Read(context.Value(_mask)),

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Mural.Adapters;
 using Mural.Cli.CommandLine;
 using Mural.Imaging;
 using Mural.Pipelines;
@@ -9,12 +10,18 @@ namespace Mural.Cli.Painting;
 
 /// <summary>Pictures to paint with Stable Diffusion: from which model, what, on what, into which files.</summary>
 /// <param name="Model">The model's folder.</param>
-/// <param name="Request">What to paint, but for ControlNets.</param>
+/// <param name="Request">What to paint, but for ControlNets and IP-Adapters.</param>
 /// <param name="Options">On what.</param>
 /// <param name="Controls">The ControlNets.</param>
+/// <param name="PicturePrompts">The IP-Adapters.</param>
 /// <param name="Output">Pattern of the files' names, or null for one made from the prompt.</param>
 internal sealed record StableDiffusionJob(
-    string Model, StableDiffusionRequest Request, StableDiffusionOptions Options, IReadOnlyList<ControlArgument> Controls, string? Output)
+    string Model,
+    StableDiffusionRequest Request,
+    StableDiffusionOptions Options,
+    IReadOnlyList<ControlArgument> Controls,
+    IReadOnlyList<PicturePromptArgument> PicturePrompts,
+    string? Output)
 {
     /// <summary>Name of the setting, in a picture's text, that tells the number format.</summary>
     internal const string PrecisionSetting = "Precision";
@@ -27,7 +34,11 @@ internal sealed record StableDiffusionJob(
         // A wrong name should not cost the time of painting.
         string[] files = OutputNames.Of(Output ?? OutputNames.FromPrompt(Request.Prompt), [.. Enumerable.Range(0, Request.Count).Select(i => unchecked((ulong)(Request.Seed + i)))]);
         await using StableDiffusionPipeline pipeline = await StableDiffusionPipeline.LoadAsync(Model, Options, context.Cancellation).ConfigureAwait(false);
-        StableDiffusionRequest request = Request with { Controls = await LoadControlsAsync(pipeline, context).ConfigureAwait(false) };
+        StableDiffusionRequest request = Request with
+        {
+            Controls = await LoadControlsAsync(pipeline, context).ConfigureAwait(false),
+            PicturePrompts = await LoadAdaptersAsync(pipeline, context).ConfigureAwait(false),
+        };
         StableDiffusionPlan plan = pipeline.Plan(request);
         Describe(context, plan, pipeline.Runtime);
         foreach (string warning in plan.Warnings) context.Warn(warning);
@@ -77,6 +88,18 @@ internal sealed record StableDiffusionJob(
             });
         }
         return inputs;
+    }
+
+    private async Task<IReadOnlyList<PicturePrompt>> LoadAdaptersAsync(StableDiffusionPipeline pipeline, CommandContext context)
+    {
+        var prompts = new List<PicturePrompt>();
+        foreach (PicturePromptArgument prompt in PicturePrompts)
+        {
+            Picture picture = PictureReader.Read(prompt.Image);
+            IpAdapter adapter = await pipeline.LoadIpAdapterAsync(prompt.Model, prompt.FindEncoder(Model), context.Cancellation).ConfigureAwait(false);
+            prompts.Add(new PicturePrompt(adapter, picture) { Scale = prompt.Scale });
+        }
+        return prompts;
     }
 
     private static void Describe(CommandContext context, StableDiffusionPlan plan, RuntimePlan runtime) => context.Say(string.Create(

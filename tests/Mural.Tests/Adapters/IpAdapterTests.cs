@@ -49,7 +49,8 @@ public class IpAdapterTests
     public void AnotherImageEncoderIsRefused()
     {
         using UNet2DConditionModel network = Load("tiny-sd15");
-        ClipVisionConfig config = Encoder().Config with { ProjectionSize = 30 };
+        using ClipVisionEncoder own = Encoder();
+        ClipVisionConfig config = own.Config with { ProjectionSize = 30 };
         using var encoder = new ClipVisionEncoder(config, new Mural.Layers.LayerFactory(float32, Initialize: true));
         string message = Assert.Throws<MuralException>(() => IpAdapter.Load(At("ip-adapter_sd15"), network, Runtime, encoder)).Message;
         Assert.Contains("24", message, StringComparison.Ordinal);

@@ -26,7 +26,7 @@ internal static class StableDiffusionParameters
             NegativePrompt = request.NegativePrompt ?? "",
             Steps = plan.Steps,
             Sampler = SamplerNames.WebUiName(plan.Sampler.Options),
-            ScheduleType = ScheduleNames.WebUiName(plan.Sampler.Options),
+            ScheduleType = ScheduleNames.WebUiName(plan.Sampler.Options) ?? request.Schedule,
             GuidanceScale = plan.Guidance,
             Seed = seed,
             Width = plan.Width,

@@ -33,14 +33,12 @@ public class StableDiffusionPicturesTests
     [Fact]
     public async Task WhatTheMaskKeepsIsKept()
     {
-        Picture picture = Gradient(64, 64);
         await using StableDiffusionPipeline pipeline = await Load(First);
-        StableDiffusionRequest repaint = Fox with { InitialPicture = picture, Mask = HalfMask(64, 64) };
-        // The autoencoder's reconstruction, which a run of hardly any noise comes close to.
-        byte[] nothing = await Paint(pipeline, repaint with { Mask = new Picture(64, 64, 1) });
-        byte[] half = await Paint(pipeline, repaint);
-        double kept = HalfDistance(nothing, half, right: false), painted = HalfDistance(nothing, half, right: true);
-        Assert.True(kept < painted / 2, $"the kept half differs by {kept}, the painted one by {painted}");
+        StableDiffusionRequest repaint = Fox with { InitialPicture = Gradient(64, 64), Mask = new Picture(64, 64, 1) };
+        byte[] nothing = await Paint(pipeline, repaint), half = await Paint(pipeline, repaint with { Mask = HalfMask(64, 64) });
+        Assert.Equal(nothing, await Paint(pipeline, repaint with { Prompt = "something else" }));
+        Assert.NotEqual(nothing, half);
+        Assert.NotEqual(half, await Paint(pipeline, repaint with { Mask = HalfMask(64, 64), Prompt = "something else" }));
     }
 
     [Fact]
@@ -90,11 +88,5 @@ public class StableDiffusionPicturesTests
         Assert.Equal(without, await Resembling(pipeline, 0));
         Assert.NotEqual(without, with);
         AssertClose(with, await Resembling(apart, 0.8));
-    }
-
-    private static double HalfDistance(byte[] one, byte[] other, bool right)
-    {
-        int[] bytes = [.. Enumerable.Range(0, one.Length).Where(i => i / 3 % 64 >= 32 == right)];
-        return bytes.Average(i => (double)Math.Abs(one[i] - other[i]));
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Mural.Autoencoders;
 using Mural.Imaging;
 using Mural.Pipelines;
 using static Mural.Tests.Pipelines.TinyStableDiffusion;
@@ -40,7 +41,7 @@ public class StableDiffusionRefusalTests
             "mask size" => plain with { InitialPicture = picture, Mask = HalfMask(64, 56) },
             "strength" => plain with { InitialPicture = picture, Strength = 2 },
             "strength alone" => plain with { Strength = 0.5 },
-            "few" => plain with { InitialPicture = picture, Strength = 0.1, Steps = 4 },
+            "few" => plain with { InitialPicture = picture, Strength = 0.1, Steps = 4, Sampler = "ddim" },
             "range" => plain with { GuidanceStart = 0.7, GuidanceStop = 0.5 },
             _ => plain with { InitialPicture = picture, MaskPadding = 4 },
         };
@@ -103,10 +104,13 @@ public class StableDiffusionRefusalTests
         string folder = PipelineModel.Copy(At(First));
         try
         {
-            Directory.Delete(Path.Combine(folder, "unet"), recursive: true);
-            string other = PipelineModel.Copy(Path.Combine(At(XL), "unet"));
-            Directory.Move(other, Path.Combine(folder, "unet"));
-            Assert.Contains("belong together", (await Assert.ThrowsAsync<MuralException>(() => Load(folder))).Message, StringComparison.Ordinal);
+            string config = Path.Combine(folder, "vae", "config.json"), other = Path.Combine(At("tiny-taesd"), "config.json");
+            JsonNode json = JsonNode.Parse(File.ReadAllText(other))!;
+            json["latent_channels"] = 6;
+            File.WriteAllText(config, json.ToJsonString());
+            AutoencoderTinyConfig six = AutoencoderTinyConfig.Read(config);
+            using (var autoencoder = new AutoencoderTiny(six)) autoencoder.Save(Path.Combine(folder, "vae"));
+            Assert.Contains("latents of 6 channels", (await Assert.ThrowsAsync<MuralException>(() => Load(folder))).Message, StringComparison.Ordinal);
         }
         finally
         {

@@ -1,0 +1,152 @@
+using Mural.Cli.CommandLine;
+using Mural.Cli.Painting;
+using Mural.Imaging;
+using Mural.Pipelines;
+using Mural.Tests.Goldens;
+using Mural.Tests.Pipelines;
+
+namespace Mural.Tests.Cli;
+
+/// <summary><c>mural generate</c> with models of Stable Diffusion.</summary>
+public sealed class GenerateDiffusionTests : IDisposable
+{
+    private const string Fast = "--size 64x64 --steps 2 --seed 3 --precision f32 --device cpu";
+
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData(TinyStableDiffusion.First)]
+    [InlineData(TinyStableDiffusion.Second)]
+    [InlineData(TinyStableDiffusion.XL)]
+    public async Task PaintsWhatTheLibraryPaints(string model)
+    {
+        CommandRun run = Generate(model, "a red fox", $"{Fast} --negative blurry --guidance 4 --sampler euler-a --schedule trailing --clip-skip 2 --guidance-rescale 0.3 --json", "fox.png");
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        Assert.Equal("euler-a", run.Json["sampler"]!.GetValue<string>());
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(model);
+        var request = new StableDiffusionRequest
+        {
+            Prompt = "a red fox",
+            NegativePrompt = "blurry",
+            Guidance = 4,
+            Sampler = "euler-a",
+            Schedule = "trailing",
+            ClipSkip = 1,
+            GuidanceRescale = 0.3,
+            Width = 64,
+            Height = 64,
+            Steps = 2,
+            Seed = 3,
+        };
+        Assert.Equal(await TinyStableDiffusion.Paint(pipeline, request), PictureReader.Read(_folder.At("fox.png")).Data);
+        string text = PictureReader.Identify(_folder.At("fox.png")).Metadata.Parameters!;
+        Assert.StartsWith("a red fox\nNegative prompt: blurry\nSteps: 2, Sampler: Euler a, Schedule type: trailing, CFG scale: 4, Seed: 3, Size: 64x64, Model: ", text, StringComparison.Ordinal);
+        Assert.Contains("Clip skip: 2, RNG: CPU", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void LikeRepeatsEveryPicture()
+    {
+        CommandRun run = Generate(TinyStableDiffusion.First, "a (red:1.2) fox, snow", $"{Fast} --count 2 --negative dark --sampler ddim --eta 0.4 --guidance-rescale 0.5 --clip-skip 2 --rng cuda", "fox-{seed}.png");
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        foreach (string original in (string[])["fox-3.png", "fox-4.png"])
+        {
+            CommandRun again = Generate(TinyStableDiffusion.First, null, $"--like {_folder.At(original)} --device cpu", "again.png");
+            Assert.True(again.ExitCode == ExitCode.Success, again.Error);
+            Assert.Equal(PictureReader.Read(_folder.At(original)).Data, PictureReader.Read(_folder.At("again.png")).Data);
+            Assert.Equal(SharedParameters.Of(_folder.At(original)).Format(), SharedParameters.Of(_folder.At("again.png")).Format());
+        }
+    }
+
+    [Fact]
+    public void APictureIsChangedAndRepainted()
+    {
+        PictureWriter.Write(_folder.At("start.png"), TinyStableDiffusion.Gradient(64, 64));
+        PictureWriter.Write(_folder.At("mask.png"), TinyStableDiffusion.HalfMask(64, 64));
+        const string Options = "--steps 4 --seed 3 --precision f32 --device cpu --sampler ddim";
+        CommandRun changed = Generate(TinyStableDiffusion.First, "fox", $"{Options} --init-image {_folder.At("start.png")} --strength 0.5 --json", "changed.png");
+        CommandRun repainted = Generate(TinyStableDiffusion.First, "fox", $"{Options} --init-image {_folder.At("start.png")} --mask {_folder.At("mask.png")} --json", "repainted.png");
+        Assert.True(changed.ExitCode == ExitCode.Success && repainted.ExitCode == ExitCode.Success, changed.Error + repainted.Error);
+        Assert.Equal((2, 4), (changed.Json["calls"]!.GetValue<int>(), repainted.Json["calls"]!.GetValue<int>()));
+        Assert.Contains("Denoising strength: 0.5", PictureReader.Identify(_folder.At("changed.png")).Metadata.Parameters, StringComparison.Ordinal);
+        Assert.NotEqual(PictureReader.Read(_folder.At("changed.png")).Data, PictureReader.Read(_folder.At("repainted.png")).Data);
+    }
+
+    [Fact]
+    public void ControlNetsAndIpAdaptersAreFollowed()
+    {
+        PictureWriter.Write(_folder.At("map.png"), TinyStableDiffusion.Gradient(64, 64));
+        string network = TinyStableDiffusion.At("tiny-controlnet-sd15"), adapter = Path.Combine(GoldenCase.Root, "adapters", "files", "ip-adapter_sd15.safetensors");
+        string[] options =
+        [
+            "",
+            $"--control type={network},image={_folder.At("map.png")},scale=0.8",
+            $"--control type={network},image={_folder.At("map.png")},scale=0.8,end=0.5,guess=true",
+            $"--ip-adapter model={adapter},image={_folder.At("map.png")},scale=0.7",
+        ];
+        var pictures = new HashSet<string>();
+        foreach (string option in options)
+        {
+            CommandRun run = Generate(TinyStableDiffusion.First, "fox", $"{Fast} {option}".Trim(), "fox.png");
+            Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+            Assert.True(pictures.Add(Convert.ToHexString(PictureReader.Read(_folder.At("fox.png")).Data)), option);
+        }
+    }
+
+    [Theory]
+    [InlineData("--steps -1", ExitCode.Usage, "--steps")]
+    [InlineData("--steps 2000", ExitCode.Problem, "2000")]
+    [InlineData("--guidance NaN", ExitCode.Problem, "NaN")]
+    [InlineData("--size 63x64", ExitCode.Problem, "multiple of 8")]
+    [InlineData("--size 0x0", ExitCode.Usage, "--size")]
+    [InlineData("--size 100000x100000", ExitCode.Problem, "too large")]
+    [InlineData("--sampler abacus", ExitCode.Problem, "abacus")]
+    [InlineData("--rng dice", ExitCode.Usage, "--rng takes cpu or cuda, not 'dice'")]
+    [InlineData("--clip-skip 0", ExitCode.Usage, "--clip-skip")]
+    [InlineData("--clip-skip 90", ExitCode.Problem, "skip fewer")]
+    [InlineData("--vae nowhere", ExitCode.Problem, "nowhere")]
+    [InlineData("--embedding nothing.pt", ExitCode.Problem, "nothing.pt")]
+    [InlineData("--init-image nothing.png", ExitCode.Problem, "nothing.png")]
+    [InlineData("--strength 0.5", ExitCode.Problem, "without a picture")]
+    [InlineData("--mask MASK", ExitCode.Problem, "without the picture")]
+    [InlineData("--init-image START --mask MASK", ExitCode.Problem, "mask of the picture's size")]
+    [InlineData("--control canny", ExitCode.Problem, "key=value")]
+    [InlineData("--control type=canny", ExitCode.Problem, "needs image=VALUE")]
+    [InlineData("--control type=canny,image=START", ExitCode.Problem, "no ControlNet canny for this model")]
+    [InlineData("--control type=canny,image=START,scale=much", ExitCode.Problem, "a number for scale")]
+    [InlineData("--ip-adapter model=nothing.bin,image=START", ExitCode.Problem, "image_encoder")]
+    [InlineData("--upscale 2", ExitCode.Problem, "--upscale is for DiM models")]
+    [InlineData("--like START", ExitCode.Problem, "does not say how it was painted")]
+    public void WhatCannotBePaintedIsOneSentence(string options, int exitCode, string reason)
+    {
+        PictureWriter.Write(_folder.At("start.png"), new Picture(64, 64, 3));
+        PictureWriter.Write(_folder.At("mask.png"), new Picture(32, 64, 3));
+        string given = options.Replace("START", _folder.At("start.png"), StringComparison.Ordinal).Replace("MASK", _folder.At("mask.png"), StringComparison.Ordinal);
+        CommandRun run = Generate(TinyStableDiffusion.First, "fox", given, "fox.png");
+        Assert.Equal(exitCode, run.ExitCode);
+        Assert.Contains(reason, Assert.Single(run.Problems), StringComparison.Ordinal);
+        Assert.False(File.Exists(_folder.At("fox.png")));
+    }
+
+    [Fact]
+    public void APromptOfAMegabyteIsOneSentence()
+    {
+        CommandRun run = Generate(TinyStableDiffusion.First, new string('x', 1 << 20), Fast, "fox.png");
+        Assert.Equal(ExitCode.Problem, run.ExitCode);
+        Assert.Contains("65536", Assert.Single(run.Problems), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void OptionsOfStableDiffusionAreNotForADiM()
+    {
+        using var model = new TinyDiM();
+        CommandRun run = CommandRun.Of("generate", "cat", "--model", model.Folder, "--sampler", "ddim", "-o", _folder.At("cat.png"));
+        Assert.Equal(ExitCode.Problem, run.ExitCode);
+        Assert.Contains("--sampler is for models of Stable Diffusion", Assert.Single(run.Problems), StringComparison.Ordinal);
+    }
+
+    private CommandRun Generate(string model, string? prompt, string options, string output) => CommandRun.Of(
+        ["generate", .. prompt is null ? Array.Empty<string>() : [prompt], "--model", TinyStableDiffusion.At(model), .. options.Split(' '), "-o", _folder.At(output)]);
+}

@@ -43,7 +43,7 @@ internal sealed class StableDiffusionParts : IDisposable
     /// <exception cref="MuralException">A part is missing, malformed or does not fit the others.</exception>
     internal static StableDiffusionParts Load(string path, StableDiffusionOptions options, RuntimePlan runtime)
     {
-        IStableDiffusionSource source = StableDiffusionFolder.Open(path, options.Variant);
+        var source = StableDiffusionFolder.Open(path, options.Variant);
         var loaded = new List<IDisposable>();
         try
         {

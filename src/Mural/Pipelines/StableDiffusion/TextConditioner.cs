@@ -65,10 +65,10 @@ internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zer
 
     private static string TextAt(IReadOnlyList<ScheduledPrompt> prompts, int step) => prompts.First(prompt => step <= prompt.LastStep || prompt == prompts[^1]).Text;
 
-    private void Encode(IReadOnlyList<Prompt> prompts, int clipSkip, int windows, Dictionary<Prompt, (Tensor, Tensor?)> results)
+    private void Encode(Prompt[] prompts, int clipSkip, int windows, Dictionary<Prompt, (Tensor, Tensor?)> results)
     {
         EncodedPrompts encoded = encoder.Encode(prompts, clipSkip, windows);
-        for (int i = 0; i < prompts.Count; i++)
+        for (int i = 0; i < prompts.Length; i++)
             results.Add(prompts[i], (Kept(encoded.Context.narrow(0, i, 1)), sizes > 0 && encoded.Pooled is { } pooled ? Kept(pooled.narrow(0, i, 1)) : null));
     }
 

@@ -44,9 +44,20 @@ internal static class LaneMath
 
     /// <summary>ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|): equal to x in float32 from 20 on, where PyTorch switches.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static V Softplus<T, V>(V x) where T : ILanes<V> where V : unmanaged
+    internal static V Softplus<T, V>(V x) where T : ILanes<V> where V : unmanaged => Softplus<T, V>(x, ExpOfNegative<T, V>(T.Subtract(T.Create(0), T.Abs(x))));
+
+    /// <summary>Softplus and its slope, which is the sigmoid.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static V Softplus<T, V>(V x, out V slope) where T : ILanes<V> where V : unmanaged
     {
         V e = ExpOfNegative<T, V>(T.Subtract(T.Create(0), T.Abs(x)));
+        slope = Sigmoid<T, V>(x, e);
+        return Softplus<T, V>(x, e);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static V Softplus<T, V>(V x, V e) where T : ILanes<V> where V : unmanaged
+    {
         // ln(1 + e) = 2 atanh(e / (2 + e)) keeps its relative accuracy for the smallest e.
         V s = T.Divide(e, T.Add(e, T.Create(2)));
         V s2 = T.Multiply(s, s);
@@ -59,11 +70,11 @@ internal static class LaneMath
 
     /// <summary>1 / (1 + e^-x), as e^x / (1 + e^x) below zero, where the other form would lose digits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static V Sigmoid<T, V>(V x) where T : ILanes<V> where V : unmanaged
-    {
-        V e = ExpOfNegative<T, V>(T.Subtract(T.Create(0), T.Abs(x)));
-        return T.Divide(T.IfNegative(x, e, T.Create(1)), T.Add(e, T.Create(1)));
-    }
+    internal static V Sigmoid<T, V>(V x) where T : ILanes<V> where V : unmanaged => Sigmoid<T, V>(x, ExpOfNegative<T, V>(T.Subtract(T.Create(0), T.Abs(x))));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static V Sigmoid<T, V>(V x, V e) where T : ILanes<V> where V : unmanaged =>
+        T.Divide(T.IfNegative(x, e, T.Create(1)), T.Add(e, T.Create(1)));
 
     /// <summary>x Φ(x) = x erfc(-x / √2) / 2, exact GELU. Φ is taken at -|x|, where it keeps its digits however small it gets.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -50,7 +50,7 @@ internal readonly unsafe struct Row(byte* data, bool bfloat16)
         return bfloat16 ? T.LoadBFloat16((ushort*)data + channel) : T.Load((float*)data + channel);
     }
 
-    /// <summary>Asks for the cache lines of some channels, which will be read soon: rows lie far apart, where the processor does not look by itself.</summary>
+    /// <summary>Asks for the cache lines of some channels, which will be read or written soon: rows lie far apart, where the processor does not look by itself.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void Prefetch(int channel, int channels)
     {

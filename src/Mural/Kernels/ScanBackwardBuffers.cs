@@ -21,7 +21,7 @@ internal readonly struct ScanBlock(in ScanProblem problem, int block, int batch,
 internal readonly unsafe struct ScanBackwardBuffers
 {
     internal readonly int Chunk, Chunks;
-    internal readonly float* Delta, U, GradY, Y, InputSum, RateSum, B, C, Decays, States, Rates, Carry, GradRates, Borders, Skip, Bias, GradSkip, GradBias;
+    internal readonly float* Delta, Slope, U, Open, GradY, Y, InputSum, RateSum, B, C, Decays, States, Rates, Carry, GradRates, Borders, Skip, Bias, GradSkip, GradBias;
 
     internal ScanBackwardBuffers(float* memory, in Layout layout)
     {
@@ -29,7 +29,9 @@ internal readonly unsafe struct ScanBackwardBuffers
         Chunks = layout.Chunks;
         float* next = memory;
         Delta = Take(ref next, layout.Plane);
+        Slope = Take(ref next, layout.Plane);
         U = Take(ref next, layout.Plane);
+        Open = Take(ref next, layout.Plane);
         GradY = Take(ref next, layout.Plane);
         Y = Take(ref next, layout.Plane);
         InputSum = Take(ref next, layout.Plane);
@@ -73,6 +75,6 @@ internal readonly unsafe struct ScanBackwardBuffers
             States = (long)ScanProblem.BlockChannels * problem.PaddedStates;
         }
 
-        internal long Size => 6 * Plane + 2 * (Vectors + Kept) + (3 + Chunks) * States + 4 * ScanProblem.BlockChannels;
+        internal long Size => 8 * Plane + 2 * (Vectors + Kept) + (3 + Chunks) * States + 4 * ScanProblem.BlockChannels;
     }
 }

@@ -91,7 +91,7 @@ internal static unsafe class SelectiveScanBackward<T, V>
         }
     }
 
-    // Everything that is per channel, before the states: δ, u, gradient of y, and y's part from D.
+    // Everything that is per channel, before the states: δ and its slope, u, the gate, gradient of y, and y’s part from D.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Load(in ScanProblem problem, ScanGradients gradients, in ScanBlock span, int start, int tokens, in ScanBackwardBuffers buffers)
     {
@@ -114,11 +114,13 @@ internal static unsafe class SelectiveScanBackward<T, V>
                 V value = u.Load<T, V>(channel, left), grad = output.Load<T, V>(channel, left);
                 if (problem.Gated)
                 {
-                    V z = gate.Load<T, V>(channel, left);
-                    grad = T.Multiply(grad, T.Multiply(z, LaneMath.Sigmoid<T, V>(z)));
+                    V z = gate.Load<T, V>(channel, left), open = LaneMath.Sigmoid<T, V>(z);
+                    grad = T.Multiply(grad, T.Multiply(z, open));
+                    T.Store(open, buffers.Open + at);
                 }
                 V raw = T.Add(delta.Load<T, V>(channel, left), T.Load(buffers.Bias + local));
-                T.Store(LaneMath.Softplus<T, V>(raw), buffers.Delta + at);
+                T.Store(LaneMath.Softplus<T, V>(raw, out V slope), buffers.Delta + at);
+                T.Store(slope, buffers.Slope + at);
                 T.Store(value, buffers.U + at);
                 T.Store(grad, buffers.GradY + at);
                 T.Store(T.Multiply(value, T.Load(buffers.Skip + local)), buffers.Y + at);
@@ -158,8 +160,11 @@ internal static unsafe class SelectiveScanBackward<T, V>
         // From the end, like the chunks: the order of the sums over tokens is then the same whatever the chunks' length.
         for (int t = tokens - 1; t >= 0; t--)
         {
-            int row = problem.RowOf(start + t);
-            Row delta = problem.Delta.At(span.Batch, start + t), gradU = gradients.U.At(span.Batch, start + t), gradDelta = gradients.Delta.At(span.Batch, start + t);
+            int row = problem.RowOf(start + t), ahead = Math.Max(start + t - Ahead, 0);
+            gradients.U.At(span.Batch, ahead).Prefetch(span.First, span.Channels);
+            gradients.Delta.At(span.Batch, ahead).Prefetch(span.First, span.Channels);
+            if (problem.Gated) gradients.Z.At(span.Batch, problem.RowOf(ahead)).Prefetch(span.First, span.Channels);
+            Row gradU = gradients.U.At(span.Batch, start + t), gradDelta = gradients.Delta.At(span.Batch, start + t);
             Row output = default, gate = default, gradZ = default;
             if (problem.Gated)
             {
@@ -174,14 +179,13 @@ internal static unsafe class SelectiveScanBackward<T, V>
                 gradU.Store<T, V>(T.MultiplyAdd(T.Load(buffers.Delta + at), inputs, T.Multiply(grad, T.Load(buffers.Skip + local))), channel, left);
                 T.Store(T.MultiplyAdd(grad, u, T.Load(buffers.GradSkip + local)), buffers.GradSkip + local);
 
-                V raw = T.Add(delta.Load<T, V>(channel, left), T.Load(buffers.Bias + local));
                 V gradStep = T.MultiplyAdd(u, inputs, T.Multiply(ln2, T.Load(buffers.RateSum + at)));
-                gradStep = T.Multiply(gradStep, LaneMath.Sigmoid<T, V>(raw));
+                gradStep = T.Multiply(gradStep, T.Load(buffers.Slope + at));
                 gradDelta.Store<T, V>(gradStep, channel, left);
                 T.Store(T.Add(gradStep, T.Load(buffers.GradBias + local)), buffers.GradBias + local);
 
                 if (!problem.Gated) continue;
-                V z = gate.Load<T, V>(channel, left), open = LaneMath.Sigmoid<T, V>(z);
+                V z = gate.Load<T, V>(channel, left), open = T.Load(buffers.Open + at);
                 V slope = T.Multiply(open, T.MultiplyAdd(z, T.Subtract(one, open), one));
                 gradZ.Store<T, V>(T.Multiply(T.Multiply(output.Load<T, V>(channel, left), T.Load(buffers.Y + at)), slope), channel, left);
             }

@@ -51,6 +51,9 @@ public sealed partial class DiMModel : nn.Module
 
     internal IReadOnlyList<DiMBlock> Blocks => _blocks;
 
+    /// <summary>The labels' rows in the conditioning vector. Shape: `[classes + 1, D]`.</summary>
+    internal Parameter ConditioningLabels => _modulation.Labels;
+
     /// <summary>
     /// Type that the blocks' matrix products run in: float32, bfloat16 or float16. The stream between blocks, norms, scan states, embeddings and output head are
     /// float32 whatever it is, and so are the parameters, which layers cast as they use them.

@@ -15,6 +15,8 @@ internal sealed class LabelTable : nn.Module<LabelBags, Tensor>
     internal LabelTable(int classes, int width, Device? device) : base(nameof(LabelTable)) =>
         _weight = this.Register("weight", empty(classes + 1, width, device: device));
 
+    internal Parameter Weight => _weight;
+
     /// <summary>The row of each label, or the mean of its words' rows. Shape: `[B, D]`, float32.</summary>
     public override Tensor forward(LabelBags labels)
     {

@@ -23,6 +23,8 @@ internal sealed class SharedAdaLayerNorm : nn.Module<Tensor, LabelBags, Tensor>
         _linear = this.Register("linear", new Linear(config.Width, 3 * config.Width, device: device, initialize: false) { Type = ScalarType.Float32 });
     }
 
+    internal TorchSharp.Modules.Parameter Labels => _labels.Weight;
+
     /// <summary>Linear(SiLU(e_t + label)), split into shift, scale and gate. Shape: `[B, 3, D]`, float32.</summary>
     public override Tensor forward(Tensor time, LabelBags labels)
     {

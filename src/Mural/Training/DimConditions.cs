@@ -46,6 +46,20 @@ internal sealed class DimConditions
         return new DimConditions(config, [.. items.Select(i => i.Words.Select(w => Array.IndexOf(classes, w)).ToArray())], classes, bags: false);
     }
 
+    /// <summary>
+    /// The rows, those of rare words several times (<see cref="DimTrainingConfig.Balance"/>): in whole numbers, so that an epoch still shows every picture.
+    /// </summary>
+    /// <param name="rows">Rows of the picture set.</param>
+    internal IReadOnlyList<int> Balanced(IReadOnlyList<int> rows)
+    {
+        if (_config.Balance == 0 || Labels.Count == 0) return rows;
+        int[] pictures = new int[Labels.Count];
+        foreach (int word in rows.SelectMany(row => _words[row].Distinct())) pictures[word]++;
+        int[] rarest = [.. rows.Select(row => _words[row].Length == 0 ? rows.Count : _words[row].Min(word => pictures[word]))];
+        int most = rarest.Max();
+        return [.. rows.SelectMany((row, i) => Enumerable.Repeat(row, (int)Math.Round(Math.Pow((double)most / rarest[i], _config.Balance))))];
+    }
+
     /// <summary>Labels of the given rows for <see cref="DiMModel"/>, or null for an unconditional model.</summary>
     /// <param name="rows">Rows of the picture set.</param>
     /// <param name="random">Draws what is left out, or null to leave out nothing.</param>

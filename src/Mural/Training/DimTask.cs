@@ -29,8 +29,8 @@ internal sealed class DimTask : ITrainingTask
         _config = config;
         _pictures = pictures;
         _device = device;
-        _order = new SampleOrder(pictures.Training, config.Seed);
         _conditions = DimConditions.Read(config, pictures.Items);
+        _order = new SampleOrder(_conditions.Balanced(pictures.Training), config.Seed);
         ScalarType type = config.Precision.ToScalarType();
         if (config.Autoencoder is not null)
         {
@@ -60,15 +60,29 @@ internal sealed class DimTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity => string.Create(System.Globalization.CultureInfo.InvariantCulture,
-        $"dim {_config.Model.Width}x{_config.Model.Blocks} patch {_config.Model.PatchSize} states {_config.Model.DState} pads {_config.Model.PadLen} {_config.Model.PadLayout}, seed {_config.Seed}, batch {_config.StepSamples}, labels {_conditions.Labels.Count}, data {_latents?.Key ?? _pictures.Key}");
+        $"dim {_config.Model.Width}x{_config.Model.Blocks} patch {_config.Model.PatchSize} states {_config.Model.DState} pads {_config.Model.PadLen} {_config.Model.PadLayout}, seed {_config.Seed}, batch {_config.StepSamples}, labels {_conditions.Labels.Count}{(_config.Balance > 0 ? $", balance {_config.Balance}" : "")}, data {_latents?.Key ?? _pictures.Key}");
 
     public void Initialise()
     {
-        if (_config.InitialiseFrom is null) return;
-        string given = Settings.Resolve(_config.SettingsPath, _config.InitialiseFrom);
+        if (_config.InitialiseFrom is not null) LoadWeights(Settings.Resolve(_config.SettingsPath, _config.InitialiseFrom));
+        if (_config.LabelNoise > 0 && _conditions.Labels.Count > 0) SpreadLabels();
+    }
+
+    private void LoadWeights(string given)
+    {
         string[] inFolder = [Path.Combine(given, "dim", "model.safetensors"), Path.Combine(given, "model.safetensors")];
         using ITensorSource source = Checkpoint.Open(inFolder.FirstOrDefault(File.Exists) ?? given);
         ModuleWeights.Load(_model, source, adapt: (name, stored, wanted) => DiMCheckpoint.ResizePositions(name, stored, wanted, _model.Config.TrainedGrid));
+    }
+
+    // All rows but the null label's, which stands for no word.
+    private void SpreadLabels()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using var generator = new Generator((ulong)_config.Seed);
+        Tensor rows = _model.ConditioningLabels.narrow(0, 0, _conditions.Labels.Count);
+        rows.add_(randn(rows.shape, generator: generator).to(rows.device), _config.LabelNoise);
     }
 
     public ITrainingStep Draw(long step)

@@ -68,6 +68,18 @@ public sealed record DimTrainingConfig : TrainingConfig
     /// <summary>Share of the words that are left out of a picture's set, in [0, 1); one word always stays.</summary>
     public double WordDropout { get; init; }
 
+    /// <summary>
+    /// How much more often pictures of rare words are shown, in [0, 2]: each in proportion to (number of pictures of its rarest word)^-balance. 0 shows all
+    /// alike; 0.5 is common where few names have most of the pictures.
+    /// </summary>
+    public double Balance { get; init; }
+
+    /// <summary>
+    /// Standard deviation of normal numbers added to the labels' rows of the conditioning vector before the first step, in [0, 10]. The released initialisation, 0.02, is small beside
+    /// the time's part: it suits classes of many pictures, while the network hardly tells apart words of a few.
+    /// </summary>
+    public double LabelNoise { get; init; }
+
     /// <summary>Words that say how and not what, such as styles.</summary>
     public string[] StyleWords { get; init; } = [];
 
@@ -97,6 +109,8 @@ public sealed record DimTrainingConfig : TrainingConfig
         base.Check();
         Sheet.Check();
         Settings.InRange("label_dropout", LabelDropout, 0, 1);
+        Settings.InRange("balance", Balance, 0, 2);
+        Settings.InRange("label_noise", LabelNoise, 0, 10);
         Settings.InRange("word_dropout", WordDropout, 0, 0.99);
         Settings.InRange("style_dropout", StyleDropout, 0, 1);
         if (MinSnrGamma is double gamma) Settings.Positive("min_snr_gamma", gamma);

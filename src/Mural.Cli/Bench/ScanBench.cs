@@ -25,6 +25,7 @@ internal static class ScanBench
     internal static Benchmark Create() => new("scan", "The selective scan of a DiM block, beside the block's matrix products.", () =>
     [
         Forward("forward", Painting),
+        Forward("forward-all-states", Painting, allStates: true),
         Backward("backward", Painting),
         Products("products", Painting),
         Forward("training-forward", Training),
@@ -39,10 +40,12 @@ internal static class ScanBench
         public override string ToString() => $"batch {Batch}, {Model.InnerWidth} channels, {States} states, {Length} tokens";
     }
 
-    private static BenchRow Forward(string name, Sizes sizes) => new()
+    // The libtorch side of "all states" is how Mamba's own reference is written; the other computes each step's states as it gets there.
+    private static BenchRow Forward(string name, Sizes sizes, bool allStates = false) => new()
     {
         Name = name,
-        About = $"forward scan with softplus, D and gate: {sizes}, bf16 in and out, column order",
+        About = $"forward scan with softplus, D and gate: {sizes}, bf16 in and out, column order"
+            + (allStates ? "; compared with decays and inputs of all states made first, then one step a token" : ""),
         Prepare = kernels =>
         {
             var inputs = new Inputs(sizes, sizes.Length, requireGradients: false);
@@ -50,7 +53,8 @@ internal static class ScanBench
                 () =>
                 {
                     using var inference = no_grad();
-                    inputs.Scan(kernels).Dispose();
+                    if (allStates && kernels == KernelSet.Libtorch) inputs.ScanAllStates().Dispose();
+                    else inputs.Scan(kernels).Dispose();
                 },
                 inputs);
         },
@@ -132,12 +136,36 @@ internal static class ScanBench
 
         internal Tensor[] Leaves => [_values, _steps, _rates, _vectors, _skip, _projected, _bias];
 
+        private Tensor B => _vectors.narrow(2, _vectors.shape[2] - 2 * States, States);
+
+        private Tensor C => _vectors.narrow(2, _vectors.shape[2] - States, States);
+
+        private Tensor Gate => _projected.narrow(2, _values.shape[2], _values.shape[2]);
+
         internal Tensor Scan(KernelSet kernels)
         {
             using DisposeScope scope = NewDisposeScope();
-            long channels = _values.shape[2];
-            Tensor b = _vectors.narrow(2, _vectors.shape[2] - 2 * States, States), c = _vectors.narrow(2, _vectors.shape[2] - States, States);
-            return SelectiveScan.Apply(_values, _steps, _rates, b, c, _skip, _projected.narrow(2, channels, channels), _bias, _order, kernels).MoveToOuterDisposeScope();
+            return SelectiveScan.Apply(_values, _steps, _rates, B, C, _skip, Gate, _bias, _order, kernels).MoveToOuterDisposeScope();
+        }
+
+        internal Tensor ScanAllStates()
+        {
+            using DisposeScope scope = NewDisposeScope();
+            SelectiveScanTerms terms = SelectiveScanTerms.Of(_values, _steps, _rates, B, C, _skip, _bias);
+            Tensor decays = (terms.Steps.transpose(1, 2).unsqueeze(-1) * terms.Rates.view(1, -1, 1, States)).exp();
+            Tensor entering = terms.Inputs.transpose(1, 2).unsqueeze(-1) * terms.B.unsqueeze(1);
+            Tensor state = zeros(_values.shape[0], _values.shape[2], States);
+            var outputs = new List<Tensor>();
+            for (long t = 0; t < _values.shape[1]; t++)
+            {
+                using DisposeScope step = NewDisposeScope();
+                Tensor next = decays.select(2, t) * state + entering.select(2, t);
+                state.Dispose();
+                state = next.MoveToOuterDisposeScope();
+                outputs.Add(einsum("bdn,bn->bd", state, terms.C.select(1, t)).MoveToOuterDisposeScope());
+            }
+            Tensor y = stack(outputs, 1) + terms.Skipped;
+            return SelectiveScanGate.ToStorage(y, Gate.to(y.dtype), _order).to(_values.dtype).MoveToOuterDisposeScope();
         }
 
         public void Dispose()

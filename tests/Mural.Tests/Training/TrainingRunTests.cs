@@ -107,6 +107,27 @@ public sealed class TrainingRunTests : IDisposable
     }
 
     [Fact]
+    public void LabelNoiseMovesTheConditioningRowsOfLabelsAlone()
+    {
+        Dictionary<string, Tensor> Start(double noise)
+        {
+            var config = (DimTrainingConfig)_folder.Settings(TrainingFolder.ClassesOfPixels, ("label_noise", noise));
+            using var task = new DimTask(config, PictureSet.Open(config.Data, config.SettingsPath, _ => { }, CancellationToken.None), CPU, _ => { }, CancellationToken.None);
+            task.Initialise();
+            return task.Model.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter.detach().clone());
+        }
+
+        using var scope = NewDisposeScope();
+        const string Table = "adaln_single.emb.class_embedder.embedding_table.weight";
+        Dictionary<string, Tensor> plain = Start(0), moved = Start(0.5);
+        foreach (string name in plain.Keys.Where(name => name != Table)) Assert.True(plain[name].allclose(moved[name], rtol: 0, atol: 0), name);
+        Tensor change = moved[Table] - plain[Table];
+        long labels = change.shape[0] - 1;
+        Assert.Equal(0.5, change.narrow(0, 0, labels).square().mean().sqrt().item<float>(), 0.15);
+        Assert.Equal(0, change[labels].abs().max().item<float>());
+    }
+
+    [Fact]
     public void WeightsOfAnotherArchitectureAreRefused()
     {
         TrainingFolder.Train(_folder.Settings(TrainingFolder.ClassesOfPixels, ("run", "weak"), ("steps", 2)));

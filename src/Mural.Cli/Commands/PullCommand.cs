@@ -14,10 +14,12 @@ internal sealed class PullCommand : MuralCommand
     private readonly Option<string> _revision = new("--revision") { Description = "Branch, tag or commit.", HelpName = "NAME", DefaultValueFactory = _ => "main" };
     private readonly Option<string[]> _file = new("--file") { Description = "Only this file of the repository; may be given several times.", HelpName = "PATH", DefaultValueFactory = _ => [] };
 
-    internal PullCommand() : base("pull", $"Fetch a model from a hub ({HubOptions.EndpointVariable} names another than huggingface.co, {HubOptions.TokenVariable} holds a token).")
+    private readonly Option<string?> _endpoint = new("--endpoint") { Description = $"Address of the hub (default: {HubOptions.EndpointVariable}, or else {new HubOptions().Endpoint.AbsoluteUri}).", HelpName = "URL" };
+
+    internal PullCommand() : base("pull", $"Fetch a model from a hub; {HubOptions.TokenVariable} holds the token where one is needed.")
     {
         Add(_repository);
-        foreach (Option option in (Option[])[_output, _variant, _revision, _file]) Add(option);
+        foreach (Option option in (Option[])[_output, _variant, _revision, _file, _endpoint]) Add(option);
     }
 
     internal override IReadOnlyList<string> Examples =>
@@ -32,6 +34,7 @@ internal sealed class PullCommand : MuralCommand
         string folder = context.Value(_output) ?? repository[(repository.LastIndexOf('/') + 1)..];
         var request = new PullRequest { Repository = repository, Folder = folder, Variant = context.Value(_variant), Files = context.Value(_file) ?? [] };
         HubOptions options = HubOptions.FromEnvironment() with { Revision = context.Value(_revision)! };
+        if (context.Value(_endpoint) is { } endpoint) options = options with { Endpoint = HubOptions.ParseEndpoint(endpoint, _endpoint.Name) };
         PullResult result = context.WithProgress(report => ModelHub.PullAsync(request, options, new Forward(report), context.Cancellation).GetAwaiter().GetResult());
         context.Say($"{result.Folder}: {result.Files.Count} files, {Human.Bytes(result.Bytes)}{(result.Fetched < result.Files.Count ? $", {result.Files.Count - result.Fetched} of them were there already" : "")}");
         return new { path = Path.GetFullPath(result.Folder), result.Files, result.Bytes, result.Fetched };

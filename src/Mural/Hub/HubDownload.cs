@@ -49,7 +49,7 @@ internal sealed class HubDownload(HubClient client, HubOptions options, string r
                 failures = Length(partial) > before ? 0 : failures + 1;
                 if (failures > options.Retries)
                     throw new MuralException($"{file.Path} cannot be fetched from {options.Endpoint.Host} ({problem.Message}): check the connection and run the command again, which goes on where it was.", problem);
-                await Task.Delay(options.FirstWait * Math.Pow(2, Math.Max(0, failures - 1)), cancellation).ConfigureAwait(false);
+                await Task.Delay(options.WaitAfter(Math.Max(0, failures - 1)), cancellation).ConfigureAwait(false);
             }
         }
         File.Move(partial, path, overwrite: true);

@@ -24,14 +24,23 @@ public sealed record HubOptions
     /// <summary>Wait before the first retry; doubles with each further one.</summary>
     public TimeSpan FirstWait { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long to wait after some failures in a row, the first being number 0.</summary>
+    internal TimeSpan WaitAfter(int failures) => FirstWait * Math.Pow(2, failures);
+
     /// <summary>Options with endpoint and token from the environment.</summary>
     /// <exception cref="MuralException">The endpoint there is no address.</exception>
     public static HubOptions FromEnvironment()
     {
         var options = new HubOptions { Token = Environment.GetEnvironmentVariable(TokenVariable) is { Length: > 0 } token ? token.Trim() : null };
-        if (Environment.GetEnvironmentVariable(EndpointVariable) is not { Length: > 0 } text) return options;
-        if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? endpoint) || endpoint.Scheme is not ("http" or "https"))
-            throw new MuralException($"{EndpointVariable} is '{text}'; an address such as https://huggingface.co is expected.");
-        return options with { Endpoint = endpoint };
+        return Environment.GetEnvironmentVariable(EndpointVariable) is { Length: > 0 } text ? options with { Endpoint = ParseEndpoint(text, EndpointVariable) } : options;
     }
+
+    /// <summary>Reads the address of a hub.</summary>
+    /// <param name="text">The address.</param>
+    /// <param name="source">Where it stands, for messages.</param>
+    /// <exception cref="MuralException">It is none.</exception>
+    internal static Uri ParseEndpoint(string text, string source) =>
+        Uri.TryCreate(text, UriKind.Absolute, out Uri? endpoint) && endpoint.Scheme is ("http" or "https")
+            ? endpoint
+            : throw new MuralException($"{source} is {Checkpoints.Quote.Name(text)}, which is no address; one such as https://huggingface.co is expected.");
 }

@@ -45,16 +45,7 @@ public static class ModelHub
         ArgumentNullException.ThrowIfNull(options);
         CheckName(request.Repository);
         using var client = new HubClient(options);
-        IReadOnlyList<HubFile> files;
-        try
-        {
-            IReadOnlyList<HubFile> all = await client.ListAsync(request.Repository, cancellation).ConfigureAwait(false);
-            files = await ChooseAsync(client, request, all, cancellation).ConfigureAwait(false);
-        }
-        catch (HubRetryException problem)
-        {
-            throw new MuralException($"{options.Endpoint.Host} cannot be asked for {request.Repository} ({problem.Message}): check the connection, or choose another endpoint with {HubOptions.EndpointVariable}.", problem);
-        }
+        IReadOnlyList<HubFile> files = await ChooseAsync(client, request, options, cancellation).ConfigureAwait(false);
 
         long total = files.Sum(file => file.Size), done = 0;
         int fetched = 0;
@@ -71,21 +62,42 @@ public static class ModelHub
         return new PullResult(request.Folder, [.. files.Select(file => file.Path)], total, fetched);
     }
 
-    private static async Task<IReadOnlyList<HubFile>> ChooseAsync(HubClient client, PullRequest request, IReadOnlyList<HubFile> all, CancellationToken cancellation)
+    private static async Task<IReadOnlyList<HubFile>> ChooseAsync(HubClient client, PullRequest request, HubOptions options, CancellationToken cancellation)
     {
+        IReadOnlyList<HubFile> all = await AskAsync(() => client.ListAsync(request.Repository, cancellation), request, options, cancellation).ConfigureAwait(false);
         if (request.Files.Count > 0)
         {
             return [.. request.Files.Select(name => all.FirstOrDefault(file => file.Path == name)
                 ?? throw new MuralException($"{request.Repository} has no file {name}; it has {Some(all)}."))];
         }
         if (all.FirstOrDefault(file => file.Path == HubSelection.Index) is { } index)
-            return HubSelection.OfPipeline(all, await client.ReadAsync(request.Repository, index, cancellation).ConfigureAwait(false), request.Variant);
+        {
+            string text = await AskAsync(() => client.ReadAsync(request.Repository, index, cancellation), request, options, cancellation).ConfigureAwait(false);
+            return HubSelection.OfPipeline(all, text, request.Variant);
+        }
         HubFile[] own = [.. all.Where(file => file.Folder.Length == 0)];
         if (own.Any(file => file.Name == "config.json")) return [.. HubSelection.OfFolder(own, request.Variant)];
         HubFile[] checkpoints = [.. own.Where(file => file.Name.EndsWith(".safetensors", StringComparison.Ordinal))];
         return checkpoints.Length == 1
             ? checkpoints
             : throw new MuralException($"{request.Repository} is no model folder, and has {checkpoints.Length} checkpoints of its own: name those that you want with --file; it has {Some(all)}.");
+    }
+
+    private static async Task<T> AskAsync<T>(Func<Task<T>> question, PullRequest request, HubOptions options, CancellationToken cancellation)
+    {
+        for (int failures = 0; ; failures++)
+        {
+            try
+            {
+                return await question().ConfigureAwait(false);
+            }
+            catch (HubRetryException problem)
+            {
+                if (failures == options.Retries)
+                    throw new MuralException($"{options.Endpoint.Host} cannot be asked for {request.Repository} ({problem.Message}): check the connection, or choose another endpoint with {HubOptions.EndpointVariable}.", problem);
+                await Task.Delay(options.WaitAfter(failures), cancellation).ConfigureAwait(false);
+            }
+        }
     }
 
     private static string Some(IReadOnlyList<HubFile> files) =>

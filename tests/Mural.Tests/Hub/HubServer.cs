@@ -53,6 +53,9 @@ internal sealed class HubServer : IDisposable
     /// <summary>How many answers to a file stop in the middle without an end.</summary>
     internal int StalledAnswers { get; set; }
 
+    /// <summary>Pause between the pieces of a file, of which there are ten.</summary>
+    internal TimeSpan Pause { get; init; }
+
     /// <summary>How many answers are 503.</summary>
     internal int BusyAnswers { get; set; }
 
@@ -144,8 +147,13 @@ internal sealed class HubServer : IDisposable
         int part = rest.Length;
         if (stalls) part /= 2;
         else if (DropAfter.Count > 0) part = Math.Min(part, DropAfter.Count > 1 ? DropAfter.Dequeue() : DropAfter.Peek());
-        await context.Response.OutputStream.WriteAsync(rest.AsMemory(0, part)).ConfigureAwait(false);
-        await context.Response.OutputStream.FlushAsync().ConfigureAwait(false);
+        int piece = Pause == TimeSpan.Zero ? Math.Max(1, part) : Math.Max(1, part / 10);
+        for (int sent = 0; sent < part; sent += piece)
+        {
+            await context.Response.OutputStream.WriteAsync(rest.AsMemory(sent, Math.Min(piece, part - sent))).ConfigureAwait(false);
+            await context.Response.OutputStream.FlushAsync().ConfigureAwait(false);
+            await Task.Delay(Pause, _stop.Token).ConfigureAwait(false);
+        }
         if (stalls) await Task.Delay(TimeSpan.FromSeconds(20), _stop.Token).ConfigureAwait(false);
         if (part < rest.Length) context.Response.Abort();
         else context.Response.Close();

@@ -79,9 +79,33 @@ public sealed class ModelHubTests : IDisposable
     }
 
     [Fact]
+    public async Task SlowBytesAreWaitedForAsLongAsTheyCome()
+    {
+        // All together they take longer than one may be waited for.
+        using var server = new HubServer(("model.safetensors", Bytes(1000))) { Pause = TimeSpan.FromMilliseconds(150) };
+        await ModelHub.PullAsync(Request(), server.Options, cancellation: TestContext.Current.CancellationToken);
+        Assert.Equal(Bytes(1000), File.ReadAllBytes(At("model.safetensors")));
+        Assert.Single(server.Asked);
+    }
+
+    [Fact]
     public async Task ABusyServerIsAskedAgainAndAtLastGivenUp()
     {
-        using var server = new HubServer(("model.safetensors", Bytes(1000))) { BusyAnswers = 0 };
+        using (var server = new HubServer(("model.safetensors", Bytes(1000))) { BusyAnswers = 3 })
+        {
+            await ModelHub.PullAsync(Request(), server.Options, cancellation: TestContext.Current.CancellationToken);
+            Assert.Equal(Bytes(1000), File.ReadAllBytes(At("model.safetensors")));
+        }
+        using var busy = new HubServer(("model.safetensors", Bytes(1000))) { BusyAnswers = 100 };
+        var error = await Assert.ThrowsAsync<MuralException>(() => ModelHub.PullAsync(Request(), busy.Options));
+        Assert.Contains("503", error.Message, StringComparison.Ordinal);
+        Assert.Equal(96, busy.BusyAnswers);
+    }
+
+    [Fact]
+    public async Task AConnectionThatBringsNothingIsGivenUp()
+    {
+        using var server = new HubServer(("model.safetensors", Bytes(1000)));
         server.DropAfter.Enqueue(0);
         var error = await Assert.ThrowsAsync<MuralException>(() => ModelHub.PullAsync(Request(), server.Options));
         Assert.Contains("goes on where it was", error.Message, StringComparison.Ordinal);

@@ -1,0 +1,88 @@
+using Mural.Checkpoints;
+using static TorchSharp.torch;
+
+namespace Mural.Adapters.Lora;
+
+/// <summary>A LoRA as its file holds it: changes of layers, by the layers' names there. Files of kohya's trainer, of PEFT and diffusers of any age, and of LyCORIS' LoCon.</summary>
+internal sealed class LoraFile : IDisposable
+{
+    // Other kinds of adapters, by a part of their tensors' names.
+    private static readonly (string Mark, string Kind)[] Foreign =
+    [
+        (".hada_", "LoHa"), (".lokr_", "LoKr"), (".dora_scale", "DoRA"), (".lora_magnitude_vector", "DoRA"), (".oft_", "OFT"), (".diff_b", "full-difference"),
+        ("ip_adapter.", "IP-Adapter"), ("control_model.", "ControlNet"),
+    ];
+
+    private LoraFile(string path, IReadOnlyList<LoraModule> modules)
+    {
+        Path = path;
+        Modules = modules;
+    }
+
+    /// <summary>Where it was read from.</summary>
+    internal string Path { get; }
+
+    /// <summary>The changes.</summary>
+    internal IReadOnlyList<LoraModule> Modules { get; }
+
+    /// <summary>Reads a file.</summary>
+    /// <exception cref="MuralException">It cannot be read, is no LoRA, is one of a kind that Mural does not know, or lacks a part of a layer.</exception>
+    internal static LoraFile Open(string path)
+    {
+        using ITensorSource source = Checkpoint.Open(path);
+        if (Foreign.FirstOrDefault(kind => source.Tensors.Keys.Any(name => name.Contains(kind.Mark, StringComparison.Ordinal))) is { Kind: { } foreign })
+            throw new MuralException($"{path} is of the kind {foreign}, or holds layers of it, where only LoRA and LoCon are supported; give a file of these.");
+        var layers = new Dictionary<string, Dictionary<LoraPart, string>>();
+        foreach (string name in source.Tensors.Keys)
+        {
+            if (LoraKeys.Parse(name) is not var (layer, part)) throw new MuralException($"{path} holds the tensor {Quote.Name(name)}, which no LoRA has; give the file of a LoRA.");
+            if (!layers.TryGetValue(layer, out Dictionary<LoraPart, string>? parts)) layers.Add(layer, parts = []);
+            if (!parts.TryAdd(part, name)) throw new MuralException($"{path} holds a part of one layer twice ({Quote.Name(parts[part])} and {Quote.Name(name)}); the file is damaged.");
+        }
+        if (layers.Count == 0) throw new MuralException($"{path} holds no tensors; give the file of a LoRA.");
+        var settings = LoraSettings.Read(source);
+        var modules = new List<LoraModule>();
+        try
+        {
+            foreach ((string layer, Dictionary<LoraPart, string> parts) in layers) modules.Add(Read(source, layer, parts, settings));
+            return new LoraFile(path, modules);
+        }
+        catch
+        {
+            foreach (LoraModule module in modules) module.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Lets the changes go; models that have them keep them.</summary>
+    public void Dispose()
+    {
+        foreach (LoraModule module in Modules) module.Dispose();
+    }
+
+    private static LoraModule Read(ITensorSource source, string layer, Dictionary<LoraPart, string> parts, LoraSettings settings)
+    {
+        long[]? Shape(LoraPart part) => parts.TryGetValue(part, out string? name) ? source.Tensors[name].Shape : null;
+        long[]? down = Shape(LoraPart.Down), up = Shape(LoraPart.Up), middle = Shape(LoraPart.Middle);
+        if (down is null || up is null)
+            throw new MuralException($"{source.Path} holds only a part of the layer {Quote.Name(layer)} ({string.Join(", ", parts.Keys).ToLowerInvariant()}); the file is damaged.");
+        bool factors = down.Length is 2 or 4 && !down.Contains(0) && IsFlat(up) && up[0] > 0;
+        bool chained = factors && (middle is null ? up[1] == down[0] : middle.Length == 4 && middle[0] == up[1] && middle[1] == down[0] && IsFlat(down));
+        if (!chained)
+            throw new MuralException($"{source.Path} holds the layer {Quote.Name(layer)} with factors of {Sizes.Text(down)} and {Sizes.Text(up)}{(middle is null ? "" : $" around {Sizes.Text(middle)}")}, which have no product; the file is damaged.");
+        double? alpha = parts.TryGetValue(LoraPart.Alpha, out string? own) ? Scalar(source, own) : settings.Alpha(layer, down[0]);
+        // kohya's trainer takes 0 for "the rank".
+        double scale = alpha is null or 0 ? 1 : alpha.Value / down[0];
+        Tensor Load(LoraPart part) => source.Read(parts[part]).DetachFromDisposeScope();
+        return new LoraModule(layer, Load(LoraPart.Down), Load(LoraPart.Up), middle is null ? null : Load(LoraPart.Middle), scale);
+    }
+
+    private static bool IsFlat(long[] shape) => shape is [_, _] or [_, _, 1, 1];
+
+    private static double Scalar(ITensorSource source, string name)
+    {
+        using Tensor value = source.Read(name, ScalarType.Float64);
+        double alpha = value.numel() == 1 ? value.data<double>()[0] : double.NaN;
+        return double.IsFinite(alpha) ? alpha : throw new MuralException($"{source.Path} holds {Quote.Name(name)}, which is not one number; the file is damaged.");
+    }
+}

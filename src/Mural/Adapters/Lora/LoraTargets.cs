@@ -1,0 +1,58 @@
+using Mural.Checkpoints;
+using Mural.Checkpoints.SingleFile;
+using static TorchSharp.torch;
+
+namespace Mural.Adapters.Lora;
+
+/// <summary>
+/// The layers of a model that LoRAs can change, by every name that files have for them. Underscores in kohya's names may stand for dots or for themselves, so names are
+/// looked up, never taken apart.
+/// </summary>
+internal sealed class LoraTargets
+{
+    internal const string UNet = SingleFileLayout.UNet;
+
+    private const string Weight = ".weight", Output = ".to_out.0", Text = "text_model.";
+
+    private readonly Dictionary<string, (string Component, Tensor Weight)> _layers = [];
+
+    /// <param name="components">The model's networks by their folder's name: <c>unet</c>, <c>text_encoder</c>, <c>text_encoder_2</c>.</param>
+    /// <exception cref="MuralException">A network was made ready for inference.</exception>
+    internal LoraTargets(IReadOnlyDictionary<string, nn.Module> components)
+    {
+        foreach ((string component, nn.Module module) in components)
+        {
+            Dictionary<string, Tensor> weights = ModuleWeights.Places(module).Where(place => place.Key.EndsWith(Weight, StringComparison.Ordinal) && place.Value.dim() >= 2).ToDictionary();
+            if (weights.Count == 0) throw new MuralException($"The {component} was made ready for inference already, after which no LoRA can be merged into it; apply LoRAs before that.");
+            UNetNames? originals = component == UNet ? UNetNames.OfDiffusers(weights.Keys) : null;
+            foreach ((string name, Tensor weight) in weights)
+            {
+                foreach (string path in Paths(name[..^Weight.Length]))
+                    foreach (string prefix in Prefixes(component)) _layers.TryAdd(prefix + Flat(path), (component, weight));
+                if (originals?.ToOriginal(name) is not { } original) continue;
+                foreach (string prefix in (string[])["lora_unet_", "unet_", "diffusion_model_"]) _layers.TryAdd(prefix + Flat(original[..^Weight.Length]), (component, weight));
+            }
+        }
+    }
+
+    /// <summary>The weight that a file's name of a layer means; null where the model has none.</summary>
+    internal (string Component, Tensor Weight)? Find(string layer) => _layers.TryGetValue(Flat(layer), out (string, Tensor) found) ? found : null;
+
+    // Some files leave out what every layer of a text encoder begins with, or the number of the only output layer.
+    private static IEnumerable<string> Paths(string path)
+    {
+        yield return path;
+        if (path.StartsWith(Text, StringComparison.Ordinal)) yield return path[Text.Length..];
+        if (path.EndsWith(Output, StringComparison.Ordinal)) yield return path[..^".0".Length];
+    }
+
+    private static string[] Prefixes(string component) => component switch
+    {
+        // The oldest files name the UNet's layers without any prefix.
+        UNet => ["lora_unet_", "unet_", ""],
+        SingleFileLayout.TextEncoder => ["lora_te_", "lora_te1_", "text_encoder_"],
+        _ => ["lora_te2_", "text_encoder_2_"],
+    };
+
+    private static string Flat(string path) => path.Replace('.', '_');
+}

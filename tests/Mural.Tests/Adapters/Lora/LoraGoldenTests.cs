@@ -1,0 +1,74 @@
+using System.Text.Json.Nodes;
+using Mural.Adapters.Lora;
+using Mural.Checkpoints;
+using Mural.Runtime;
+using Mural.Tests.Goldens;
+using Mural.Tests.UNet;
+using Mural.Text;
+using Mural.UNet;
+
+namespace Mural.Tests.Adapters.Lora;
+
+/// <summary>Models with LoRAs merged into them against the definition in float64. A case is recognised by files whose every tensor is a LoRA's.</summary>
+[Trait("Area", "adapters")]
+public class LoraGoldenTests
+{
+    public static TheoryData<string, KernelSet?, ScalarType> Cases => UNetGoldens.CasesInAllWays("adapters", HoldsLoras);
+
+    public static TheoryData<string> Names => GoldenCase.Names("adapters", HoldsLoras);
+
+    [Theory, MemberData(nameof(Cases))]
+    public void MergedModelsMatchTheDefinition(string name, KernelSet? kernels, ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using GoldenCase golden = GoldenCase.Open("adapters", name);
+        using var model = LoraModel.Load(golden.ModelFolder);
+        using (var merge = new LoraMerge(model.Components, keepOriginals: false)) LoraModel.Apply(merge, golden);
+        if (kernels is { } chosen) model.PrepareForInference(chosen, type);
+        using PreparedPrompt prompt = model.UNet.Prepare(UNetGoldens.Conditioning(golden, type));
+        foreach (string output in golden.Tensors.Keys.Where(tensor => tensor.StartsWith("out.", StringComparison.Ordinal)))
+        {
+            Tensor actual = output switch
+            {
+                "out.sample" => model.UNet.Forward(golden.Get("in.sample"), golden.Get("in.timestep"), prompt),
+                "out.text" => model.Text[0].Encode(golden.Get("in.ids"), HiddenState.Last, pooled: false).Context,
+                "out.text_1_penultimate" => model.Text[0].Encode(golden.Get("in.ids"), HiddenState.Penultimate, pooled: false).Context,
+                "out.text_2_penultimate" => model.Text[1].Encode(golden.Get("in.ids_2"), HiddenState.Penultimate, pooled: false).Context,
+                "out.text_2_pooled" => model.Text[1].Encode(golden.Get("in.ids_2"), HiddenState.Penultimate, pooled: true).Pooled!,
+                _ => throw new InvalidDataException(output),
+            };
+            UNetGoldens.Check(golden, output, actual, type);
+        }
+    }
+
+    [Theory, MemberData(nameof(Names))]
+    public void AModelWithoutItsLorasIsItselfAgain(string name)
+    {
+        using var scope = NewDisposeScope();
+        using GoldenCase golden = GoldenCase.Open("adapters", name);
+        using LoraModel model = LoraModel.Load(golden.ModelFolder), untouched = LoraModel.Load(golden.ModelFolder);
+        using (var merge = new LoraMerge(model.Components))
+        {
+            LoraModel.Apply(merge, golden);
+            Assert.NotEmpty(model.Differences(untouched));
+            // Exchanging LoRAs is the same as starting anew with the others.
+            LoraModel.Apply(merge, golden, factor: 0.5);
+            using LoraModel other = LoraModel.Load(golden.ModelFolder);
+            using var anew = new LoraMerge(other.Components);
+            LoraModel.Apply(anew, golden, factor: 0.5);
+            Assert.Empty(model.Differences(other));
+            merge.Apply();
+        }
+        Assert.Empty(model.Differences(untouched));
+    }
+
+    private static bool HoldsLoras(GoldenCase golden) => golden.Json["model"] is not null && golden.Config["files"] is JsonArray { Count: > 0 } files && files.All(file => IsLora(golden, file));
+
+    private static bool IsLora(GoldenCase golden, JsonNode? file)
+    {
+        if (file is not JsonObject entry || entry["scale"] is null || entry["file"] is null) return false;
+        using ITensorSource source = Checkpoint.Open(Path.Combine(GoldenCase.Root, golden.Area, entry["file"]!.GetValue<string>()));
+        return source.Tensors.Count > 0 && source.Tensors.Keys.All(tensor => LoraKeys.Parse(tensor) is not null);
+    }
+}

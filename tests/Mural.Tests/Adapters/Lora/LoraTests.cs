@@ -1,0 +1,251 @@
+using Mural.Adapters.Lora;
+using Mural.Checkpoints;
+using Mural.Runtime;
+using Mural.Tests.Checkpoints;
+using Mural.Tests.Goldens;
+
+namespace Mural.Tests.Adapters.Lora;
+
+public sealed class LoraTests : IDisposable
+{
+    private const string Query = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q", Convolution = "mid_block.resnets.0.conv1";
+
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData("lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight")]
+    [InlineData("lora_unet_middle_block_1_transformer_blocks_0_attn1_to_q.lora_down.weight")]
+    [InlineData("unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.weight")]
+    [InlineData("unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora.down.weight")]
+    [InlineData("unet.mid_block.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora.down.weight")]
+    [InlineData("mid_block.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora.down.weight")]
+    [InlineData("base_model.model.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.default.weight")]
+    [InlineData("diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q.lora_A.weight")]
+    public void EveryNameOfALayerMeansIt(string down)
+    {
+        using var scope = NewDisposeScope();
+        string up = down.Replace("down", "up", StringComparison.Ordinal).Replace("lora_A", "lora_B", StringComparison.Ordinal);
+        string path = Write((down, ones(2, 64)), (up, ones(64, 2)));
+        Assert.Equal([$"unet.{Query}.weight"], Changed(path));
+    }
+
+    [Theory]
+    [InlineData("lora_te_text_model_encoder_layers_1_self_attn_q_proj.lora_down.weight", "self_attn.q_proj")]
+    [InlineData("lora_te1_text_model_encoder_layers_1_self_attn_out_proj.lora_down.weight", "self_attn.out_proj")]
+    [InlineData("text_encoder.text_model.encoder.layers.1.self_attn.v_proj.lora_linear_layer.down.weight", "self_attn.v_proj")]
+    [InlineData("text_encoder.text_model.encoder.layers.1.self_attn.to_out_lora.down.weight", "self_attn.out_proj")]
+    [InlineData("text_encoder.encoder.layers.1.self_attn.k_proj.lora_A.weight", "self_attn.k_proj")]
+    public void EveryNameOfATextEncodersLayerMeansIt(string down, string layer)
+    {
+        using var scope = NewDisposeScope();
+        string up = down.Replace("down", "up", StringComparison.Ordinal).Replace("lora_A", "lora_B", StringComparison.Ordinal);
+        string path = Write((down, ones(2, 32)), (up, ones(32, 2)));
+        Assert.Equal([$"text_encoder.text_model.encoder.layers.1.{layer}.weight"], Changed(path));
+    }
+
+    [Fact]
+    public void TheChangeIsTheScaledProduct()
+    {
+        using var scope = NewDisposeScope();
+        Tensor down = randn(4, 64), up = randn(64, 4), middle = randn(4, 4, 3, 3), small = randn(4, 64, 1, 1), large = randn(4, 64, 3, 3), plain = randn(64, 4, 1, 1);
+        string path = Write(
+            ($"unet.{Query}.lora_down.weight", down), ($"unet.{Query}.lora_up.weight", up), ($"unet.{Query}.alpha", tensor(2.0)),
+            ($"unet.{Convolution}.lora_down.weight", small), ($"unet.{Convolution}.lora_up.weight", plain), ($"unet.{Convolution}.lora_mid.weight", middle),
+            ("unet.mid_block.resnets.0.conv2.lora_down.weight", large), ("unet.mid_block.resnets.0.conv2.lora_up.weight", plain));
+        using LoraFile file = LoraFile.Open(path);
+        Tensor Change(string key, params long[] shape) => file.Modules.Single(module => module.Key == "unet." + key).Change(shape);
+        AssertClose(up.mm(down) * 0.5, Change(Query, 64, 64));
+        // One convolution after the other is the convolution by their product.
+        Tensor map = randn(1, 64, 8, 8);
+        Tensor chain = nn.functional.conv2d(nn.functional.conv2d(nn.functional.conv2d(map, small), middle, padding: [1, 1]), plain);
+        AssertClose(chain, nn.functional.conv2d(map, Change(Convolution, 64, 64, 3, 3), padding: [1, 1]));
+        AssertClose(nn.functional.conv2d(nn.functional.conv2d(map, large, padding: [1, 1]), plain), nn.functional.conv2d(map, Change("mid_block.resnets.0.conv2", 64, 64, 3, 3), padding: [1, 1]));
+    }
+
+    [Fact]
+    public void LinearAndConvolutionOfOnePixelAreTheSameLayer()
+    {
+        using var scope = NewDisposeScope();
+        // A convolution in this model, a linear layer in its successors.
+        string path = Write(("unet.mid_block.attentions.0.proj_in.lora_A.weight", ones(1, 64)), ("unet.mid_block.attentions.0.proj_in.lora_B.weight", ones(64, 1)));
+        Assert.Equal(["unet.mid_block.attentions.0.proj_in.weight"], Changed(path));
+    }
+
+    [Fact]
+    public void AnInpaintingModelTakesAPlainModelsFirstConvolution()
+    {
+        using var scope = NewDisposeScope();
+        string path = Write(("lora_unet_conv_in.lora_down.weight", ones(1, 4, 3, 3)), ("lora_unet_conv_in.lora_up.weight", ones(32, 1, 1, 1)));
+        using LoraFile file = LoraFile.Open(path);
+        Assert.True(file.Modules[0].Fits([32, 9, 3, 3]));
+        Tensor change = file.Modules[0].Change([32, 9, 3, 3]);
+        Assert.Equal(32 * 4 * 9, change.sum().item<float>());
+        Assert.Equal(0, change[TensorIndex.Colon, TensorIndex.Slice(start: 4)].abs().sum().item<float>());
+    }
+
+    [Theory]
+    [InlineData("""{ "unet.lora_alpha": 6 }""", 3)]
+    [InlineData("""{ "unet.lora_alpha": 6, "unet.alpha_pattern": { "attn1.to_q": 4 } }""", 2)]
+    [InlineData("""{ "unet.lora_alpha": 6, "unet.alpha_pattern": { "1.to_q": 4 } }""", 3)]
+    [InlineData("""{ "unet.lora_alpha": 8, "unet.use_rslora": true }""", 5.656854249492381)]
+    [InlineData("""{ "text_encoder.lora_alpha": 6 }""", 1)]
+    [InlineData("[]", 1)]
+    public void PeftsSettingsGiveTheScale(string settings, double expected)
+    {
+        using var scope = NewDisposeScope();
+        string path = _folder.File("settings.safetensors");
+        SafetensorsWriter.Save(
+            path, new Dictionary<string, Tensor> { [$"unet.{Query}.lora_A.weight"] = ones(2, 64), [$"unet.{Query}.lora_B.weight"] = ones(64, 2) },
+            new Dictionary<string, string> { ["lora_adapter_metadata"] = settings });
+        using LoraFile file = LoraFile.Open(path);
+        Assert.Equal(expected, Assert.Single(file.Modules).Scale, 12);
+    }
+
+    [Fact]
+    public void TextEncodersMayHaveAWeightOfTheirOwn()
+    {
+        using var scope = NewDisposeScope();
+        using LoraModel model = LoraModel.Tiny(), untouched = LoraModel.Tiny();
+        using var merge = new LoraMerge(model.Components);
+        using LoraFile file = LoraFile.Open(Golden("kohya-sd15.safetensors"));
+        merge.Apply(new WeightedLora(file, 0.7, TextWeight: 0));
+        string[] changed = model.Differences(untouched);
+        Assert.NotEmpty(changed);
+        Assert.DoesNotContain(changed, name => name.StartsWith("text", StringComparison.Ordinal));
+        merge.Apply(new WeightedLora(file, 0.4), new WeightedLora(file, 0.3));
+        using var other = LoraModel.Tiny();
+        using (var once = new LoraMerge(other.Components)) once.Apply(new WeightedLora(file, 0.7));
+        foreach ((string component, nn.Module module) in model.Components)
+        {
+            Dictionary<string, Tensor> expected = ModuleWeights.Places(other.Components[component]);
+            foreach ((string name, Tensor weight) in ModuleWeights.Places(module)) AssertClose(expected[name], weight);
+        }
+    }
+
+    [Fact]
+    public void WeightsOfReducedPrecisionAreRoundedOnce()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using LoraModel model = LoraModel.Tiny(type: bfloat16), untouched = LoraModel.Tiny(type: bfloat16);
+        // Each change alone is lost in the weight's rounding; both together are not.
+        Tensor weight = ModuleWeights.Places(model.UNet)[Query + ".weight"];
+        weight.fill_(1);
+        string path = Write(($"unet.{Query}.lora_A.weight", full([1, 64], 1 / 384f)), ($"unet.{Query}.lora_B.weight", ones(64, 1)));
+        using LoraFile file = LoraFile.Open(path);
+        using var merge = new LoraMerge(model.Components);
+        merge.Apply(new WeightedLora(file, 1));
+        Assert.Equal(1, weight[0, 0].to(float32).item<float>());
+        merge.Apply(new WeightedLora(file, 1), new WeightedLora(file, 1));
+        Assert.Equal(1 + 1 / 128f, weight[0, 0].to(float32).item<float>());
+    }
+
+    [Fact]
+    public void ALoraOfAnotherFamilyIsNamedAndChangesNothing()
+    {
+        using var scope = NewDisposeScope();
+        using LoraModel model = LoraModel.Tiny(), untouched = LoraModel.Tiny();
+        using var merge = new LoraMerge(model.Components);
+        using LoraFile fitting = LoraFile.Open(Golden("kohya-sd15.safetensors")), other = LoraFile.Open(Golden("kohya-sdxl-sgm.safetensors"));
+        string message = Assert.Throws<MuralException>(() => merge.Apply(new WeightedLora(fitting, 1), new WeightedLora(other, 1))).Message;
+        Assert.Contains("lora_te2_text_model", message, StringComparison.Ordinal);
+        Assert.Contains("family", message, StringComparison.Ordinal);
+        Assert.Single(message.Split(". "));
+
+        using LoraFile misshapen = LoraFile.Open(Write(($"unet.{Query}.lora_A.weight", ones(2, 32)), ($"unet.{Query}.lora_B.weight", ones(128, 2))));
+        message = Assert.Throws<MuralException>(() => merge.Apply(new WeightedLora(misshapen, 1))).Message;
+        Assert.Contains($"'unet.{Query}' changes 128x32 values where the model has 64x64", message, StringComparison.Ordinal);
+        Assert.Empty(model.Differences(untouched));
+    }
+
+    [Fact]
+    public void LorasComeBeforeTheModelIsMadeReady()
+    {
+        using LoraModel model = LoraModel.Tiny();
+        model.PrepareForInference(KernelSet.Libtorch, float32);
+        Assert.Contains("apply LoRAs before", Assert.Throws<MuralException>(() => new LoraMerge(model.Components)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void WithoutOriginalsNothingIsTakenOut()
+    {
+        using LoraModel model = LoraModel.Tiny();
+        using LoraFile file = LoraFile.Open(Golden("kohya-sd15.safetensors"));
+        using var merge = new LoraMerge(model.Components, keepOriginals: false);
+        merge.Apply(new WeightedLora(file, 1));
+        Assert.Contains("for good", Assert.Throws<MuralException>(() => merge.Apply()).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("x.hada_w1_a", "LoHa")]
+    [InlineData("x.lokr_w1", "LoKr")]
+    [InlineData("x.dora_scale", "DoRA")]
+    [InlineData("x.diff_b", "full-difference")]
+    [InlineData("ip_adapter.1.to_k_ip.weight", "IP-Adapter")]
+    [InlineData("conv_in.weight", "which no LoRA has")]
+    [InlineData("x.lora_down.weight", "only a part of the layer 'x' (down)")]
+    [InlineData("x.alpha", "only a part")]
+    public void WhatIsNoLoraIsRefused(string tensor, string expected)
+    {
+        using var scope = NewDisposeScope();
+        string path = Write((tensor, ones(2, 2)));
+        Assert.Contains(expected, Assert.Throws<MuralException>(() => LoraFile.Open(path)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(new long[] { 2, 8 }, new long[] { 8, 3 }, null)]
+    [InlineData(new long[] { 2, 8 }, new long[] { 8, 2, 3, 3 }, null)]
+    [InlineData(new long[] { 2, 8, 1 }, new long[] { 8, 2 }, null)]
+    [InlineData(new long[] { 0, 8 }, new long[] { 8, 0 }, null)]
+    [InlineData(new long[] { 2, 8, 3, 3 }, new long[] { 8, 2, 1, 1 }, new long[] { 2, 2, 3, 3 })]
+    [InlineData(new long[] { 2, 8, 1, 1 }, new long[] { 8, 2, 1, 1 }, new long[] { 3, 2, 3, 3 })]
+    public void FactorsWithoutAProductAreRefused(long[] down, long[] up, long[]? middle)
+    {
+        using var scope = NewDisposeScope();
+        var tensors = new List<(string, Tensor)> { ("x.lora_down.weight", ones(down)), ("x.lora_up.weight", ones(up)) };
+        if (middle is not null) tensors.Add(("x.lora_mid.weight", ones(middle)));
+        string path = Write([.. tensors]);
+        Assert.Contains("no product", Assert.Throws<MuralException>(() => LoraFile.Open(path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void NoTensorStaysBehind()
+    {
+        using LoraModel model = LoraModel.Tiny();
+        LiveTensors.AssertFlat(() =>
+        {
+            using LoraFile file = LoraFile.Open(Golden("kohya-sd15.safetensors"));
+            using var merge = new LoraMerge(model.Components);
+            merge.Apply(new WeightedLora(file, 1));
+            merge.Apply();
+        });
+    }
+
+    // The parameters that a LoRA changes.
+    private static string[] Changed(string path)
+    {
+        using LoraModel model = LoraModel.Tiny(), untouched = LoraModel.Tiny();
+        using var merge = new LoraMerge(model.Components);
+        using LoraFile file = LoraFile.Open(path);
+        merge.Apply(new WeightedLora(file, 1));
+        return model.Differences(untouched);
+    }
+
+    private string Write(params (string Name, Tensor Values)[] tensors)
+    {
+        string path = _folder.File($"{Guid.NewGuid():N}.safetensors");
+        SafetensorsWriter.Save(path, tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Values));
+        return path;
+    }
+
+    private static string Golden(string file) => Path.Combine(GoldenCase.Root, "adapters", "files", file);
+
+    private static void AssertClose(Tensor expected, Tensor actual)
+    {
+        Assert.Equal(expected.shape, actual.shape);
+        double distance = (expected - actual).norm().to(float64).item<double>() / Math.Max(expected.norm().to(float64).item<double>(), 1e-12);
+        Assert.True(distance < 1e-5, $"{distance:G4} away");
+    }
+}

@@ -20,15 +20,18 @@ internal sealed class LoraMerge : IDisposable
     private readonly Dictionary<Tensor, Tensor> _originals = new(ReferenceEqualityComparer.Instance);
     private readonly LoraTargets _targets;
     private readonly bool _keepOriginals;
+    private readonly string[] _elsewhere;
     private bool _final;
 
     /// <param name="components">The model's networks by their folder's name in diffusers' layout: <c>unet</c>, <c>text_encoder</c>, <c>text_encoder_2</c>.</param>
     /// <param name="keepOriginals">Whether LoRAs shall be taken out or exchanged later, which costs the memory of a copy of all weights that they change.</param>
+    /// <param name="elsewhere">The model's other networks, which get their changes apart from these, such as text encoders that are in memory at other times; null for none.</param>
     /// <exception cref="MuralException">A network was made ready for inference.</exception>
-    internal LoraMerge(IReadOnlyDictionary<string, nn.Module> components, bool keepOriginals = true)
+    internal LoraMerge(IReadOnlyDictionary<string, nn.Module> components, bool keepOriginals = true, IEnumerable<string>? elsewhere = null)
     {
         _targets = new LoraTargets(components);
         _keepOriginals = keepOriginals;
+        _elsewhere = [.. elsewhere ?? []];
     }
 
     /// <summary>
@@ -82,6 +85,7 @@ internal sealed class LoraMerge : IDisposable
         List<string> missing = [], misshapen = [];
         foreach (LoraModule module in file.Modules)
         {
+            if (_elsewhere.Contains(LoraTargets.ComponentOf(module.Key))) continue;
             if (_targets.Find(module.Key) is not var (component, weight)) missing.Add(Quote.Name(module.Key));
             else if (!module.Fits(weight.shape)) misshapen.Add($"{Quote.Name(module.Key)} changes {module.Describe()} values where the model has {string.Join("x", weight.shape)}");
             else found.Add((module, component, weight));

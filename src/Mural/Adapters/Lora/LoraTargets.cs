@@ -38,6 +38,15 @@ internal sealed class LoraTargets
     /// <summary>The weight that a file's name of a layer means; null where the model has none.</summary>
     internal (string Component, Tensor Weight)? Find(string layer) => _layers.TryGetValue(Flat(layer), out (string, Tensor) found) ? found : null;
 
+    /// <summary>The network that a file's name of a layer is meant for, whether the model has it or not.</summary>
+    internal static string ComponentOf(string layer)
+    {
+        string flat = Flat(layer);
+        // A later name of a network begins with an earlier one's.
+        string[] known = [SingleFileLayout.SecondTextEncoder, SingleFileLayout.TextEncoder];
+        return known.FirstOrDefault(component => Prefixes(component).Any(prefix => flat.StartsWith(prefix, StringComparison.Ordinal))) ?? UNet;
+    }
+
     // Some files leave out what every layer of a text encoder begins with, or the number of the only output layer.
     private static IEnumerable<string> Paths(string path)
     {

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Mural.Autoencoders;
 using Mural.Checkpoints.SingleFile;
 using Mural.Layers;
@@ -70,6 +71,10 @@ internal sealed class StableDiffusionCheckpoint : IDisposable
     /// <summary>What the checkpoint's own scheduler settings say.</summary>
     /// <exception cref="MuralException">They cannot be read, or ask for what is not supported.</exception>
     internal SamplerOptions Sampling => SchedulerConfig.Parse(Scheduler, Describe("scheduler"));
+
+    /// <summary>Whether a missing negative prompt stands for zeros rather than for an empty text, as for SDXL.</summary>
+    /// <exception cref="MuralException">The list of parts cannot be read.</exception>
+    internal bool ZerosForNoNegative => FolderLayout.Parse(Index, Describe(FolderLayout.IndexName))["force_zeros_for_empty_prompt"] is JsonValue value && value.TryGetValue(out bool zeros) && zeros;
 
     /// <summary>Opens a model of either layout.</summary>
     /// <param name="path">A folder of diffusers' layout, or a file of the original layout.</param>

@@ -161,6 +161,37 @@ public sealed class LoraTests : IDisposable
     }
 
     [Fact]
+    public void NetworksMayGetTheirChangesApart()
+    {
+        using var scope = NewDisposeScope();
+        using LoraModel together = LoraModel.Tiny("tiny-sdxl"), apart = LoraModel.Tiny("tiny-sdxl");
+        using LoraFile file = LoraFile.Open(Golden("kohya-sdxl-sgm.safetensors"));
+        using (var merge = new LoraMerge(together.Components)) merge.Apply(new WeightedLora(file, 0.7));
+        string[] names = [.. together.Components.Keys];
+        foreach (string name in names)
+        {
+            using var merge = new LoraMerge(new Dictionary<string, nn.Module> { [name] = apart.Components[name] }, elsewhere: names.Where(other => other != name));
+            merge.Apply(new WeightedLora(file, 0.7));
+        }
+        Assert.Empty(together.Differences(apart));
+
+        // What no network of the model takes is named all the same.
+        using LoraModel first = LoraModel.Tiny();
+        using var unet = new LoraMerge(new Dictionary<string, nn.Module> { ["unet"] = first.UNet }, elsewhere: ["text_encoder"]);
+        Assert.Contains("lora_te2_", Assert.Throws<MuralException>(() => unet.Apply(new WeightedLora(file, 1))).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("lora_te_text_model_encoder_layers_0_mlp_fc1", "text_encoder")]
+    [InlineData("lora_te1_text_model_encoder_layers_0_mlp_fc1", "text_encoder")]
+    [InlineData("lora_te2_text_model_encoder_layers_0_mlp_fc1", "text_encoder_2")]
+    [InlineData("text_encoder.text_model.encoder.layers.0.mlp.fc1", "text_encoder")]
+    [InlineData("text_encoder_2.text_model.encoder.layers.0.mlp.fc1", "text_encoder_2")]
+    [InlineData("lora_unet_input_blocks_1_0_in_layers_2", "unet")]
+    [InlineData("down_blocks.0.attentions.0.proj_in", "unet")]
+    public void ALayersNameTellsItsNetwork(string layer, string component) => Assert.Equal(component, LoraTargets.ComponentOf(layer));
+
+    [Fact]
     public void LorasComeBeforeTheModelIsMadeReady()
     {
         using LoraModel model = LoraModel.Tiny();

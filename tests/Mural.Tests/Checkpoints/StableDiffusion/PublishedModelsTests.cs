@@ -32,6 +32,7 @@ public class PublishedModelsTests
             AssertShapes(table.Shapes[component], encoder);
             Assert.Contains(config, (ClipTextConfig[])[ClipTextConfig.VitL, ClipTextConfig.VitH, ClipTextConfig.BigG]);
         }
+        Assert.Equal(model.Family == ModelFamily.StableDiffusionXL, model.ZerosForNoNegative);
         Assert.Equal([128, 256, 512, 512], model.AutoencoderConfig.BlockOutChannels);
         Assert.Equal(2, model.AutoencoderConfig.LayersPerBlock);
     }

@@ -31,6 +31,7 @@ public sealed class StableDiffusionCheckpointTests : IDisposable
         Assert.Equal(original.AutoencoderConfig.ToJson(), file.AutoencoderConfig.ToJson());
         Assert.Equal(SamplerOptions.Load(Path.Combine(folder, "scheduler")) with { TrainedBetas = null, DisableCorrector = [] }, file.Sampling with { TrainedBetas = null, DisableCorrector = [] });
         Assert.False(file.PredictionIsGuessed);
+        Assert.Equal(original.ZerosForNoNegative, file.ZerosForNoNegative);
 
         using UNet2DConditionModel unet = UNet2DConditionModel.FromFolder(Path.Combine(folder, "unet"));
         using AutoencoderKL autoencoder = AutoencoderKL.FromFolder(Path.Combine(folder, "vae"));

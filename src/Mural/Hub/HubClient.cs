@@ -10,6 +10,10 @@ internal sealed class HubClient : IDisposable
     // Small answers are JSON lists and settings.
     private const int MostBytes = 64 << 20;
 
+    // Bounds for what a hub says of its files; the largest repositories have some thousands of files of some gigabytes.
+    private const int MostPages = 1000;
+    private const long LargestFile = 1L << 44;
+
     private readonly HttpClient _client;
     private readonly HubOptions _options;
 
@@ -28,8 +32,9 @@ internal sealed class HubClient : IDisposable
     {
         var files = new List<HubFile>();
         Uri? next = Address($"api/models/{repository}/tree/{Uri.EscapeDataString(_options.Revision)}?recursive=true");
-        while (next is not null)
+        for (int page = 0; next is not null; page++)
         {
+            if (page == MostPages) throw new MuralException($"{_options.Endpoint.Host} gives the list of {repository} in more than {MostPages} pages; check that {_options.Endpoint} is a model hub.");
             using HttpResponseMessage answer = await SendAsync(next, repository, offset: 0, cancellation).ConfigureAwait(false);
             string text = await Within(token => answer.Content.ReadAsStringAsync(token), cancellation).ConfigureAwait(false);
             files.AddRange(Parse(text, repository));
@@ -116,11 +121,13 @@ internal sealed class HubClient : IDisposable
     {
         string path = entry.GetProperty("path").GetString() ?? "";
         long size = entry.GetProperty("size").GetInt64();
-        if (size < 0 || !IsSafe(path)) throw new FormatException(path);
+        if (size is < 0 or > LargestFile || !IsSafe(path)) throw new FormatException(path);
         string? sha256 = entry.TryGetProperty("lfs", out JsonElement large) && large.ValueKind == JsonValueKind.Object ? large.GetProperty("oid").GetString()?.Replace("sha256:", "", StringComparison.Ordinal) : null;
         string? git = sha256 is null && entry.TryGetProperty("oid", out JsonElement hash) ? hash.GetString() : null;
-        return new HubFile(path, size, sha256, git);
+        return IsHash(sha256, 64) && IsHash(git, 40) ? new HubFile(path, size, sha256, git) : throw new FormatException(path);
     }
+
+    private static bool IsHash(string? text, int digits) => text is null || (text.Length == digits && text.All(char.IsAsciiHexDigit));
 
     // A path from elsewhere must not lead out of the folder that it is written to.
     private static bool IsSafe(string path) =>

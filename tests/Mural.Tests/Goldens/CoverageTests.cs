@@ -6,6 +6,7 @@ namespace Mural.Tests.Goldens;
 public class CoverageTests
 {
     [Theory]
+    [InlineData("adapters")]
     [InlineData("control")]
     [InlineData("dim")]
     [InlineData("image")]

@@ -142,6 +142,9 @@ public sealed class ModelHubTests : IDisposable
     [InlineData("""[{ "type": "file", "path": "/etc/evil", "size": 1, "oid": "00" }]""")]
     [InlineData("""[{ "type": "file", "path": "a\\..\\..\\evil", "size": 1, "oid": "00" }]""")]
     [InlineData("""[{ "type": "file", "path": "a", "size": -1, "oid": "00" }]""")]
+    [InlineData("""[{ "type": "file", "path": "a", "size": 1, "oid": "0" }]""")]
+    [InlineData("""[{ "type": "file", "path": "a", "size": 9223372036854775807, "oid": "0000000000000000000000000000000000000000" }]""")]
+    [InlineData("""[{ "type": "file", "path": "a", "size": 1, "oid": "00", "lfs": { "oid": "sha256:xyz" } }]""")]
     [InlineData("""{ "error": "no" }""")]
     [InlineData("<html>")]
     public async Task AListThatIsNoneIsRefused(string list)

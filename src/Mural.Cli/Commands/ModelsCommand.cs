@@ -29,7 +29,7 @@ internal sealed class ModelsCommand() : MuralCommand("models", $"List the models
 
     private static ModelLine Describe(ModelFolder folder)
     {
-        string kind = DiffusersFolder.Open(folder.Path).ClassName;
+        string kind = DiffusersIndex.Open(folder.Path).ClassName;
         var line = new ModelLine(folder.Name, folder.Path, kind, folder.BuiltIn, folder.Name == ModelCatalog.Default, folder.Bytes);
         return kind == DiMModelIndex.ClassName ? DescribeDiM(line, folder) : DescribeDiffusion(line);
     }

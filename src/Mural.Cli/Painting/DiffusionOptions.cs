@@ -2,13 +2,14 @@ using System.CommandLine;
 using Mural.Cli.CommandLine;
 using Mural.Imaging;
 using Mural.Pipelines;
+using Mural.Samplers;
 
 namespace Mural.Cli.Painting;
 
 /// <summary>The options of <c>mural generate</c> that Stable Diffusion understands and DiM does not.</summary>
 internal sealed class DiffusionOptions
 {
-    private const string Cpu = "cpu", Cuda = "cuda";
+    private const string Cpu = "cpu", Cuda = "cuda", Noise = "eps", Velocity = "v";
 
     private readonly Option<string?> _negative = new("--negative") { Description = "What the picture is led away from.", HelpName = "TEXT" };
     private readonly Option<double?> _rescale = new("--guidance-rescale") { Description = "Share of the contrast that guidance adds which is taken away again, 0 to 1 (default: 0).", HelpName = "SHARE" };
@@ -17,7 +18,11 @@ internal sealed class DiffusionOptions
     private readonly Option<double?> _eta = new("--eta") { Description = "Share of noise that ddim and tcd add at each step, 0 to 1 (default: 0).", HelpName = "SHARE" };
     private readonly Option<int?> _clipSkip = new("--clip-skip") { Description = "Layer of the text encoder, counted from its end: 1 is the model's own (default: 1).", HelpName = "N" };
     private readonly Option<string> _rng = new("--rng") { Description = "Whose random numbers the seed stands for: PyTorch's on a CPU or on an NVIDIA card.", DefaultValueFactory = _ => Cpu };
-    private readonly Option<string?> _vae = new("--vae") { Description = "Folder of another autoencoder, TAESD's too.", HelpName = "PATH" };
+    private readonly Option<string?> _vae = new("--vae") { Description = "Another autoencoder, TAESD's too: a folder or a file.", HelpName = "PATH" };
+    private readonly Option<string?> _prediction = new("--prediction") { Description = "What the model predicts, where its file does not tell (default: what it says).", HelpName = "eps|v" };
+    private readonly Option<string?> _refiner = new("--refiner") { Description = "SDXL's refiner, a folder or a file, which finishes what the base model begins.", HelpName = "PATH" };
+    private readonly Option<double?> _refinerStart = new("--refiner-start") { Description = "Share of the steps after which it takes over (default: 0.8).", HelpName = "SHARE" };
+    private readonly Option<int?> _preview = new("--preview") { Description = "Write a small preview beside the picture after every N steps.", HelpName = "N" };
     private readonly Option<string?> _variant = new("--variant") { Description = "Variant of the weights' files to prefer, such as fp16.", HelpName = "NAME" };
     private readonly Option<string[]> _embedding = new("--embedding") { Description = "File of a textual inversion, whose name becomes a word of the prompt; may be repeated.", HelpName = "FILE" };
     private readonly Option<string?> _initial = new("--init-image") { Description = "Picture to change instead of starting from noise.", HelpName = "PICTURE" };
@@ -41,9 +46,14 @@ internal sealed class DiffusionOptions
         _rng.TakeOneOf(Cpu, Cuda);
         _clipSkip.TakeAtLeast(1);
         _maskPadding.TakeAtLeast(0);
+        _preview.TakeAtLeast(1);
+        _prediction.Validators.Add(result =>
+        {
+            if (result.Tokens is [{ Value: var word }] && word is not (Noise or Velocity)) result.AddError($"--prediction takes {Noise} or {Velocity}, not '{word}'");
+        });
     }
 
-    private Option[] All => [_negative, _rescale, _sampler, _schedule, _eta, _clipSkip, _rng, _vae, _variant, _embedding, _initial, _strength, _mask, _maskPadding, _control, _ipAdapter];
+    private Option[] All => [_negative, _rescale, _sampler, _schedule, _eta, _clipSkip, _rng, _prediction, _vae, _variant, _embedding, _initial, _strength, _mask, _maskPadding, _control, _ipAdapter, _refiner, _refinerStart, _preview];
 
     internal void AddTo(Command command)
     {
@@ -66,6 +76,8 @@ internal sealed class DiffusionOptions
     {
         Variant = context.Value(_variant),
         Autoencoder = context.Value(_vae),
+        Prediction = context.Value(_prediction) switch { Noise => PredictionType.Epsilon, Velocity => PredictionType.VPrediction, _ => null },
+        Refiner = context.Value(_refiner),
         TextualInversions = context.Value(_embedding) ?? [],
         // One request is all there is.
         KeepTextEncoders = false,
@@ -86,6 +98,8 @@ internal sealed class DiffusionOptions
         Strength = context.Value(_strength) ?? (context.Given(_initial) ? request.Strength : null),
         Mask = Read(context.Value(_mask)),
         MaskPadding = context.Value(_maskPadding),
+        RefinerStart = context.Value(_refinerStart) ?? request.RefinerStart,
+        PreviewEvery = context.Value(_preview) ?? 0,
     };
 
     private static Picture? Read(string? path) => path is null ? null : PictureReader.Read(path);

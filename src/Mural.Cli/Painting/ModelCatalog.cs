@@ -27,11 +27,13 @@ internal static class ModelCatalog
         ];
     }
 
-    /// <summary>The folder that a path or a name stands for.</summary>
+    /// <summary>The folder or file that a path or a name stands for.</summary>
     /// <exception cref="MuralException">There is no such model.</exception>
     internal static ModelFolder Find(string pathOrName)
     {
         if (File.Exists(Path.Combine(pathOrName, IndexName))) return new ModelFolder(Path.GetFullPath(pathOrName), BuiltIn: false);
+        // A Stable Diffusion may be one file, or a folder that lost its index.
+        if (File.Exists(pathOrName) || Directory.Exists(Path.Combine(pathOrName, "unet"))) return new ModelFolder(Path.GetFullPath(pathOrName), BuiltIn: false);
         if (Directory.Exists(pathOrName))
             throw new MuralException($"{pathOrName} is a folder without {IndexName}: give the folder of a model that Mural has trained or converted.");
         IReadOnlyList<ModelFolder> all = All();
@@ -52,7 +54,7 @@ internal static class ModelCatalog
     }
 
     /// <summary>Whether a model is a DiM; otherwise it is one of Stable Diffusion's families, or unknown.</summary>
-    internal static bool IsDiM(this ModelFolder model) => DiffusersFolder.Open(model.Path).ClassName == DiMModelIndex.ClassName;
+    internal static bool IsDiM(this ModelFolder model) => File.Exists(Path.Combine(model.Path, IndexName)) && DiffusersIndex.Open(model.Path).ClassName == DiMModelIndex.ClassName;
 
     /// <summary>Reads what a DiM says of itself.</summary>
     internal static DiMModelIndex Index(this ModelFolder model) => DiMModelIndex.Load(model.Path);

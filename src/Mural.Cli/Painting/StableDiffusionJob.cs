@@ -9,7 +9,7 @@ using Mural.Runtime;
 namespace Mural.Cli.Painting;
 
 /// <summary>Pictures to paint with Stable Diffusion: from which model, what, on what, into which files.</summary>
-/// <param name="Model">The model's folder.</param>
+/// <param name="Model">The model's folder or file.</param>
 /// <param name="Request">What to paint, but for ControlNets and IP-Adapters.</param>
 /// <param name="Options">On what.</param>
 /// <param name="Controls">The ControlNets.</param>
@@ -44,8 +44,9 @@ internal sealed record StableDiffusionJob(
         foreach (string warning in plan.Warnings) context.Warn(warning);
 
         long start = Stopwatch.GetTimestamp();
+        using var preview = new PreviewFile(files[0]);
         IReadOnlyList<StableDiffusionPicture> pictures = context.WithProgress(report =>
-            pipeline.GenerateAsync(request, new Reporter(report), context.Cancellation).GetAwaiter().GetResult());
+            pipeline.GenerateAsync(request, new Reporter(report, preview), context.Cancellation).GetAwaiter().GetResult());
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         foreach ((int i, StableDiffusionPicture picture) in pictures.Index())
         {
@@ -59,7 +60,7 @@ internal sealed record StableDiffusionJob(
             plan.Width,
             plan.Height,
             plan.Steps,
-            plan.Calls,
+            calls = plan.Calls + (plan.Refiner?.Calls ?? 0),
             sampler = Samplers.SamplerNames.Of(plan.Sampler.Options),
             plan.Guidance,
             plan.Strength,
@@ -113,9 +114,13 @@ internal sealed record StableDiffusionJob(
     }
 
     /// <summary>Reports on the painting thread, in order; <see cref="Progress{T}"/> would queue reports up.</summary>
-    private sealed class Reporter(Action<ProgressReport> report) : IProgress<StableDiffusionProgress>
+    private sealed class Reporter(Action<ProgressReport> report, PreviewFile preview) : IProgress<StableDiffusionProgress>
     {
-        public void Report(StableDiffusionProgress value) => report(new ProgressReport(
-            value.Stage switch { StableDiffusionStage.Encoding => "reading", StableDiffusionStage.Sampling => "painting", _ => "decoding" }, value.Done, value.Count));
+        public void Report(StableDiffusionProgress value)
+        {
+            if (value.Preview is { } picture) preview.Show(picture);
+            report(new ProgressReport(
+                value.Stage switch { StableDiffusionStage.Encoding => "reading", StableDiffusionStage.Sampling => "painting", _ => "decoding" }, value.Done, value.Count));
+        }
     }
 }

@@ -1,3 +1,4 @@
+using Mural.Checkpoints.StableDiffusion;
 using Mural.Cli.CommandLine;
 using Mural.Cli.Painting;
 using Mural.Imaging;
@@ -95,6 +96,33 @@ public sealed class GenerateDiffusionTests : IDisposable
         }
     }
 
+    [Fact]
+    public void OneFileIsAModelToo()
+    {
+        string file = _folder.At("fox-model.safetensors");
+        using (StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(TinyStableDiffusion.At(TinyStableDiffusion.First))) StableDiffusionWriter.SaveFile(checkpoint, file);
+        foreach (string part in Directory.GetFiles(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "tokenizer"))) File.Copy(part, _folder.At(Path.GetFileName(part)));
+        CommandRun whole = Generate(TinyStableDiffusion.First, "fox", Fast, "whole.png");
+        CommandRun single = CommandRun.Of(["generate", "fox", "--model", file, .. Fast.Split(' '), "-o", _folder.At("single.png")]);
+        Assert.True(whole.ExitCode == ExitCode.Success && single.ExitCode == ExitCode.Success, whole.Error + single.Error);
+        Assert.Equal(PictureReader.Read(_folder.At("whole.png")).Data, PictureReader.Read(_folder.At("single.png")).Data);
+        Assert.Contains("Model: fox-model,", PictureReader.Identify(_folder.At("single.png")).Metadata.Parameters, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void PreviewsAreGoneInTheEnd()
+    {
+        CommandRun run = Generate(TinyStableDiffusion.First, "fox", $"{Fast} --preview 1", "fox.png");
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        Assert.Equal(["fox.png"], Directory.GetFiles(_folder.Path).Select(Path.GetFileName));
+        using (var preview = new PreviewFile(_folder.At("fox.png")))
+        {
+            preview.Show(new Picture(8, 8, 3));
+            Assert.True(File.Exists(_folder.At("fox.preview.png")));
+        }
+        Assert.False(File.Exists(_folder.At("fox.preview.png")));
+    }
+
     [Theory]
     [InlineData("--steps -1", ExitCode.Usage, "--steps")]
     [InlineData("--steps 2000", ExitCode.Problem, "2000")]
@@ -117,6 +145,9 @@ public sealed class GenerateDiffusionTests : IDisposable
     [InlineData("--control type=canny,image=START", ExitCode.Problem, "no ControlNet canny for this model")]
     [InlineData("--control type=canny,image=START,scale=much", ExitCode.Problem, "a number for scale")]
     [InlineData("--ip-adapter model=nothing.bin,image=START", ExitCode.Problem, "image_encoder")]
+    [InlineData("--prediction x", ExitCode.Usage, "--prediction takes eps or v, not 'x'")]
+    [InlineData("--refiner nowhere", ExitCode.Problem, "nowhere")]
+    [InlineData("--preview 0", ExitCode.Usage, "--preview")]
     [InlineData("--upscale 2", ExitCode.Problem, "--upscale is for DiM models")]
     [InlineData("--like START", ExitCode.Problem, "does not say how it was painted")]
     public void WhatCannotBePaintedIsOneSentence(string options, int exitCode, string reason)

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Mural.Autoencoders;
+using Mural.Checkpoints.SingleFile;
 using Mural.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -28,18 +29,24 @@ internal abstract class PictureCodec : IDisposable
 
     public abstract void Dispose();
 
-    /// <summary>Opens the folder of an autoencoder of either kind.</summary>
-    /// <exception cref="MuralException">The folder holds no autoencoder, or its weights do not fit.</exception>
-    internal static PictureCodec Load(string folder, RuntimePlan runtime, long decodeMemory)
+    /// <summary>Opens an autoencoder of either kind.</summary>
+    /// <param name="path">A folder as diffusers keeps it, or a file.</param>
+    /// <param name="family">The family of models that it is for.</param>
+    /// <param name="runtime">On what it runs.</param>
+    /// <param name="decodeMemory">Bytes that decoding may take before it is done in tiles.</param>
+    /// <exception cref="MuralException">There is no autoencoder, or its weights do not fit.</exception>
+    internal static PictureCodec Load(string path, ModelFamily family, RuntimePlan runtime, long decodeMemory)
     {
-        string config = Path.Combine(folder, "config.json");
-        bool tiny = File.Exists(config) && IsTiny(config);
-        return tiny ? new TinyCodec(AutoencoderTiny.FromFolder(folder), runtime) : new FullCodec(AutoencoderKL.FromFolder(folder), runtime, decodeMemory);
+        (AutoencoderKL? full, AutoencoderTiny? tiny) = File.Exists(path) ? AutoencoderFile.Open(path, family)
+            : IsTiny(Path.Combine(path, "config.json")) ? (null, AutoencoderTiny.FromFolder(path))
+            : (AutoencoderKL.FromFolder(path), null);
+        return tiny is not null ? new TinyCodec(tiny, runtime) : new FullCodec(full!, runtime, decodeMemory);
     }
 
     // Whatever else is wrong with the file is said by whoever reads it.
     private static bool IsTiny(string config)
     {
+        if (!File.Exists(config)) return false;
         try
         {
             return JsonNode.Parse(File.ReadAllText(config))?["_class_name"]?.ToString() == nameof(AutoencoderTiny);

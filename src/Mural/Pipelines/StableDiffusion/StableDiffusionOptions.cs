@@ -1,4 +1,5 @@
 using Mural.Runtime;
+using Mural.Samplers;
 using Mural.Text;
 
 namespace Mural.Pipelines;
@@ -12,8 +13,14 @@ public sealed record StableDiffusionOptions
     /// <summary>Variant of the weights' files that is preferred, such as <c>fp16</c>; null for the plain ones.</summary>
     public string? Variant { get; init; }
 
-    /// <summary>Folder of another autoencoder, of Stable Diffusion's kind or TAESD's, in place of the model's.</summary>
+    /// <summary>Another autoencoder, of Stable Diffusion's kind or TAESD's, in place of the model's: a folder or a file.</summary>
     public string? Autoencoder { get; init; }
+
+    /// <summary>What the model predicts where its files do not tell or are wrong, as files of Stable Diffusion 2 may be; null for what they say.</summary>
+    public PredictionType? Prediction { get; init; }
+
+    /// <summary>SDXL's refiner, a folder or a file, which finishes what the base model begins; null for none.</summary>
+    public string? Refiner { get; init; }
 
     /// <summary>Files of textual inversions, whose words prompts can use.</summary>
     public IReadOnlyList<string> TextualInversions { get; init; } = [];

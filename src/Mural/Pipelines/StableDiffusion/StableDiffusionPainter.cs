@@ -9,8 +9,12 @@ namespace Mural.Pipelines;
 /// <param name="parts">The model.</param>
 /// <param name="plan">What is painted.</param>
 /// <param name="denoiser">The network with everything around it.</param>
-internal sealed class StableDiffusionPainter(StableDiffusionParts parts, StableDiffusionPlan plan, GuidedDenoiser denoiser)
+/// <param name="refiner">That of the refiner, where the plan has one.</param>
+internal sealed class StableDiffusionPainter(StableDiffusionParts parts, StableDiffusionPlan plan, GuidedDenoiser denoiser, GuidedDenoiser? refiner = null)
 {
+    // Decoding a reduced latent shows enough, at a fraction of the cost.
+    private const int LargestPreview = 256;
+
     private readonly StartingPicture? _picture = plan.Request.InitialPicture is null ? null : new StartingPicture(plan);
 
     /// <summary>Sees the state after each call.</summary>
@@ -21,8 +25,12 @@ internal sealed class StableDiffusionPainter(StableDiffusionParts parts, StableD
     {
         using DisposeScope scope = NewDisposeScope();
         RunStart start = RunStart.Of(plan, _picture, parts.Codec, noise, batch);
-        return plan.Sampler.Sample(
-            denoiser.For(start.Channels), start.State, like => noise.Draw(like.shape), plan.FirstCall.., Changed(start), onStep, cancellationToken).MoveToOuterDisposeScope();
+        Func<Tensor, int, Tensor>? afterCall = Changed(start);
+        Tensor Draw(Tensor like) => noise.Draw(like.shape);
+        Tensor latents = plan.Sampler.Sample(denoiser.For(start.Channels), start.State, Draw, plan.FirstCall..plan.EndCall, afterCall, onStep, cancellationToken);
+        if (plan.Refiner is { } second && refiner is not null)
+            latents = second.Sampler.Sample(refiner.For(null), latents, Draw, second.FirstCall..second.EndCall, afterCall, Later(onStep), cancellationToken);
+        return latents.MoveToOuterDisposeScope();
     }
 
     /// <summary>The picture of one latent, <c>[1, C, h, w]</c>.</summary>
@@ -32,6 +40,19 @@ internal sealed class StableDiffusionPainter(StableDiffusionParts parts, StableD
         Picture painted = PictureTensors.ToPictures(parts.Codec.Decode(latent))[0];
         return _picture?.Finish(painted) ?? painted;
     }
+
+    /// <summary>What an estimate of clean latents shows, small: the first picture of a batch.</summary>
+    internal Picture Preview(Tensor estimate)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor first = estimate.narrow(0, 0, 1);
+        double factor = Math.Min(1, (double)LargestPreview / parts.Codec.Downscale / Math.Max(first.shape[2], first.shape[3]));
+        long[] size = [Math.Max(1, (long)(first.shape[2] * factor)), Math.Max(1, (long)(first.shape[3] * factor))];
+        return PictureTensors.ToPictures(parts.Codec.Decode(nn.functional.interpolate(first, size, mode: InterpolationMode.Area)))[0];
+    }
+
+    // The refiner's calls are counted after the base model's.
+    private Action<SamplerStep>? Later(Action<SamplerStep>? onStep) => onStep is null ? null : step => onStep(step with { Index = plan.Calls + step.Index });
 
     private Func<Tensor, int, Tensor>? Changed(RunStart start) => OnState is not { } seen ? start.AfterCall : (state, next) =>
     {

@@ -1,3 +1,5 @@
+using Mural.Checkpoints.SingleFile;
+using Mural.Checkpoints.StableDiffusion;
 using Mural.Runtime;
 using Mural.Samplers;
 using Mural.UNet;
@@ -10,17 +12,23 @@ internal sealed class StableDiffusionParts : IDisposable
     // Numbers that the SDXL family is told of a picture's size, and its refiner.
     private const int SizeNumbersOfBase = 6, SizeNumbersOfRefiner = 5;
 
-    private StableDiffusionParts(IStableDiffusionSource source, UNet2DConditionModel unet, PictureCodec codec, TextEncoders texts, RuntimePlan runtime)
+    private const int UsualSampleSize = 64;
+
+    private readonly bool _ownsCodec;
+
+    private StableDiffusionParts(StableDiffusionSource source, StableDiffusionCheckpoint checkpoint, UNet2DConditionModel unet, PictureCodec codec, bool ownsCodec, TextEncoders texts, RuntimePlan runtime)
     {
         UNet = unet;
         Codec = codec;
+        _ownsCodec = ownsCodec;
         Texts = texts;
         Runtime = runtime;
-        ZerosForNoNegative = source.ZerosForNoNegative;
-        SamplerOptions sampling = source.LoadSampling();
-        Sampling = IsXL(unet.Config) ? sampling : sampling.RepairForStableDiffusion();
+        Sampling = source.Sampling(checkpoint);
+        Doubt = source.Doubt(checkpoint);
         SizeNumbers = CountSizeNumbers(unet.Config, texts.PooledWidth);
-        Info = Describe(source);
+        DiffusersIndex index = DiffusersIndex.Parse(checkpoint.Index, checkpoint.Path);
+        ZerosForNoNegative = index.Flag("force_zeros_for_empty_prompt");
+        Info = Describe(source.Name, checkpoint.Family, index);
     }
 
     internal UNet2DConditionModel UNet { get; }
@@ -40,18 +48,27 @@ internal sealed class StableDiffusionParts : IDisposable
 
     internal StableDiffusionModelInfo Info { get; }
 
+    /// <summary>What may have been taken for granted wrongly, or null.</summary>
+    internal string? Doubt { get; }
+
+    /// <summary>Loads a model.</summary>
+    /// <param name="path">A folder or a file.</param>
+    /// <param name="options">How.</param>
+    /// <param name="runtime">On what.</param>
+    /// <param name="shared">The autoencoder of another model, which stays its own, in place of this one's; null for its own.</param>
     /// <exception cref="MuralException">A part is missing, malformed or does not fit the others.</exception>
-    internal static StableDiffusionParts Load(string path, StableDiffusionOptions options, RuntimePlan runtime)
+    internal static StableDiffusionParts Load(string path, StableDiffusionOptions options, RuntimePlan runtime, PictureCodec? shared = null)
     {
-        var source = StableDiffusionFolder.Open(path, options.Variant);
+        var source = new StableDiffusionSource(path, options, runtime);
+        using StableDiffusionCheckpoint checkpoint = source.Open();
         var loaded = new List<IDisposable>();
         try
         {
-            UNet2DConditionModel unet = Loaded(source.LoadUNet(runtime));
-            PictureCodec codec = Loaded(options.Autoencoder is { } folder ? PictureCodec.Load(folder, runtime, options.DecodeMemory) : source.LoadAutoencoder(runtime, options.DecodeMemory));
-            TextEncoders texts = Loaded(new TextEncoders(() => source.LoadTextEncoders(runtime, IsXL(unet.Config)), options));
+            UNet2DConditionModel unet = Loaded(source.LoadUNet(checkpoint));
+            PictureCodec codec = shared ?? Loaded(source.LoadAutoencoder(checkpoint));
+            TextEncoders texts = Loaded(new TextEncoders(source.LoadTextEncoders, options));
             Require(path, unet.Config, codec, texts);
-            return new StableDiffusionParts(source, unet, codec, texts, runtime);
+            return new StableDiffusionParts(source, checkpoint, unet, codec, shared is null, texts, runtime);
         }
         catch
         {
@@ -72,7 +89,7 @@ internal sealed class StableDiffusionParts : IDisposable
     public void Dispose()
     {
         UNet.Dispose();
-        Codec.Dispose();
+        if (_ownsCodec) Codec.Dispose();
         Texts.Dispose();
     }
 
@@ -94,20 +111,23 @@ internal sealed class StableDiffusionParts : IDisposable
             throw new MuralException($"The UNet of {path} takes {unet.InChannels} channels and gives {unet.OutChannels}, but with latents of {latent} channels it must take {latent}, or {2 * latent + 1} for inpainting; use another model.");
     }
 
-    private StableDiffusionModelInfo Describe(IStableDiffusionSource source)
+    private StableDiffusionModelInfo Describe(string name, ModelFamily family, DiffusersIndex index)
     {
         UNetConfig config = UNet.Config;
         bool distilled = IsDistilled(Sampling);
+        // Folders saved before diffusers 0.9 state half the side.
+        bool halved = family < ModelFamily.StableDiffusionXL && Version.TryParse(index.Text("_diffusers_version")?.Split(".dev")[0], out Version? version) && version < new Version(0, 9);
         return new StableDiffusionModelInfo
         {
-            Name = source.Name,
-            Family = SizeNumbers switch
+            Name = name,
+            Family = family switch
             {
-                SizeNumbersOfBase => "Stable Diffusion XL",
-                SizeNumbersOfRefiner => "Stable Diffusion XL refiner",
-                _ => config.UseLinearProjection ? "Stable Diffusion 2" : "Stable Diffusion 1",
+                ModelFamily.StableDiffusion1 => "Stable Diffusion 1",
+                ModelFamily.StableDiffusion2 => "Stable Diffusion 2",
+                ModelFamily.StableDiffusionXL => "Stable Diffusion XL",
+                _ => "Stable Diffusion XL refiner",
             },
-            Side = (source.SampleSize ?? config.SampleSize ?? 64) * Codec.Downscale,
+            Side = (halved ? UsualSampleSize : config.SampleSize ?? UsualSampleSize) * Codec.Downscale,
             Multiple = Codec.Downscale,
             Steps = distilled || config.GuidanceEmbeddingWidth is not null ? 4 : 50,
             Guidance = config.GuidanceEmbeddingWidth is not null ? 8.5 : distilled ? 1 : SizeNumbers > 0 ? 5 : 7.5,

@@ -21,16 +21,18 @@ namespace Mural.Pipelines;
 public sealed class StableDiffusionPipeline : IAsyncDisposable
 {
     private readonly StableDiffusionParts _parts;
+    private readonly StableDiffusionParts? _refiner;
     private readonly StableDiffusionPlanner _planner;
     private readonly StableDiffusionOptions _options;
     private readonly List<IDisposable> _adapters = [];
     private readonly SemaphoreSlim _turn = new(1);
     private bool _disposed;
 
-    private StableDiffusionPipeline(StableDiffusionParts parts, StableDiffusionOptions options)
+    private StableDiffusionPipeline(StableDiffusionParts parts, StableDiffusionParts? refiner, StableDiffusionOptions options)
     {
         _parts = parts;
-        _planner = new StableDiffusionPlanner(parts);
+        _refiner = refiner;
+        _planner = new StableDiffusionPlanner(parts, refiner);
         _options = options;
     }
 
@@ -41,7 +43,7 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
     public RuntimePlan Runtime => _parts.Runtime;
 
     /// <summary>Loads a model and makes it ready for inference.</summary>
-    /// <param name="path">A folder as diffusers keeps a model of Stable Diffusion 1, 2 or XL in.</param>
+    /// <param name="path">A model of Stable Diffusion 1, 2 or XL: a folder as diffusers keeps it, or a file of the original layout.</param>
     /// <param name="options">How it runs; null for this machine's best.</param>
     /// <param name="cancellationToken">Gives up before loading begins.</param>
     /// <exception cref="MuralException">A part is missing, malformed or does not fit the others, or the device is not there.</exception>
@@ -53,7 +55,16 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
         {
             RuntimePlan runtime = RuntimePlan.Choose(options.Runtime);
             runtime.Apply();
-            return new StableDiffusionPipeline(StableDiffusionParts.Load(path, options, runtime), options);
+            StableDiffusionParts parts = StableDiffusionParts.Load(path, options, runtime);
+            try
+            {
+                return new StableDiffusionPipeline(parts, options.Refiner is { } refiner ? LoadRefiner(refiner, options, runtime, parts) : null, options);
+            }
+            catch
+            {
+                parts.Dispose();
+                throw;
+            }
         }, cancellationToken);
     }
 
@@ -133,6 +144,7 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
         if (!_disposed)
         {
             foreach (IDisposable adapter in _adapters) adapter.Dispose();
+            _refiner?.Dispose();
             _parts.Dispose();
         }
         _disposed = true;
@@ -154,14 +166,27 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
         }
     }
 
+    private static StableDiffusionParts LoadRefiner(string path, StableDiffusionOptions options, RuntimePlan runtime, StableDiffusionParts parts)
+    {
+        // Words of textual inversions are for both encoders of the base model.
+        StableDiffusionParts refiner = StableDiffusionParts.Load(path, options with { TextualInversions = [] }, runtime, parts.Codec);
+        if (parts.SizeNumbers > 0 && refiner.SizeNumbers > 0 && refiner.Info.Inpaints == false) return refiner;
+        string found = refiner.Info.Family;
+        refiner.Dispose();
+        throw new MuralException($"{path} is a {found} model, which cannot refine what a {parts.Info.Family} model begins; both must be of Stable Diffusion XL.");
+    }
+
     private List<StableDiffusionPicture> Generate(StableDiffusionPlan plan, IProgress<StableDiffusionProgress>? progress, CancellationToken cancellationToken)
     {
         using var noGradients = no_grad();
         using TextTimeline texts = _parts.Encode(plan);
+        using TextTimeline? refinerTexts = plan.Refiner is { } second ? _refiner!.Encode(second) : null;
         progress?.Report(new StableDiffusionProgress(StableDiffusionStage.Encoding, 1, 1));
         using var denoiser = new GuidedDenoiser(_parts.UNet, plan, texts, BatchesGuidance(plan));
-        var painter = new StableDiffusionPainter(_parts, plan, denoiser);
+        using GuidedDenoiser? refiner = refinerTexts is null ? null : new GuidedDenoiser(_refiner!.UNet, plan.Refiner!, refinerTexts, BatchesGuidance(plan));
+        var painter = new StableDiffusionPainter(_parts, plan, denoiser, refiner);
         long[][] batches = [.. Enumerable.Range(0, plan.Request.Count).Select(i => unchecked(plan.Request.Seed + i)).Chunk(_options.BatchSize)];
+        int calls = plan.Calls + (plan.Refiner?.Calls ?? 0);
         var pictures = new List<StableDiffusionPicture>();
         for (int batch = 0; batch < batches.Length; batch++)
         {
@@ -170,7 +195,11 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
             void Report(SamplerStep step)
             {
                 plan.Request.OnStep?.Invoke(step);
-                progress?.Report(new StableDiffusionProgress(StableDiffusionStage.Sampling, batch * plan.Calls + step.Index, plan.Calls * batches.Length));
+                bool shows = progress is not null && plan.Request.PreviewEvery > 0 && step.Index % plan.Request.PreviewEvery == 0;
+                progress?.Report(new StableDiffusionProgress(StableDiffusionStage.Sampling, batch * calls + step.Index, calls * batches.Length)
+                {
+                    Preview = shows ? painter.Preview(step.Estimate) : null,
+                });
             }
             Tensor latents = painter.Paint(batches[batch].Length, noise, Report, cancellationToken);
             foreach ((int i, long seed) in batches[batch].Index())

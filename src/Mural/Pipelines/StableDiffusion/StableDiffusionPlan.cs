@@ -39,8 +39,14 @@ public sealed record StableDiffusionPlan
     /// <summary>The first of the sampler's calls that is made: other than 0 where a picture is changed.</summary>
     public int FirstCall { get; init; }
 
-    /// <summary>Network calls that will be made for each batch.</summary>
-    public int Calls => Sampler.Timesteps.Count - FirstCall;
+    /// <summary>The call that is not made any more: the sampler's count of them, unless a refiner takes over.</summary>
+    public int EndCall { get; init; }
+
+    /// <summary>What the refiner does after <see cref="EndCall"/>, or null without one.</summary>
+    public StableDiffusionPlan? Refiner { get; init; }
+
+    /// <summary>Network calls that will be made for each batch, without the refiner's.</summary>
+    public int Calls => EndCall - FirstCall;
 
     /// <summary>Sentences about what may not turn out as hoped.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }

@@ -6,7 +6,9 @@ using Mural.Text;
 namespace Mural.Pipelines;
 
 /// <summary>Settles a request: which size, which settings (and says what is wrong or unwise).</summary>
-internal sealed class StableDiffusionPlanner(StableDiffusionParts parts)
+/// <param name="parts">The model.</param>
+/// <param name="refiner">SDXL's refiner, which takes over from it, or null.</param>
+internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableDiffusionParts? refiner = null)
 {
     /// <exception cref="MuralException">The request cannot be fulfilled.</exception>
     internal StableDiffusionPlan Plan(StableDiffusionRequest request)
@@ -29,7 +31,7 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts)
         bool chooses = told && strength is not null;
         SamplerOptions sampling = Sampling(request);
         Sampler sampler = Sampler.Create(chooses ? sampling with { OriginalStepsShare = strength!.Value } : sampling, steps);
-        return new StableDiffusionPlan
+        var plan = new StableDiffusionPlan
         {
             Request = request,
             Model = model,
@@ -40,10 +42,37 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts)
             Guidance = guidance,
             Strength = strength,
             FirstCall = strength is { } share ? chooses ? 0 : sampler.FirstCall(share) : 0,
+            EndCall = sampler.Timesteps.Count,
             Device = parts.Runtime.Device,
             ClassifierFreeScale = told ? 1 : guidance,
             Warnings = [.. Warnings(request, width, height, guidance, sampler)],
         };
+        return refiner is null ? plan : Refined(plan, refiner);
+    }
+
+    // The refiner goes on in the same schedule, with nothing but the prompts; what the base model is told beside them is for other networks.
+    private static StableDiffusionPlan Refined(StableDiffusionPlan plan, StableDiffusionParts refiner)
+    {
+        StableDiffusionRequest request = plan.Request;
+        StableDiffusionPlan second = new StableDiffusionPlanner(refiner).Plan(request with
+        {
+            Prompt = request.SecondPrompt ?? request.Prompt,
+            NegativePrompt = request.SecondNegativePrompt ?? request.NegativePrompt,
+            Width = plan.Width,
+            Height = plan.Height,
+            Steps = plan.Steps,
+            Guidance = plan.Guidance,
+            InitialPicture = null,
+            Strength = null,
+            Mask = null,
+            MaskPadding = null,
+            Controls = [],
+            PicturePrompts = [],
+        });
+        int takeover = Math.Max(plan.Sampler.CallsBefore(request.RefinerStart), plan.FirstCall);
+        if (second.Sampler.Timesteps.Count != plan.Sampler.Timesteps.Count)
+            throw new MuralException($"The refiner's sampler makes {second.Sampler.Timesteps.Count} calls where the base model's makes {plan.Sampler.Timesteps.Count}, so that it cannot take over; name a sampler for both.");
+        return plan with { EndCall = takeover, Refiner = second with { FirstCall = takeover } };
     }
 
     private static void CheckNumbers(StableDiffusionRequest request)
@@ -53,6 +82,7 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts)
         if (request.Guidance is { } guidance && !double.IsFinite(guidance)) throw new MuralException($"The guidance is {guidance}; it must be a number, 1 for none.");
         if (!(request.GuidanceRescale >= 0 && request.GuidanceRescale <= 1))
             throw new MuralException($"The guidance is to be rescaled by {request.GuidanceRescale}; give a share from 0 to 1.");
+        if (request.PreviewEvery < 0) throw new MuralException($"A preview after every {request.PreviewEvery} calls was asked for; give 1 or more, or 0 for none.");
         CallRange.Require("The guidance", request.GuidanceStart, request.GuidanceStop);
         if (request.ClipSkip < 0 || request.NegativeClipSkip < 0)
             throw new MuralException($"{Math.Min(request.ClipSkip, request.NegativeClipSkip ?? 0)} layers of the text encoder cannot be skipped; give 0 for none, or more.");
@@ -92,6 +122,7 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts)
 
     private IEnumerable<string> Warnings(StableDiffusionRequest request, int width, int height, double guidance, Sampler sampler)
     {
+        if (parts.Doubt is { } doubt) yield return doubt;
         int side = parts.Info.Side;
         if ((long)width * height > 2L * side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect things to repeat.";
         else if (4L * width * height < (long)side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect less.";

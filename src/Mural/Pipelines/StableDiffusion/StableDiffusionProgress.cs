@@ -1,3 +1,5 @@
+using Mural.Imaging;
+
 namespace Mural.Pipelines;
 
 /// <summary>What a pipeline is doing.</summary>
@@ -17,4 +19,8 @@ public enum StableDiffusionStage
 /// <param name="Stage">What is done now. With several batches, sampling and decoding alternate.</param>
 /// <param name="Done">Steps of this stage that are done, over all batches.</param>
 /// <param name="Count">Steps of this stage in all.</param>
-public readonly record struct StableDiffusionProgress(StableDiffusionStage Stage, int Done, int Count);
+public readonly record struct StableDiffusionProgress(StableDiffusionStage Stage, int Done, int Count)
+{
+    /// <summary>A small picture of what is seen so far, at most 256 pixels wide or high, where the request asks for previews and one is due; else null.</summary>
+    public Picture? Preview { get; init; }
+}

@@ -78,6 +78,12 @@ public sealed record StableDiffusionRequest
     /// <summary>The same for the negative prompt; null for <see cref="Sizes"/>.</summary>
     public SizeConditioning? NegativeSizes { get; init; }
 
+    /// <summary>Share of the training steps after which SDXL's refiner takes over where the pipeline has one, between 0 and 1.</summary>
+    public double RefinerStart { get; init; } = 0.8;
+
+    /// <summary>A preview of the first picture of a batch is made after every so many network calls; 0 for none.</summary>
+    public int PreviewEvery { get; init; }
+
     /// <summary>A picture to change instead of starting from noise; it is resized to <see cref="Width"/> and <see cref="Height"/>.</summary>
     public Picture? InitialPicture { get; init; }
 

@@ -116,6 +116,20 @@ public class StableDiffusionPipelineTests
         Assert.Equal(8, observed);
     }
 
+    [Theory]
+    [InlineData(512, 384, 256, 192)]
+    [InlineData(64, 48, 64, 48)]
+    public async Task PreviewsAreSmallPicturesOfTheEstimate(int width, int height, int previewWidth, int previewHeight)
+    {
+        await using StableDiffusionPipeline pipeline = await Load(First, new StableDiffusionOptions { Autoencoder = At("tiny-taesd") });
+        var seen = new List<StableDiffusionProgress>();
+        StableDiffusionRequest request = Fox with { Width = width, Height = height, Steps = 2, Sampler = "ddim", Guidance = 1, PreviewEvery = 2 };
+        await pipeline.GenerateAsync(request, new Direct(seen.Add), Cancellation);
+        Picture preview = Assert.Single(seen, progress => progress.Preview is not null).Preview!;
+        Assert.Equal((previewWidth, previewHeight), (preview.Width, preview.Height));
+        Assert.True(preview.Data.Distinct().Count() > 8);
+    }
+
     [Fact]
     public async Task CancellationStopsWithinACallAndThePipelineGoesOn()
     {

@@ -1,0 +1,43 @@
+using System.Text.RegularExpressions;
+using Mural.Autoencoders;
+using Mural.Checkpoints;
+using Mural.Checkpoints.SingleFile;
+using Mural.Checkpoints.StableDiffusion;
+
+namespace Mural.Pipelines;
+
+/// <summary>An autoencoder alone in a file, of Stable Diffusion's kind or TAESD's, under any of the names that programs give its tensors.</summary>
+internal static partial class AutoencoderFile
+{
+    /// <summary>Opens one.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="family">The family of models that it is for, which the file does not tell.</param>
+    /// <exception cref="MuralException">The file holds no autoencoder, or a part of one.</exception>
+    internal static (AutoencoderKL? Full, AutoencoderTiny? Tiny) Open(string path, ModelFamily family)
+    {
+        using ITensorSource source = Checkpoint.Open(path);
+        if (!source.Tensors.Keys.Any(name => TinyLayer().IsMatch(name))) return (OpenFull(source, family), null);
+        var tiny = new AutoencoderTiny(new AutoencoderTinyConfig());
+        return (null, ModelFolder.Loaded(tiny, () => tiny.Load(source)));
+    }
+
+    private static AutoencoderKL OpenFull(ITensorSource source, ModelFamily family)
+    {
+        int levels = source.Tensors.Keys.Select(name => DecoderLevel().Match(name)).Where(match => match.Success).Select(match => match.Groups["level"].Value).Distinct().Count();
+        if (levels == 0) throw new MuralException($"{source.Path} holds no autoencoder; give one of Stable Diffusion's kind or a TAESD.");
+        Func<string, string?> rename = AutoencoderKeys.Renaming(source.Tensors.Keys, levels);
+        var tensors = new List<(string, string, TensorTransform)>();
+        foreach (TensorEntry entry in source.Tensors.Values)
+            if (rename(entry.Name) is { } name) tensors.Add((name, entry.Name, SingleFileLayout.Squeezed(name, entry.Shape)));
+        using var renamed = new ComponentSource(source, SingleFileLayout.Autoencoder, tensors);
+        AutoencoderConfig config = ShapeConfigs.Autoencoder(renamed, family, FamilySettings.SampleSize(family, velocity: false) << (levels - 1));
+        var autoencoder = new AutoencoderKL(config);
+        return ModelFolder.Loaded(autoencoder, () => autoencoder.Load(renamed));
+    }
+
+    [GeneratedRegex(@"^(taesd_)?(encoder|decoder)\.(layers\.)?\d+\.")]
+    private static partial Regex TinyLayer();
+
+    [GeneratedRegex(@"decoder\.up(_blocks)?\.(?<level>\d+)\.")]
+    private static partial Regex DecoderLevel();
+}

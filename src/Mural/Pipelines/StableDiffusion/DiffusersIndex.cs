@@ -1,0 +1,55 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Mural.Pipelines;
+
+/// <summary>The <c>model_index.json</c> of a diffusers folder (Stable Diffusion specification 1.1): what kind of pipeline it is for.</summary>
+internal sealed class DiffusersIndex
+{
+    internal const string FileName = "model_index.json";
+
+    private readonly JsonObject _json;
+
+    private DiffusersIndex(JsonObject json) => _json = json;
+
+    /// <summary>The pipeline that it was saved from.</summary>
+    internal string ClassName => Text("_class_name") ?? "model without a class";
+
+    /// <summary>Reads a folder's index.</summary>
+    /// <exception cref="MuralException">The index is missing or malformed.</exception>
+    internal static DiffusersIndex Open(string folder)
+    {
+        string file = Path.Combine(folder, FileName);
+        try
+        {
+            return Parse(File.ReadAllText(file), file);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new MuralException($"{file} cannot be read ({error.Message.TrimEnd('.')}); check the file and its permissions.", error);
+        }
+    }
+
+    /// <summary>Reads the text of an index.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="source">What messages call it.</param>
+    /// <exception cref="MuralException">It is malformed.</exception>
+    internal static DiffusersIndex Parse(string text, string source)
+    {
+        try
+        {
+            return JsonNode.Parse(text) is JsonObject json ? new DiffusersIndex(json) : throw new MuralException($"{source} holds no JSON object; copy it from the model's origin again.");
+        }
+        catch (Exception error) when (error is JsonException or ArgumentException)
+        {
+            throw new MuralException($"{source} is not valid JSON; copy it from the model's origin again.", error);
+        }
+    }
+
+    /// <summary>Whether the pipeline has a component, which an index says by anything but a pair of nulls.</summary>
+    internal bool Has(string component) => _json[component] is JsonArray { Count: 2 } pair && pair[1] is not null;
+
+    internal bool Flag(string key) => _json[key] is JsonValue value && value.TryGetValue(out bool flag) && flag;
+
+    internal string? Text(string key) => _json[key] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
+}

@@ -1,0 +1,100 @@
+using Mural.Checkpoints.SingleFile;
+using Mural.Checkpoints.StableDiffusion;
+using Mural.Runtime;
+using Mural.Samplers;
+using Mural.Text;
+using Mural.UNet;
+
+namespace Mural.Pipelines;
+
+/// <summary>Where the parts of a model come from: a folder as diffusers keeps it, or a file of the original layout. Files are open only while something is loaded.</summary>
+internal sealed class StableDiffusionSource
+{
+    // What pipelines for these families are called; whatever else they do, they are made of the same components.
+    private static readonly string[] Families = ["StableDiffusion", "LatentConsistencyModel"];
+
+    // Pipelines whose names begin alike, but whose networks or components are others.
+    private static readonly string[] Others =
+    [
+        "StableDiffusion3", "StableDiffusionUpscale", "StableDiffusionLatentUpscale", "StableDiffusionDepth2Img", "StableDiffusionImageVariation",
+        "StableDiffusionInstructPix2Pix", "StableDiffusionXLInstructPix2Pix",
+    ];
+
+    private readonly string _path;
+    private readonly StableDiffusionOptions _options;
+    private readonly RuntimePlan _runtime;
+
+    /// <exception cref="MuralException">The folder holds another kind of model.</exception>
+    internal StableDiffusionSource(string path, StableDiffusionOptions options, RuntimePlan runtime)
+    {
+        (_path, _options, _runtime) = (path, options, runtime);
+        if (!File.Exists(Path.Combine(path, DiffusersIndex.FileName))) return;
+        string name = DiffusersIndex.Open(path).ClassName;
+        if (!Families.Any(family => name.StartsWith(family, StringComparison.Ordinal)) || Others.Any(other => name.StartsWith(other, StringComparison.Ordinal)))
+            throw new MuralException($"{path} holds a {name}, but only models of Stable Diffusion 1, 2 and XL can be painted with; give another one.");
+    }
+
+    /// <summary>What people call the model: its folder's name, or its file's without the extension.</summary>
+    internal string Name => Directory.Exists(_path)
+        ? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(_path)))
+        : Path.GetFileNameWithoutExtension(_path);
+
+    /// <exception cref="MuralException">It is no Stable Diffusion, or a part is missing or malformed.</exception>
+    internal StableDiffusionCheckpoint Open() => StableDiffusionCheckpoint.Open(_path, _options.Variant);
+
+    /// <summary>How the model is sampled.</summary>
+    internal SamplerOptions Sampling(StableDiffusionCheckpoint checkpoint)
+    {
+        SamplerOptions sampling = checkpoint.Family < ModelFamily.StableDiffusionXL ? checkpoint.Sampling.RepairForStableDiffusion() : checkpoint.Sampling;
+        return _options.Prediction is { } prediction ? sampling with { PredictionType = prediction } : sampling;
+    }
+
+    /// <summary>What may have been taken for granted wrongly, or null.</summary>
+    internal string? Doubt(StableDiffusionCheckpoint checkpoint) => checkpoint.PredictionIsGuessed && _options.Prediction is null
+        ? $"{Name} does not say whether it predicts noise or velocities, and is taken to predict velocities as most of its family: if pictures are grey or noisy, say that it predicts noise."
+        : null;
+
+    /// <summary>The UNet, ready for inference.</summary>
+    internal UNet2DConditionModel LoadUNet(StableDiffusionCheckpoint checkpoint)
+    {
+        UNet2DConditionModel unet = checkpoint.LoadUNet(_runtime.Type, _runtime.Device);
+        unet.PrepareForInference(_runtime.Kernels, _runtime.Type);
+        return unet;
+    }
+
+    /// <summary>The autoencoder, ready for inference: the model's own, unless another was asked for.</summary>
+    internal PictureCodec LoadAutoencoder(StableDiffusionCheckpoint checkpoint) => _options.Autoencoder is { } other
+        ? PictureCodec.Load(other, checkpoint.Family, _runtime, _options.DecodeMemory)
+        : new FullCodec(checkpoint.LoadAutoencoder(), _runtime, _options.DecodeMemory);
+
+    /// <summary>The text encoders, ready for inference.</summary>
+    internal IReadOnlyList<TextStage> LoadTextEncoders()
+    {
+        using StableDiffusionCheckpoint checkpoint = Open();
+        bool xl = checkpoint.Family >= ModelFamily.StableDiffusionXL;
+        // SDXL's refiner has the second encoder only.
+        string[] names = checkpoint.Family switch
+        {
+            ModelFamily.StableDiffusionXL => [SingleFileLayout.TextEncoder, SingleFileLayout.SecondTextEncoder],
+            ModelFamily.StableDiffusionXLRefiner => [SingleFileLayout.SecondTextEncoder],
+            _ => [SingleFileLayout.TextEncoder],
+        };
+        var stages = new List<TextStage>();
+        try
+        {
+            foreach (string name in names)
+            {
+                ClipTokenizer tokenizer = checkpoint.LoadTokenizer(name);
+                ClipTextEncoder encoder = checkpoint.LoadTextEncoder(name, _runtime.Type, _runtime.Device);
+                stages.Add(new TextStage(tokenizer, encoder, xl ? HiddenState.Penultimate : HiddenState.Last));
+                encoder.PrepareForInference(_runtime.Kernels, _runtime.Type);
+            }
+            return stages;
+        }
+        catch
+        {
+            foreach (TextStage stage in stages) stage.Encoder.Dispose();
+            throw;
+        }
+    }
+}

@@ -1,0 +1,82 @@
+using Mural.Imaging;
+using Mural.Pipelines;
+using Mural.UNet;
+using static Mural.Tests.Pipelines.TinyStableDiffusion;
+
+namespace Mural.Tests.Pipelines;
+
+/// <summary>SDXL's base model with a refiner, put together from the tiny model's second text encoder and a UNet of random weights.</summary>
+public sealed class RefinerTests : IDisposable
+{
+    private static readonly StableDiffusionRequest Fox = new() { Prompt = "a red fox", Seed = 7, Width = 64, Height = 64, Steps = 5, Guidance = 3 };
+
+    private readonly string _refiner = MakeRefiner();
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public void Dispose() => Directory.Delete(_refiner, recursive: true);
+
+    [Fact]
+    public async Task TakesOverWhereItWasAskedTo()
+    {
+        await using StableDiffusionPipeline alone = await Load(XL), both = await Load(XL, new StableDiffusionOptions { Refiner = _refiner });
+        StableDiffusionPlan plan = both.Plan(Fox with { RefinerStart = 0.6 });
+        Assert.Equal((3, 3, 5), (plan.EndCall, plan.Refiner!.FirstCall, plan.Refiner.EndCall));
+        Assert.Equal((3, 2), (plan.Calls, plan.Refiner.Calls));
+        byte[] refined = await Paint(both, Fox with { RefinerStart = 0.6 });
+        Assert.NotEqual(await Paint(alone, Fox), refined);
+        Assert.NotEqual(await Paint(both, Fox with { RefinerStart = 0.8 }), refined);
+    }
+
+    [Fact]
+    public async Task BothModelsCallsAreCounted()
+    {
+        await using StableDiffusionPipeline both = await Load(XL, new StableDiffusionOptions { Refiner = _refiner });
+        var seen = new List<StableDiffusionProgress>();
+        await both.GenerateAsync(Fox with { Count = 2, PreviewEvery = 2 }, new Direct(seen.Add), Cancellation);
+        StableDiffusionProgress[] steps = [.. seen.Where(progress => progress.Stage == StableDiffusionStage.Sampling)];
+        Assert.Equal(Enumerable.Range(1, 10).Select(done => (done, 10)), steps.Select(step => (step.Done, step.Count)));
+        Assert.Equal([2, 4, 7, 9], steps.Where(step => step.Preview is not null).Select(step => step.Done));
+        Assert.All(steps.Where(step => step.Preview is not null), step => Assert.Equal((64, 64), (step.Preview!.Width, step.Preview.Height)));
+    }
+
+    [Fact]
+    public async Task ARefinerAlonePaintsAndKnowsScores()
+    {
+        await using StableDiffusionPipeline pipeline = await Load(_refiner);
+        Assert.Equal("Stable Diffusion XL refiner", pipeline.Model.Family);
+        StableDiffusionRequest change = Fox with { InitialPicture = Gradient(64, 64), Strength = 0.6 };
+        byte[] usual = await Paint(pipeline, change);
+        Assert.Equal(usual, await Paint(pipeline, change with { Sizes = new() { AestheticScore = 6 }, NegativeSizes = new() { AestheticScore = 2.5 } }));
+        Assert.NotEqual(usual, await Paint(pipeline, change with { Sizes = new() { AestheticScore = 9 } }));
+    }
+
+    [Fact]
+    public async Task AnotherFamilyCannotRefine()
+    {
+        string message = (await Assert.ThrowsAsync<MuralException>(() => Load(XL, new StableDiffusionOptions { Refiner = At(First) }))).Message;
+        Assert.Contains("must be of Stable Diffusion XL", message, StringComparison.Ordinal);
+    }
+
+    private static string MakeRefiner()
+    {
+        string folder = PipelineModel.Copy(At(XL)), unet = Path.Combine(folder, "unet");
+        foreach (string part in (string[])["text_encoder", "tokenizer"]) Directory.Delete(Path.Combine(folder, part), recursive: true);
+        File.Delete(Path.Combine(folder, "model_index.json"));
+        UNetConfig config = UNetConfig.Read(unet);
+        int numbers = 6 * config.SizeEmbeddingWidth!.Value, pooled = config.AddedEmbeddingWidth!.Value - numbers;
+        manual_seed(3);
+        using var network = new UNet2DConditionModel(config with
+        {
+            CrossAttentionWidth = Mural.Text.ClipTextConfig.Read(Path.Combine(folder, "text_encoder_2")).Transformer.Width,
+            AddedEmbeddingWidth = pooled + 5 * config.SizeEmbeddingWidth.Value,
+        });
+        network.Save(unet);
+        return folder;
+    }
+
+    private sealed class Direct(Action<StableDiffusionProgress> report) : IProgress<StableDiffusionProgress>
+    {
+        public void Report(StableDiffusionProgress value) => report(value);
+    }
+}

@@ -68,9 +68,10 @@ internal sealed class GenerateCommand : MuralCommand
         if (context.Given(_upscale)) throw new MuralException($"--upscale is for DiM models, but {model.Name} is none; leave it out, or name another model.");
         StableDiffusionRequest repeated = like is null ? new StableDiffusionRequest { Seed = Random.Shared.Next() } : SharedParameters.ToRequest(like);
         PictureSize? size = context.Value(_size);
+        LoraArguments loras = _diffusion.Loras(context, context.Value(_prompt) ?? repeated.Prompt);
         StableDiffusionRequest request = _diffusion.Apply(repeated, context) with
         {
-            Prompt = context.Value(_prompt) ?? repeated.Prompt,
+            Prompt = loras.Prompt,
             Width = size?.Width ?? repeated.Width,
             Height = size?.Height ?? repeated.Height,
             Steps = context.Value(_steps) ?? repeated.Steps,
@@ -81,7 +82,7 @@ internal sealed class GenerateCommand : MuralCommand
         RuntimeOptions runtime = _run.Read(context);
         if (like is not null && !context.Given(_run.Precision)) runtime = runtime with { Precision = SharedParameters.PrecisionOf(like) };
         return new StableDiffusionJob(
-            model.Path, request, _diffusion.Options(context) with { Runtime = runtime }, _diffusion.Controls(context), _diffusion.PicturePrompts(context), context.Value(_output));
+            model.Path, loras.Text, request, _diffusion.Options(context) with { Runtime = runtime, Loras = loras.Loras }, _diffusion.Controls(context), _diffusion.PicturePrompts(context), context.Value(_output));
     }
 
     private PaintingJob DiMJob(CommandContext context, ModelFolder model, PictureRecipe? like)

@@ -25,6 +25,7 @@ internal sealed class DiffusionOptions
     private readonly Option<int?> _preview = new("--preview") { Description = "Write a small preview beside the picture after every N steps.", HelpName = "N" };
     private readonly Option<string?> _variant = new("--variant") { Description = "Variant of the weights' files to prefer, such as fp16.", HelpName = "NAME" };
     private readonly Option<string[]> _embedding = new("--embedding") { Description = "File of a textual inversion, whose name becomes a word of the prompt; may be repeated.", HelpName = "FILE" };
+    private readonly Option<string[]> _lora = new("--lora") { Description = "A LoRA's file and its weight, such as style.safetensors:0.8; may be repeated. Prompts may name them too: <lora:style:0.8>.", HelpName = "FILE[:WEIGHT]" };
     private readonly Option<string?> _initial = new("--init-image") { Description = "Picture to change instead of starting from noise.", HelpName = "PICTURE" };
     private readonly Option<double?> _strength = new("--strength") { Description = "Share of the steps that is run on that picture, up to 1 (default: 0.8, with a mask 1).", HelpName = "SHARE" };
     private readonly Option<string?> _mask = new("--mask") { Description = "Where that picture is repainted: white; of the picture's size.", HelpName = "PICTURE" };
@@ -53,7 +54,7 @@ internal sealed class DiffusionOptions
         });
     }
 
-    private Option[] All => [_negative, _rescale, _sampler, _schedule, _eta, _clipSkip, _rng, _prediction, _vae, _variant, _embedding, _initial, _strength, _mask, _maskPadding, _control, _ipAdapter, _refiner, _refinerStart, _preview];
+    private Option[] All => [_negative, _rescale, _sampler, _schedule, _eta, _clipSkip, _rng, _prediction, _vae, _variant, _embedding, _lora, _initial, _strength, _mask, _maskPadding, _control, _ipAdapter, _refiner, _refinerStart, _preview];
 
     internal void AddTo(Command command)
     {
@@ -70,6 +71,10 @@ internal sealed class DiffusionOptions
     /// <summary>The pictures that the result resembles.</summary>
     /// <exception cref="MuralException">One of them cannot be read.</exception>
     internal IReadOnlyList<PicturePromptArgument> PicturePrompts(CommandContext context) => [.. (context.Value(_ipAdapter) ?? []).Select(PicturePromptArgument.Parse)];
+
+    /// <summary>The LoRAs of these options and of a prompt.</summary>
+    /// <exception cref="MuralException">One of them cannot be read.</exception>
+    internal LoraArguments Loras(CommandContext context, string prompt) => LoraArguments.Parse(context.Value(_lora) ?? [], prompt);
 
     /// <summary>How the pipeline is loaded.</summary>
     internal StableDiffusionOptions Options(CommandContext context) => new()

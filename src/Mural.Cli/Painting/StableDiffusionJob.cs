@@ -10,6 +10,7 @@ namespace Mural.Cli.Painting;
 
 /// <summary>Pictures to paint with Stable Diffusion: from which model, what, on what, into which files.</summary>
 /// <param name="Model">The model's folder or file.</param>
+/// <param name="Text">The prompt as it was given, with its LoRAs.</param>
 /// <param name="Request">What to paint, but for ControlNets and IP-Adapters.</param>
 /// <param name="Options">On what.</param>
 /// <param name="Controls">The ControlNets.</param>
@@ -17,6 +18,7 @@ namespace Mural.Cli.Painting;
 /// <param name="Output">Pattern of the files' names, or null for one made from the prompt.</param>
 internal sealed record StableDiffusionJob(
     string Model,
+    string Text,
     StableDiffusionRequest Request,
     StableDiffusionOptions Options,
     IReadOnlyList<ControlArgument> Controls,
@@ -107,10 +109,10 @@ internal sealed record StableDiffusionJob(
         CultureInfo.InvariantCulture,
         $"{plan.Model.Family}, {plan.Width}x{plan.Height} pixels, {plan.Steps} steps of {Samplers.SamplerNames.Of(plan.Sampler.Options)}, guidance {plan.Guidance:0.##}, seed {plan.Request.Seed}, {runtime.Precision.ShortName()} on {runtime.Device}"));
 
-    private static GenerationParameters Parameters(StableDiffusionPicture picture, RuntimePlan runtime)
+    private GenerationParameters Parameters(StableDiffusionPicture picture, RuntimePlan runtime)
     {
         GenerationParameters parameters = picture.Parameters;
-        return parameters with { Others = [.. parameters.Others, new(PrecisionSetting, runtime.Precision.ShortName())] };
+        return parameters with { Prompt = Text, Others = [.. parameters.Others, new(PrecisionSetting, runtime.Precision.ShortName())] };
     }
 
     /// <summary>Reports on the painting thread, in order; <see cref="Progress{T}"/> would queue reports up.</summary>

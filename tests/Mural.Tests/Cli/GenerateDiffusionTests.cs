@@ -110,6 +110,21 @@ public sealed class GenerateDiffusionTests : IDisposable
     }
 
     [Fact]
+    public void LorasArePartOfThePicture()
+    {
+        string lora = Path.Combine(GoldenCase.Root, "adapters", "files", "kohya-sd15.safetensors");
+        CommandRun without = Generate(TinyStableDiffusion.First, "fox", Fast, "without.png"), with = Generate(TinyStableDiffusion.First, "fox", $"{Fast} --lora {lora}:0.7", "with.png");
+        Assert.True(without.ExitCode == ExitCode.Success && with.ExitCode == ExitCode.Success, without.Error + with.Error);
+        byte[] painted = PictureReader.Read(_folder.At("with.png")).Data;
+        Assert.NotEqual(PictureReader.Read(_folder.At("without.png")).Data, painted);
+        Assert.StartsWith("fox <lora:kohya-sd15:0.7>\n", PictureReader.Identify(_folder.At("with.png")).Metadata.Parameters, StringComparison.Ordinal);
+        CommandRun again = Generate(TinyStableDiffusion.First, null, $"--like {_folder.At("with.png")} --lora {lora}:0.7 --device cpu", "again.png");
+        Assert.True(again.ExitCode == ExitCode.Success, again.Error);
+        Assert.Equal(painted, PictureReader.Read(_folder.At("again.png")).Data);
+        Assert.Contains("family", Assert.Single(Generate(TinyStableDiffusion.XL, "fox", $"{Fast} --lora {lora}", "xl.png").Problems), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void PreviewsAreGoneInTheEnd()
     {
         CommandRun run = Generate(TinyStableDiffusion.First, "fox", $"{Fast} --preview 1", "fox.png");

@@ -46,10 +46,5 @@ internal sealed class DiffusersIndex
         }
     }
 
-    /// <summary>Whether the pipeline has a component, which an index says by anything but a pair of nulls.</summary>
-    internal bool Has(string component) => _json[component] is JsonArray { Count: 2 } pair && pair[1] is not null;
-
-    internal bool Flag(string key) => _json[key] is JsonValue value && value.TryGetValue(out bool flag) && flag;
-
     internal string? Text(string key) => _json[key] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
 }

@@ -22,6 +22,9 @@ public sealed record StableDiffusionOptions
     /// <summary>SDXL's refiner, a folder or a file, which finishes what the base model begins; null for none.</summary>
     public string? Refiner { get; init; }
 
+    /// <summary>LoRAs to merge into the model; one that is named twice counts twice.</summary>
+    public IReadOnlyList<StableDiffusionLora> Loras { get; init; } = [];
+
     /// <summary>Files of textual inversions, whose words prompts can use.</summary>
     public IReadOnlyList<string> TextualInversions { get; init; } = [];
 

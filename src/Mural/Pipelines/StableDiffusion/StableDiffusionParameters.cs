@@ -20,6 +20,11 @@ internal static class StableDiffusionParameters
         }
         Add(Eta, request.Eta, 0);
         Add(GuidanceRescale, request.GuidanceRescale, 0);
+        if (plan.Refiner is { } refiner)
+        {
+            others.Add(new("Refiner", refiner.Model.Name));
+            Add("Refiner switch at", request.RefinerStart, double.NaN);
+        }
         return new GenerationParameters
         {
             Prompt = request.Prompt,

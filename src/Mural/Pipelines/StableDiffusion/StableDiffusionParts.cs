@@ -26,9 +26,8 @@ internal sealed class StableDiffusionParts : IDisposable
         Sampling = source.Sampling(checkpoint);
         Doubt = source.Doubt(checkpoint);
         SizeNumbers = CountSizeNumbers(unet.Config, texts.PooledWidth);
-        DiffusersIndex index = DiffusersIndex.Parse(checkpoint.Index, checkpoint.Path);
-        ZerosForNoNegative = index.Flag("force_zeros_for_empty_prompt");
-        Info = Describe(source.Name, checkpoint.Family, index);
+        ZerosForNoNegative = checkpoint.ZerosForNoNegative;
+        Info = Describe(source.Name, checkpoint.Family, DiffusersIndex.Parse(checkpoint.Index, checkpoint.Path));
     }
 
     internal UNet2DConditionModel UNet { get; }
@@ -84,7 +83,7 @@ internal sealed class StableDiffusionParts : IDisposable
     }
 
     /// <summary>What the network is told of a request's prompts.</summary>
-    internal TextTimeline Encode(StableDiffusionPlan plan) => Texts.Use(encoder => new TextConditioner(encoder, SizeNumbers, ZerosForNoNegative).Encode(plan));
+    internal TextTimeline Encode(StableDiffusionPlan plan) => Texts.Use(encoder => new TextConditioner(encoder, SizeNumbers, ZerosForNoNegative, secondOnly: SizeNumbers == SizeNumbersOfRefiner).Encode(plan));
 
     public void Dispose()
     {

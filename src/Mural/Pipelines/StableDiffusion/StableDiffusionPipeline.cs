@@ -168,9 +168,9 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
 
     private static StableDiffusionParts LoadRefiner(string path, StableDiffusionOptions options, RuntimePlan runtime, StableDiffusionParts parts)
     {
-        // Words of textual inversions are for both encoders of the base model.
-        StableDiffusionParts refiner = StableDiffusionParts.Load(path, options with { TextualInversions = [] }, runtime, parts.Codec);
-        if (parts.SizeNumbers > 0 && refiner.SizeNumbers > 0 && refiner.Info.Inpaints == false) return refiner;
+        // Words and changes of layers were made for the base model.
+        StableDiffusionParts refiner = StableDiffusionParts.Load(path, options with { TextualInversions = [], Loras = [] }, runtime, parts.Codec);
+        if (parts.SizeNumbers > 0 && refiner.SizeNumbers > 0 && !refiner.Info.Inpaints) return refiner;
         string found = refiner.Info.Family;
         refiner.Dispose();
         throw new MuralException($"{path} is a {found} model, which cannot refine what a {parts.Info.Family} model begins; both must be of Stable Diffusion XL.");

@@ -56,8 +56,6 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
         StableDiffusionRequest request = plan.Request;
         StableDiffusionPlan second = new StableDiffusionPlanner(refiner).Plan(request with
         {
-            Prompt = request.SecondPrompt ?? request.Prompt,
-            NegativePrompt = request.SecondNegativePrompt ?? request.NegativePrompt,
             Width = plan.Width,
             Height = plan.Height,
             Steps = plan.Steps,

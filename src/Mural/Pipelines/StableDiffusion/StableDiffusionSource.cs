@@ -1,9 +1,12 @@
+using Mural.Adapters.Lora;
+using Mural.Checkpoints;
 using Mural.Checkpoints.SingleFile;
 using Mural.Checkpoints.StableDiffusion;
 using Mural.Runtime;
 using Mural.Samplers;
 using Mural.Text;
 using Mural.UNet;
+using static TorchSharp.torch;
 
 namespace Mural.Pipelines;
 
@@ -58,8 +61,11 @@ internal sealed class StableDiffusionSource
     internal UNet2DConditionModel LoadUNet(StableDiffusionCheckpoint checkpoint)
     {
         UNet2DConditionModel unet = checkpoint.LoadUNet(_runtime.Type, _runtime.Device);
-        unet.PrepareForInference(_runtime.Kernels, _runtime.Type);
-        return unet;
+        return ModelFolder.Loaded(unet, () =>
+        {
+            MergeLoras(new Dictionary<string, nn.Module> { [SingleFileLayout.UNet] = unet }, TextEncodersOf(checkpoint.Family));
+            unet.PrepareForInference(_runtime.Kernels, _runtime.Type);
+        });
     }
 
     /// <summary>The autoencoder, ready for inference: the model's own, unless another was asked for.</summary>
@@ -72,13 +78,7 @@ internal sealed class StableDiffusionSource
     {
         using StableDiffusionCheckpoint checkpoint = Open();
         bool xl = checkpoint.Family >= ModelFamily.StableDiffusionXL;
-        // SDXL's refiner has the second encoder only.
-        string[] names = checkpoint.Family switch
-        {
-            ModelFamily.StableDiffusionXL => [SingleFileLayout.TextEncoder, SingleFileLayout.SecondTextEncoder],
-            ModelFamily.StableDiffusionXLRefiner => [SingleFileLayout.SecondTextEncoder],
-            _ => [SingleFileLayout.TextEncoder],
-        };
+        string[] names = TextEncodersOf(checkpoint.Family);
         var stages = new List<TextStage>();
         try
         {
@@ -87,14 +87,40 @@ internal sealed class StableDiffusionSource
                 ClipTokenizer tokenizer = checkpoint.LoadTokenizer(name);
                 ClipTextEncoder encoder = checkpoint.LoadTextEncoder(name, _runtime.Type, _runtime.Device);
                 stages.Add(new TextStage(tokenizer, encoder, xl ? HiddenState.Penultimate : HiddenState.Last));
-                encoder.PrepareForInference(_runtime.Kernels, _runtime.Type);
             }
+            MergeLoras(names.Zip(stages).ToDictionary(pair => pair.First, pair => (nn.Module)pair.Second.Encoder), [SingleFileLayout.UNet]);
+            foreach (TextStage stage in stages) stage.Encoder.PrepareForInference(_runtime.Kernels, _runtime.Type);
             return stages;
         }
         catch
         {
             foreach (TextStage stage in stages) stage.Encoder.Dispose();
             throw;
+        }
+    }
+
+    // SDXL's refiner has the second encoder only.
+    private static string[] TextEncodersOf(ModelFamily family) => family switch
+    {
+        ModelFamily.StableDiffusionXL => [SingleFileLayout.TextEncoder, SingleFileLayout.SecondTextEncoder],
+        ModelFamily.StableDiffusionXLRefiner => [SingleFileLayout.SecondTextEncoder],
+        _ => [SingleFileLayout.TextEncoder],
+    };
+
+    // Before weights are packed; text encoders may come and go while the UNet stays.
+    private void MergeLoras(IReadOnlyDictionary<string, nn.Module> networks, string[] elsewhere)
+    {
+        if (_options.Loras.Count == 0) return;
+        var files = new List<LoraFile>();
+        try
+        {
+            foreach (StableDiffusionLora lora in _options.Loras) files.Add(LoraFile.Open(lora.Path));
+            using var merge = new LoraMerge(networks, keepOriginals: false, elsewhere);
+            merge.Apply([.. files.Zip(_options.Loras, (file, lora) => new WeightedLora(file, lora.Weight, lora.TextWeight))]);
+        }
+        finally
+        {
+            foreach (LoraFile file in files) file.Dispose();
         }
     }
 }

@@ -8,7 +8,8 @@ namespace Mural.Pipelines;
 /// <param name="encoder">The text encoders.</param>
 /// <param name="sizes">How many size numbers the network takes; 0 before SDXL.</param>
 /// <param name="zerosForNoNegative">Whether a missing negative prompt stands for zeros.</param>
-internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zerosForNoNegative)
+/// <param name="secondOnly">Whether the only encoder is the one that SDXL's second prompts are for.</param>
+internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zerosForNoNegative, bool secondOnly)
 {
     private readonly Dictionary<Prompt, (Tensor Context, Tensor? Pooled)> _positives = [], _negatives = [];
     private readonly List<Tensor> _tensors = [];
@@ -19,7 +20,9 @@ internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zer
         using DisposeScope scope = NewDisposeScope();
         using IDisposable guard = no_grad();
         StableDiffusionRequest request = plan.Request;
-        IReadOnlyList<ScheduledPrompt> prompts = Scheduled(request.Prompt, plan.Calls), negatives = Scheduled(request.NegativePrompt ?? "", plan.Calls);
+        string? second = secondOnly ? request.SecondPrompt : null, secondNegative = secondOnly ? request.SecondNegativePrompt : null;
+        IReadOnlyList<ScheduledPrompt> prompts = Scheduled(second ?? request.Prompt, plan.Calls);
+        IReadOnlyList<ScheduledPrompt> negatives = Scheduled(secondNegative ?? request.NegativePrompt ?? "", plan.Calls);
         int[] changes = [.. prompts.Concat(negatives).Select(prompt => prompt.LastStep).Distinct().Order()];
         (int Last, IReadOnlyList<WeightedPrompt> Positives, string Negative)[] parts =
             [.. changes.Select(last => (last, Joined(TextAt(prompts, last)), TextAt(negatives, last)))];

@@ -21,7 +21,7 @@ internal static class PipelineGoldens
         get
         {
             var rows = new TheoryData<string, KernelSet>();
-            foreach (string name in GoldenCase.Names(Area, golden => golden.Config["pipeline"] is not null && golden.Has("out.latents") && golden.Config["lora"] is null).Select(row => row.Data))
+            foreach (string name in GoldenCase.Names(Area, golden => golden.Config["pipeline"] is not null && golden.Has("out.latents")).Select(row => row.Data))
                 foreach (KernelSet kernels in Enum.GetValues<KernelSet>()) rows.Add(name, kernels);
             return rows;
         }
@@ -61,8 +61,10 @@ internal static class PipelineGoldens
         Sizes = new SizeConditioning { Original = Pair(golden, "original_size"), Crop = Pair(golden, "crops_coords_top_left") ?? (0, 0), Target = Pair(golden, "target_size") },
     };
 
-    internal static StableDiffusionOptions Options(KernelSet kernels) => new()
+    internal static StableDiffusionOptions Options(GoldenCase golden, KernelSet kernels) => new()
     {
+        Loras = [.. (golden.Config["lora"] as JsonArray ?? []).Select(lora =>
+            new StableDiffusionLora(Path.Combine(GoldenCase.Root, Area, lora!["file"]!.GetValue<string>()), lora["scale"]!.GetValue<double>()))],
         Runtime = new RuntimeOptions { Device = "cpu", Precision = Precision.Float32, Kernels = kernels },
         Prompts = PromptSyntax.Plain,
     };

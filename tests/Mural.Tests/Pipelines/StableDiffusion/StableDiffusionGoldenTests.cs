@@ -19,7 +19,7 @@ public class StableDiffusionGoldenTests
         using var scope = NewDisposeScope();
         using var noGradients = no_grad();
         using GoldenCase golden = GoldenCase.Open(PipelineGoldens.Area, name);
-        StableDiffusionOptions options = PipelineGoldens.Options(kernels);
+        StableDiffusionOptions options = PipelineGoldens.Options(golden, kernels);
         using var model = new PipelineModel(golden);
         using StableDiffusionParts parts = StableDiffusionParts.Load(model.Folder, options, RuntimePlan.Choose(options.Runtime));
         ControlNetModel[] networks = PipelineGoldens.Networks(golden, kernels);

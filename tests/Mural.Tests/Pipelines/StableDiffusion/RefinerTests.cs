@@ -1,4 +1,3 @@
-using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.UNet;
 using static Mural.Tests.Pipelines.TinyStableDiffusion;

@@ -1,7 +1,6 @@
 using Mural.Autoencoders;
 using Mural.Checkpoints;
 using Mural.Checkpoints.StableDiffusion;
-using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.Samplers;
 using Mural.Text;
@@ -75,7 +74,7 @@ public sealed class StableDiffusionLayoutTests : IDisposable
         using AutoencoderKL own = AutoencoderKL.FromFolder(Path.Combine(At(First), "vae")), opened = full!;
         using var generator = new Generator(1);
         Tensor latent = randn([1, 4, 4, 4], generator: generator);
-        Assert.True(own.Decode(latent).equal(opened.Decode(latent)).item<bool>() || own.Decode(latent).allclose(opened.Decode(latent)));
+        Assert.True(own.Decode(latent).allclose(opened.Decode(latent)));
         Assert.Equal(0.18215, opened.Config.ScalingFactor);
     }
 

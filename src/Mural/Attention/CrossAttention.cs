@@ -1,4 +1,5 @@
 using Mural.Layers;
+using Mural.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -7,10 +8,11 @@ namespace Mural.Attention;
 /// <summary>
 /// The tokens of a map attend to those of a context, such as a prompt's (spec 2.4). Keys and values depend on the context alone and are made once, not at each step.
 /// </summary>
-internal sealed class CrossAttention : NamedModule
+internal sealed class CrossAttention : NamedModule, IKernelSelectable
 {
     private readonly Linear _query, _key, _value, _output;
     private readonly int _heads;
+    private KernelSet _kernels;
 
     internal CrossAttention(int channels, int contextWidth, int heads, LayerFactory layers) : base(nameof(CrossAttention))
     {
@@ -21,6 +23,8 @@ internal sealed class CrossAttention : NamedModule
         _value = this.Register("to_v", layers.Linear(contextWidth, channels, bias: false));
         _output = this.RegisterAt("to_out.0", layers.Linear(channels, channels));
     }
+
+    void IKernelSelectable.UseKernels(KernelSet kernels) => _kernels = kernels;
 
     /// <summary>Features of the tokens.</summary>
     internal int Channels { get; }
@@ -42,7 +46,7 @@ internal sealed class CrossAttention : NamedModule
 
     private Tensor Attend(Tensor queries, KeysAndValues context)
     {
-        Tensor attended = SoftmaxAttention.Apply(queries, context.Keys, context.Values, _heads);
+        Tensor attended = SoftmaxAttention.Apply(queries, context.Keys, context.Values, _heads, _kernels);
         return context.Weight == 1 ? attended : attended * context.Weight;
     }
 }

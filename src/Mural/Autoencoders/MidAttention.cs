@@ -1,4 +1,6 @@
+using Mural.Attention;
 using Mural.Layers;
+using Mural.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using GroupNorm = Mural.Layers.GroupNorm;
@@ -7,10 +9,11 @@ using Linear = Mural.Layers.Linear;
 namespace Mural.Autoencoders;
 
 /// <summary>Single-head self-attention over all positions of the feature map, with a residual (spec 3.1).</summary>
-internal sealed class MidAttention : nn.Module<Tensor, Tensor>
+internal sealed class MidAttention : nn.Module<Tensor, Tensor>, IKernelSelectable
 {
     private readonly GroupNorm _norm;
     private readonly Linear _query, _key, _value, _output;
+    private KernelSet _kernels;
 
     internal MidAttention(int channels, int groups) : base(nameof(MidAttention))
     {
@@ -22,14 +25,15 @@ internal sealed class MidAttention : nn.Module<Tensor, Tensor>
         this.Register("to_out", new ModuleList<Linear>(_output));
     }
 
+    void IKernelSelectable.UseKernels(KernelSet kernels) => _kernels = kernels;
+
     public override Tensor forward(Tensor input)
     {
         using var scope = NewDisposeScope();
         long batch = input.shape[0], channels = input.shape[1], height = input.shape[2], width = input.shape[3];
         // [B, C, H, W] -> [B, H*W, C]: a view of a channels-last map.
         Tensor tokens = _norm.forward(input).permute(0, 2, 3, 1).reshape(batch, height * width, channels);
-        Tensor attended = nn.functional.scaled_dot_product_attention(
-            _query.forward(tokens).unsqueeze(1), _key.forward(tokens).unsqueeze(1), _value.forward(tokens).unsqueeze(1)).squeeze(1);
+        Tensor attended = SoftmaxAttention.Apply(_query.forward(tokens), _key.forward(tokens), _value.forward(tokens), heads: 1, _kernels);
         Tensor output = _output.forward(attended).reshape(batch, height, width, channels).permute(0, 3, 1, 2);
         return (input + output).MoveToOuterDisposeScope();
     }

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
+using Mural.Runtime;
 using static TorchSharp.torch;
 
 namespace Mural.Kernels;
@@ -74,9 +75,7 @@ internal static unsafe class Workers
         /// <summary>Null where libtorch brings no GNU OpenMP.</summary>
         internal static OpenMp? Find()
         {
-            if (!OperatingSystem.IsLinux()) return null;
-            string? path = File.ReadLines("/proc/self/maps").FirstOrDefault(line => line.Contains("/libgomp", StringComparison.Ordinal));
-            if (path is null || !NativeLibrary.TryLoad(path[path.IndexOf('/', StringComparison.Ordinal)..], out nint library)) return null;
+            if (LoadedLibraries.Find("libgomp") is not nint library) return null;
             return NativeLibrary.TryGetExport(library, "GOMP_parallel", out _) && NativeLibrary.TryGetExport(library, "omp_get_thread_num", out _)
                 ? new OpenMp(library) : null;
         }

@@ -1,5 +1,6 @@
 using Mural.Attention;
 using Mural.Layers;
+using Mural.Runtime;
 using static Mural.Tests.Autoencoders.TinyAutoencoders;
 
 namespace Mural.Tests.Attention;
@@ -15,10 +16,10 @@ public class AttentionTests
         using var scope = NewDisposeScope();
         using var generator = new Generator(1);
         Tensor q = randn([batch, queries, channels], generator: generator), k = randn([batch, keys, channels], generator: generator), v = randn([batch, keys, channels], generator: generator);
-        Assert.InRange(Distance(SoftmaxAttention.Apply(q, k, v, heads), Formula(q, k, v, heads)), 0, 1e-6);
-        Tensor one = SoftmaxAttention.Apply(q, k[..1], v[..1], heads);
+        Assert.InRange(Distance(SoftmaxAttention.Apply(q, k, v, heads, KernelSet.Mural), Formula(q, k, v, heads)), 0, 1e-6);
+        Tensor one = SoftmaxAttention.Apply(q, k[..1], v[..1], heads, KernelSet.Mural);
         Assert.InRange(Distance(one, Formula(q, k[..1].expand_as(k), v[..1].expand_as(v), heads)), 0, 1e-6);
-        Tensor reduced = SoftmaxAttention.Apply(q.to(bfloat16), k.to(bfloat16), v.to(bfloat16), heads);
+        Tensor reduced = SoftmaxAttention.Apply(q.to(bfloat16), k.to(bfloat16), v.to(bfloat16), heads, KernelSet.Mural);
         Assert.Equal(bfloat16, reduced.dtype);
         Assert.InRange(Distance(reduced, Formula(q, k, v, heads)), 0, 1e-2);
     }

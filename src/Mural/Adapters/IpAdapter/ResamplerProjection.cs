@@ -1,5 +1,6 @@
 using Mural.Attention;
 using Mural.Layers;
+using Mural.Runtime;
 using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -76,7 +77,7 @@ internal sealed class ResamplerAttention : NamedModule
         using DisposeScope scope = NewDisposeScope();
         Tensor normalised = _tokensNorm.forward(tokens);
         Tensor[] keyValue = _keyValue.forward(cat([_seenNorm.forward(seen), normalised], 1)).chunk(2, -1);
-        Tensor attended = SoftmaxAttention.Apply(_query.forward(normalised), keyValue[0], keyValue[1], _inner / HeadSize);
+        Tensor attended = SoftmaxAttention.Apply(_query.forward(normalised), keyValue[0], keyValue[1], _inner / HeadSize, KernelSet.Mural);
         return _output.forward(attended).MoveToOuterDisposeScope();
     }
 }

@@ -1,5 +1,4 @@
 using Mural.Attention;
-using Mural.Runtime;
 using static TorchSharp.torch;
 
 namespace Mural.Cli.Bench;

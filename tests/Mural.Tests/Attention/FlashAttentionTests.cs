@@ -1,5 +1,4 @@
 using Mural.Attention;
-using Mural.Kernels;
 using Mural.Runtime;
 using static Mural.Tests.Autoencoders.TinyAutoencoders;
 

@@ -1,0 +1,63 @@
+using Mural.Runtime;
+using Mural.UNet;
+using static TorchSharp.torch;
+
+namespace Mural.Cli.Bench;
+
+/// <summary>One guided step of Stable Diffusion's denoisers with random weights: both halves of the guidance in one batch.</summary>
+internal static class UNetBench
+{
+    private const int Batch = 2, TextTokens = 77;
+
+    private static readonly UNetConfig XL = new()
+    {
+        SampleSize = 128,
+        BlockOutChannels = [320, 640, 1280],
+        DownBlockAttention = [false, true, true],
+        UpBlockAttention = [true, true, false],
+        LayersPerBlock = [2, 2, 2],
+        AttentionHeads = [5, 10, 20],
+        TransformerLayers = [1, 2, 10],
+        CrossAttentionWidth = 2048,
+        UseLinearProjection = true,
+        SizeEmbeddingWidth = 256,
+        AddedEmbeddingWidth = 2816,
+    };
+
+    internal static Benchmark Create() => new("unet", "A guided step of Stable Diffusion's denoiser.", () =>
+    [
+        // Multiply-adds of one picture, two operations each (arXiv 2112.10752 and 2307.01952 have the architectures).
+        Row("sd15-512", "Stable Diffusion 1.5, 512x512 pixels", new UNetConfig(), 64, 401.6e9),
+        Row("sdxl-1024", "Stable Diffusion XL, 1024x1024 pixels", XL, 128, 3380.6e9),
+    ]);
+
+    private static BenchRow Row(string name, string about, UNetConfig config, int side, double multiplyAdds) => new()
+    {
+        Name = name,
+        About = $"{about}, random weights, bf16, batch {Batch}",
+        Operations = 2 * Batch * multiplyAdds,
+        Prepare = kernels => Prepare(config, side, kernels),
+    };
+
+    private static BenchWork Prepare(UNetConfig config, int side, KernelSet kernels)
+    {
+        using var gradients = no_grad();
+        using Generator generator = new(1, CPU);
+        Tensor Normal(params long[] shape) => randn(shape, generator: generator).to(ScalarType.BFloat16);
+        var network = new UNet2DConditionModel(config, ScalarType.BFloat16);
+        network.PrepareForInference(kernels, ScalarType.BFloat16);
+        PreparedPrompt prompt = network.Prepare(new UNetConditioning(Normal(Batch, TextTokens, config.CrossAttentionWidth))
+        {
+            PooledText = config.SizeEmbeddingWidth is null ? null : Normal(Batch, 1280),
+            SizeNumbers = config.SizeEmbeddingWidth is null ? null : full([Batch, 6], 1024f),
+        });
+        Tensor latent = Normal(Batch, config.InChannels, side, side), time = full(1, 500f);
+        return new BenchWork(
+            () =>
+            {
+                using var inference = inference_mode();
+                network.Forward(latent, time, prompt).Dispose();
+            },
+            new Held(network, prompt, latent, time));
+    }
+}

@@ -21,7 +21,7 @@ internal static class VaeBench
                 using Generator generator = new(1, CPU);
                 var autoencoder = new AutoencoderKL(new AutoencoderConfig());
                 autoencoder.PrepareForInference(kernels, ScalarType.BFloat16);
-                Tensor latent = randn([1, 4, LatentSide, LatentSide], generator: generator);
+                Tensor latent = randn([1, 4, LatentSide, LatentSide], generator: generator).to(ScalarType.BFloat16);
                 return new BenchWork(
                     () =>
                     {

@@ -9,26 +9,11 @@ internal static class UNetBench
 {
     private const int Batch = 2, TextTokens = 77;
 
-    private static readonly UNetConfig XL = new()
-    {
-        SampleSize = 128,
-        BlockOutChannels = [320, 640, 1280],
-        DownBlockAttention = [false, true, true],
-        UpBlockAttention = [true, true, false],
-        LayersPerBlock = [2, 2, 2],
-        AttentionHeads = [5, 10, 20],
-        TransformerLayers = [1, 2, 10],
-        CrossAttentionWidth = 2048,
-        UseLinearProjection = true,
-        SizeEmbeddingWidth = 256,
-        AddedEmbeddingWidth = 2816,
-    };
-
     internal static Benchmark Create() => new("unet", "A guided step of Stable Diffusion's denoiser.", () =>
     [
         // Multiply-adds of one picture, two operations each (arXiv 2112.10752 and 2307.01952 have the architectures).
         Row("sd15-512", "Stable Diffusion 1.5, 512x512 pixels", new UNetConfig(), 64, 401.6e9),
-        Row("sdxl-1024", "Stable Diffusion XL, 1024x1024 pixels", XL, 128, 3380.6e9),
+        Row("sdxl-1024", "Stable Diffusion XL, 1024x1024 pixels", UNetConfig.StableDiffusionXL, 128, 3380.6e9),
     ]);
 
     private static BenchRow Row(string name, string about, UNetConfig config, int side, double multiplyAdds) => new()

@@ -11,7 +11,7 @@ internal static class ModelCatalog
     /// <summary>The model that paints when none is named.</summary>
     internal const string Default = "emoji";
 
-    private const string IndexName = "model_index.json";
+    private const string IndexName = Checkpoints.ModelFolder.IndexName;
 
     /// <summary>A person's own folders of models.</summary>
     internal static string[] OwnRoots() =>

@@ -21,7 +21,7 @@ internal static unsafe class FlashAttention
         return BFloat16Products.Available && Avx512F.IsSupported && queries.device_type == DeviceType.CPU
             && queries.dtype == ScalarType.BFloat16 && keys.dtype == ScalarType.BFloat16 && values.dtype == ScalarType.BFloat16
             && head is > 0 and <= LargestHead && head % 2 == 0 && queries.numel() > 0 && keys.numel() > 0
-            && !(is_grad_enabled() && (queries.requires_grad || keys.requires_grad || values.requires_grad));
+            && !Gradients.AreRecorded(queries, keys, values);
     }
 
     /// <inheritdoc cref="SoftmaxAttention.Apply"/>
@@ -33,7 +33,7 @@ internal static unsafe class FlashAttention
         var packed = new PackedKeysAndValues(k, v, heads, KeyBlock);
         int batch = (int)q.shape[0], tokens = (int)q.shape[1], size = (int)q.shape[2] / heads, blocks = (tokens + QueryBlock - 1) / QueryBlock;
         var problem = new Problem(
-            (ushort*)TensorData.Pointer(q), q.stride(0), q.stride(1), new Rows(output), packed, tokens, heads, size, sharedKeys: k.shape[0] == 1);
+            new Rows(q), q.stride(1), new Rows(output), packed, tokens, heads, size, sharedKeys: k.shape[0] == 1);
 
         using Tensor scratch = empty(Workers.Count * (long)Scratch.Size(size), ScalarType.Float32);
         float* memory = TensorData.Floats(scratch);
@@ -47,7 +47,7 @@ internal static unsafe class FlashAttention
     }
 
     private readonly struct Problem(
-        ushort* queries, long batchStride, long rowStride, Rows output, PackedKeysAndValues context, int tokens, int heads, int size, bool sharedKeys)
+        Rows queries, long rowStride, Rows output, PackedKeysAndValues context, int tokens, int heads, int size, bool sharedKeys)
     {
         internal readonly int Tokens = tokens, Size = size;
         internal readonly long RowStride = rowStride;
@@ -57,7 +57,7 @@ internal static unsafe class FlashAttention
         // Softmax to the base 2: e^(s / √d) = 2^(s · Scale).
         internal readonly float Scale = (float)(LaneMath.Log2E / Math.Sqrt(size));
 
-        internal ushort* QueriesOf(int batch, int head, int token) => queries + batch * batchStride + token * RowStride + head * Size;
+        internal ushort* QueriesOf(int batch, int head, int token) => queries.At(batch, token).BFloat16s(head * Size);
 
         internal int ContextOf(int batch, int head) => (sharedKeys ? 0 : batch) * heads + head;
     }

@@ -29,8 +29,8 @@ internal sealed unsafe class PackedKeysAndValues
         _memory = empty(contexts * (KeysLength + ValuesLength) + Lanes.Most, ScalarType.Int32);
         _keys = (uint*)TensorData.Pointer(_memory);
         _values = _keys + contexts * KeysLength;
-        var keyRows = new Source(keys);
-        var valueRows = new Source(values);
+        var keyRows = new Rows(keys);
+        var valueRows = new Rows(values);
         Workers.Run(contexts * blocks, (item, _) =>
         {
             (int context, int index) = Math.DivRem(item, blocks);
@@ -55,29 +55,21 @@ internal sealed unsafe class PackedKeysAndValues
 
     internal ushort* ValuesAt(int context, int start) => (ushort*)(_values + context * ValuesLength + (long)start / 2 * _size);
 
-    private readonly struct Source(Tensor tensor)
-    {
-        private readonly ushort* _data = (ushort*)TensorData.Pointer(tensor);
-        private readonly long _batchStride = tensor.stride(0), _rowStride = tensor.stride(1);
-
-        internal ushort* At(int batch, int row, int channel) => _data + batch * _batchStride + row * _rowStride + channel;
-    }
-
-    private void PackKeys(in Source source, int batch, int start, int channel, int count, uint* target)
+    private void PackKeys(in Rows source, int batch, int start, int channel, int count, uint* target)
     {
         for (int key = 0; key < count; key++)
         {
-            ushort* row = source.At(batch, start + key, channel);
+            ushort* row = source.At(batch, start + key).BFloat16s(channel);
             for (int pair = 0; pair < _size / 2; pair++) target[pair * count + key] = row[2 * pair] | (uint)row[2 * pair + 1] << 16;
         }
     }
 
-    private void PackValues(in Source source, int batch, int start, int channel, int count, uint* target)
+    private void PackValues(in Rows source, int batch, int start, int channel, int count, uint* target)
     {
         for (int key = 0; key < count; key += 2, target += _size)
         {
-            ushort* first = source.At(batch, start + key, channel);
-            ushort* second = key + 1 < count ? source.At(batch, start + key + 1, channel) : null;
+            ushort* first = source.At(batch, start + key).BFloat16s(channel);
+            ushort* second = key + 1 < count ? source.At(batch, start + key + 1).BFloat16s(channel) : null;
             int i = 0;
             for (; second is not null && i + Lanes512.Count <= _size; i += Lanes512.Count)
             {

@@ -5,6 +5,9 @@ namespace Mural.Checkpoints;
 /// <summary>A folder as diffusers keeps one network in: <c>config.json</c> beside its weights in one file or in shards (spec 1.1).</summary>
 internal static class ModelFolder
 {
+    /// <summary>The file that says what a model of several parts is made of.</summary>
+    internal const string IndexName = "model_index.json";
+
     internal const string ConfigName = "config.json", WeightsName = WeightsStem + ".safetensors";
 
     private const string WeightsStem = "diffusion_pytorch_model";

@@ -1,11 +1,12 @@
 using System.Text.Json;
+using Mural.Checkpoints;
 
 namespace Mural.Hub;
 
 /// <summary>Chooses the files that a model needs: of several formats and variants of the same weights only one (spec stable-diffusion.md 1.1).</summary>
 internal static class HubSelection
 {
-    internal const string Index = "model_index.json";
+    internal const string Index = ModelFolder.IndexName;
 
     private const string Safetensors = ".safetensors";
 

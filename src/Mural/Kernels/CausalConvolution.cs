@@ -28,7 +28,7 @@ internal static class CausalConvolution
         Tensor taps = weight.to(ScalarType.Float32).reshape(weight.shape[0], weight.shape[2]).t();
         Tensor parameters = cat([taps, bias.to(ScalarType.Float32).unsqueeze(0)]);
         var call = new ConvolutionCall(order, width);
-        bool recorded = is_grad_enabled() && (rows.requires_grad || parameters.requires_grad);
+        bool recorded = Gradients.AreRecorded(rows, parameters);
         Tensor result = recorded ? CausalConvolutionFunction.apply(rows, parameters, call) : CausalConvolutionKernel.Forward(rows, parameters, call);
         return result.MoveToOuterDisposeScope();
     }

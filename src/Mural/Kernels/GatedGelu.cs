@@ -14,7 +14,7 @@ internal static class GatedGelu
     /// <returns>In the type of <paramref name="pair"/>. Shape: <c>[B, N, C]</c>.</returns>
     internal static Tensor Apply(Tensor pair, KernelSet kernels)
     {
-        bool recorded = is_grad_enabled() && pair.requires_grad;
+        bool recorded = Gradients.AreRecorded(pair);
         return kernels == KernelSet.Mural && !recorded && pair.device_type == DeviceType.CPU && Rows.Serves(pair.dtype) && pair.dim() == 3
             ? Fused(pair, VectorWidths.Best) : Reference(pair);
     }

@@ -24,7 +24,7 @@ internal static class GatedResidual
         using DisposeScope scope = NewDisposeScope();
         Tensor kept = Rows.WithJoinedChannels(stream), added = Rows.WithJoinedChannels(mixed);
         Tensor factor = 1 + gate.to(ScalarType.Float32).reshape(gate.shape[0], gate.shape[^1]);
-        bool recorded = is_grad_enabled() && (kept.requires_grad || added.requires_grad || factor.requires_grad);
+        bool recorded = Gradients.AreRecorded(kept, added, factor);
         Tensor result = recorded ? GatedResidualFunction.apply(kept, added, factor.contiguous(), width) : GatedResidualKernel.Forward(kept, added, factor.contiguous(), width);
         return result.MoveToOuterDisposeScope();
     }

@@ -28,7 +28,7 @@ internal static class GroupNormalization
         Tensor pixels = input.permute(0, 2, 3, 1).contiguous();
         Tensor scale = weight.to(ScalarType.Float32).contiguous(), addend = bias.to(ScalarType.Float32).contiguous();
         GroupNormProblem problem = GroupNormProblem.Of(pixels, groups, epsilon, silu);
-        bool recorded = is_grad_enabled() && (pixels.requires_grad || scale.requires_grad || addend.requires_grad);
+        bool recorded = Gradients.AreRecorded(pixels, scale, addend);
         Tensor output = recorded
             ? GroupNormFunction.apply(pixels, scale, addend, problem, width)
             : GroupNormFunction.Run(pixels, scale, addend, problem, width).Output;
@@ -43,7 +43,7 @@ internal static class GroupNormalization
         bool cpu = input.device_type == DeviceType.CPU, reduced = input.dtype is ScalarType.BFloat16 or ScalarType.Float16;
         ScalarType type = cpu && reduced ? ScalarType.Float32 : input.dtype;
         // libtorch's channels-last kernel loses digits where the mean is large, and its derivative takes tens of times longer than the planar one's.
-        bool recorded = is_grad_enabled() && (input.requires_grad || weight.requires_grad || bias.requires_grad);
+        bool recorded = Gradients.AreRecorded(input, weight, bias);
         bool planar = cpu && input.dim() == 4 && (recorded || !reduced);
         Tensor output = nn.functional.group_norm(planar ? input.contiguous() : input, groups, weight.to(type), bias.to(type), epsilon);
         if (silu) output = output.requires_grad ? output.silu() : output.silu_();

@@ -17,7 +17,7 @@ internal static class LayerNormalization
     /// <returns>In the input's type. Shape: <c>[..., C]</c>.</returns>
     internal static Tensor Apply(Tensor input, Tensor weight, Tensor bias, double epsilon, KernelSet kernels)
     {
-        bool recorded = is_grad_enabled() && (input.requires_grad || weight.requires_grad || bias.requires_grad);
+        bool recorded = Gradients.AreRecorded(input, weight, bias);
         return kernels == KernelSet.Mural && !recorded && input.device_type == DeviceType.CPU && Rows.Serves(input.dtype) && input.dim() == 3
             ? Fused(input, weight, bias, epsilon, VectorWidths.Best) : Reference(input, weight, bias, epsilon);
     }

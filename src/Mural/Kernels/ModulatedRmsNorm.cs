@@ -31,7 +31,7 @@ internal static class ModulatedRmsNorm
         if (scale is not null) factor = factor * (1 + Flat(scale));
         Tensor addend = shift is null ? zeros(1, x.shape[2]) : Flat(shift);
         var call = new RmsNormCall(eps, type, width);
-        bool recorded = is_grad_enabled() && (rows.requires_grad || factor.requires_grad || addend.requires_grad);
+        bool recorded = Gradients.AreRecorded(rows, factor, addend);
         factor = factor.contiguous();
         addend = addend.contiguous();
         Tensor result = recorded ? RmsNormFunction.apply(rows, factor, addend, call) : RmsNormKernel.Forward(rows, factor, addend, call);

@@ -39,6 +39,10 @@ internal readonly unsafe struct Row(byte* data, bool bfloat16)
     /// <summary>One row of float32 numbers.</summary>
     internal static Row Of(float* data) => new((byte*)data, bfloat16: false);
 
+    /// <summary>Where the channels from <paramref name="channel"/> on lie, in a row of bfloat16 numbers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal ushort* BFloat16s(int channel) => (ushort*)data + channel;
+
     /// <summary>
     /// Channels from <paramref name="channel"/> on; lanes beyond <paramref name="left"/> channels are zero. Loops pass the constant <c>T.Count</c> for whole vectors,
     /// which leaves a single load.

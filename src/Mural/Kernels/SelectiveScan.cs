@@ -56,7 +56,7 @@ internal static class SelectiveScan
     {
         using DisposeScope scope = NewDisposeScope();
         ScanInputs inputs = SelectiveScanKernel.Prepare(u, delta, a, b, c, skip, z, deltaBias, call.Order);
-        bool differentiate = is_grad_enabled() && ((Tensor?[])[u, delta, a, b, c, skip, z, deltaBias]).Any(tensor => tensor?.requires_grad == true);
+        bool differentiate = Gradients.AreRecorded(u, delta, a, b, c, skip, z, deltaBias);
         Tensor output = differentiate ? SelectiveScanFunction.Apply(inputs, call) : SelectiveScanKernel.Forward(inputs, call);
         return output.MoveToOuterDisposeScope();
     }

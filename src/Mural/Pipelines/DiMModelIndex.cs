@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Mural.Checkpoints;
 
 namespace Mural.Pipelines;
 
@@ -11,7 +12,6 @@ public sealed record DiMModelIndex
 {
     internal const string ClassName = "DiMPipeline";
 
-    private const string FileName = "model_index.json";
     private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, RespectNullableAnnotations = true };
 
     /// <summary>Kind of model, as written in the file.</summary>
@@ -59,9 +59,9 @@ public sealed record DiMModelIndex
     /// <exception cref="MuralException">The folder or its index is missing, is not JSON, or is that of another kind of model.</exception>
     public static DiMModelIndex Load(string folder)
     {
-        string path = Path.Combine(folder, FileName);
+        string path = Path.Combine(folder, ModelFolder.IndexName);
         if (!File.Exists(path))
-            throw new MuralException($"{folder} is not a model folder: it has no {FileName}; give the folder of a DiM model.");
+            throw new MuralException($"{folder} is not a model folder: it has no {ModelFolder.IndexName}; give the folder of a DiM model.");
         try
         {
             DiMModelIndex index = JsonSerializer.Deserialize<DiMModelIndex>(File.ReadAllText(path), Json) ?? throw new JsonException("it is empty");

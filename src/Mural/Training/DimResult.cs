@@ -26,7 +26,7 @@ internal static class DimResult
             WordsNeedingDefault = config.StyleWords,
             Guidance = config.Sheet.Guidance,
         };
-        AtomicFile.WriteText(Path.Combine(folder, "model_index.json"), index.ToJson());
+        AtomicFile.WriteText(Path.Combine(folder, ModelFolder.IndexName), index.ToJson());
     }
 
     private static void CopyFolder(string source, string target)

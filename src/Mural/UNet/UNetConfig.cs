@@ -82,6 +82,22 @@ public sealed record UNetConfig
     /// <summary>Width of the time embedding.</summary>
     public int TimeWidth => TimeEmbeddingWidth ?? 4 * BlockOutChannels[0];
 
+    /// <summary>Stable Diffusion XL's base model; the defaults are those of Stable Diffusion 1.</summary>
+    internal static UNetConfig StableDiffusionXL { get; } = new()
+    {
+        SampleSize = 128,
+        BlockOutChannels = [320, 640, 1280],
+        DownBlockAttention = [false, true, true],
+        UpBlockAttention = [true, true, false],
+        LayersPerBlock = [2, 2, 2],
+        AttentionHeads = [5, 10, 20],
+        TransformerLayers = [1, 2, 10],
+        CrossAttentionWidth = 2048,
+        UseLinearProjection = true,
+        SizeEmbeddingWidth = 256,
+        AddedEmbeddingWidth = 2816,
+    };
+
     /// <summary>Reads a diffusers <c>config.json</c>. Unknown keys are ignored; missing ones have diffusers' defaults.</summary>
     /// <param name="path">The file, or the folder that holds it.</param>
     /// <exception cref="MuralException">The file is missing, is not JSON, or describes a network that this class cannot build.</exception>

@@ -12,20 +12,6 @@ namespace Mural.Tests.UNet;
 [Trait("Area", "unet")]
 public class UNet2DConditionModelTests
 {
-    private static readonly UNetConfig Sdxl = new()
-    {
-        BlockOutChannels = [320, 640, 1280],
-        DownBlockAttention = [false, true, true],
-        UpBlockAttention = [true, true, false],
-        LayersPerBlock = [2, 2, 2],
-        AttentionHeads = [5, 10, 20],
-        TransformerLayers = [1, 2, 10],
-        CrossAttentionWidth = 2048,
-        UseLinearProjection = true,
-        SizeEmbeddingWidth = 256,
-        AddedEmbeddingWidth = 2816,
-    };
-
     public static TheoryData<string, int, long> Families => new()
     {
         { "1.5", 686, 859_520_964 }, { "2.1", 686, 865_910_724 }, { "XL", 1680, 2_567_463_684 },
@@ -39,7 +25,7 @@ public class UNet2DConditionModelTests
     {
         UNetConfig config = family switch
         {
-            "XL" => Sdxl,
+            "XL" => UNetConfig.StableDiffusionXL,
             "2.1" => new UNetConfig { CrossAttentionWidth = 1024, AttentionHeads = [5, 10, 20, 20], UseLinearProjection = true },
             _ => new UNetConfig(),
         };

@@ -53,13 +53,14 @@ internal sealed class ResamplerProjection : PictureProjection
 }
 
 /// <summary>Learned tokens attend to a picture's and to each other.</summary>
-internal sealed class ResamplerAttention : NamedModule
+internal sealed class ResamplerAttention : NamedModule, IKernelSelectable
 {
     private const int HeadSize = 64;
 
     private readonly LayerNorm _seenNorm, _tokensNorm;
     private readonly Linear _query, _keyValue, _output;
     private readonly int _inner;
+    private KernelSet _kernels;
 
     internal ResamplerAttention(int width, int inner, LayerFactory layers) : base(nameof(ResamplerAttention))
     {
@@ -72,12 +73,14 @@ internal sealed class ResamplerAttention : NamedModule
         _output = this.Register("to_out", layers.Linear(inner, width, bias: false));
     }
 
+    void IKernelSelectable.UseKernels(KernelSet kernels) => _kernels = kernels;
+
     internal Tensor Forward(Tensor seen, Tensor tokens)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor normalised = _tokensNorm.forward(tokens);
         Tensor[] keyValue = _keyValue.forward(cat([_seenNorm.forward(seen), normalised], 1)).chunk(2, -1);
-        Tensor attended = SoftmaxAttention.Apply(_query.forward(normalised), keyValue[0], keyValue[1], _inner / HeadSize, KernelSet.Mural);
+        Tensor attended = SoftmaxAttention.Apply(_query.forward(normalised), keyValue[0], keyValue[1], _inner / HeadSize, _kernels);
         return _output.forward(attended).MoveToOuterDisposeScope();
     }
 }

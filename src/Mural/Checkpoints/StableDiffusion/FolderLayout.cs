@@ -11,19 +11,19 @@ namespace Mural.Checkpoints.StableDiffusion;
 /// <summary>Opens a Stable Diffusion in a folder of diffusers' layout (spec stable-diffusion.md 1.1).</summary>
 internal static class FolderLayout
 {
-    internal const string IndexName = "model_index.json", SchedulerFolder = "scheduler", SchedulerName = "scheduler_config.json";
+    internal const string SchedulerFolder = "scheduler", SchedulerName = "scheduler_config.json";
 
     /// <summary>The folders of networks.</summary>
     internal static readonly string[] Networks = [SingleFileLayout.UNet, SingleFileLayout.Autoencoder, SingleFileLayout.TextEncoder, SingleFileLayout.SecondTextEncoder];
 
     /// <summary>Whether a folder has this layout.</summary>
-    internal static bool Is(string path) => File.Exists(Path.Combine(path, IndexName)) || Directory.Exists(Path.Combine(path, SingleFileLayout.UNet));
+    internal static bool Is(string path) => File.Exists(Path.Combine(path, ModelFolder.IndexName)) || Directory.Exists(Path.Combine(path, SingleFileLayout.UNet));
 
     /// <exception cref="MuralException">A part is missing or malformed, or it is another model.</exception>
     internal static StableDiffusionCheckpoint Open(string folder, string? variant)
     {
-        string? index = Optional(Path.Combine(folder, IndexName));
-        JsonObject? parts = index is null ? null : Parse(index, Path.Combine(folder, IndexName));
+        string? index = Optional(Path.Combine(folder, ModelFolder.IndexName));
+        JsonObject? parts = index is null ? null : Parse(index, Path.Combine(folder, ModelFolder.IndexName));
         var files = new List<ITensorSource>();
         try
         {

@@ -74,7 +74,7 @@ internal sealed class StableDiffusionCheckpoint : IDisposable
 
     /// <summary>Whether a missing negative prompt stands for zeros rather than for an empty text, as for SDXL.</summary>
     /// <exception cref="MuralException">The list of parts cannot be read.</exception>
-    internal bool ZerosForNoNegative => FolderLayout.Parse(Index, Describe(FolderLayout.IndexName))["force_zeros_for_empty_prompt"] is JsonValue value && value.TryGetValue(out bool zeros) && zeros;
+    internal bool ZerosForNoNegative => FolderLayout.Parse(Index, Describe(ModelFolder.IndexName))["force_zeros_for_empty_prompt"] is JsonValue value && value.TryGetValue(out bool zeros) && zeros;
 
     /// <summary>Opens a model of either layout.</summary>
     /// <param name="path">A folder of diffusers' layout, or a file of the original layout.</param>

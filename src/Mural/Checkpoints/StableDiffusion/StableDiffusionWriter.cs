@@ -53,7 +53,7 @@ internal static class StableDiffusionWriter
                 if (FolderLayout.IsText(component.Name)) tokenizers &= WriteTokenizer(model, component.Name, staged);
             }
             AtomicFile.WriteText(Path.Combine(staged, FolderLayout.SchedulerFolder, FolderLayout.SchedulerName), model.Scheduler);
-            AtomicFile.WriteText(Path.Combine(staged, FolderLayout.IndexName), IndexOf(model, staged));
+            AtomicFile.WriteText(Path.Combine(staged, ModelFolder.IndexName), IndexOf(model, staged));
         });
         return tokenizers;
     }

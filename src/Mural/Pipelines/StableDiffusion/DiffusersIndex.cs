@@ -1,13 +1,12 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Mural.Checkpoints;
 
 namespace Mural.Pipelines;
 
 /// <summary>The <c>model_index.json</c> of a diffusers folder (Stable Diffusion specification 1.1): what kind of pipeline it is for.</summary>
 internal sealed class DiffusersIndex
 {
-    internal const string FileName = "model_index.json";
-
     private readonly JsonObject _json;
 
     private DiffusersIndex(JsonObject json) => _json = json;
@@ -19,7 +18,7 @@ internal sealed class DiffusersIndex
     /// <exception cref="MuralException">The index is missing or malformed.</exception>
     internal static DiffusersIndex Open(string folder)
     {
-        string file = Path.Combine(folder, FileName);
+        string file = Path.Combine(folder, ModelFolder.IndexName);
         try
         {
             return Parse(File.ReadAllText(file), file);

@@ -31,7 +31,7 @@ internal sealed class StableDiffusionSource
     internal StableDiffusionSource(string path, StableDiffusionOptions options, RuntimePlan runtime)
     {
         (_path, _options, _runtime) = (path, options, runtime);
-        if (!File.Exists(Path.Combine(path, DiffusersIndex.FileName))) return;
+        if (!File.Exists(Path.Combine(path, ModelFolder.IndexName))) return;
         string name = DiffusersIndex.Open(path).ClassName;
         if (!Families.Any(family => name.StartsWith(family, StringComparison.Ordinal)) || Others.Any(other => name.StartsWith(other, StringComparison.Ordinal)))
             throw new MuralException($"{path} holds a {name}, but only models of Stable Diffusion 1, 2 and XL can be painted with; give another one.");

@@ -24,12 +24,25 @@ internal sealed class Conv2d(
 {
     private readonly ConvolutionShape _shape = new((padding, padding), (stride, stride), (1, 1), groups);
 
+    // A linear over the channels of each pixel. oneDNN lays a packed 1x1 convolution out for a map it guesses, and would lay it out anew at every call on another.
+    private readonly bool _isLinear = kernel == 1 && stride == 1 && padding == 0 && groups == 1;
+
     private protected override Tensor Plain(Tensor input, Tensor weight, Tensor? bias) =>
         nn.functional.conv2d(input, weight, bias, [stride, stride], [padding, padding], groups: groups);
 
-    private protected override Tensor Packed(Tensor input, Tensor weight, Tensor? bias) => PackedOperators.Convolution(input, weight, bias, _shape);
+    private protected override Tensor Packed(Tensor input, Tensor weight, Tensor? bias)
+    {
+        if (!_isLinear) return PackedOperators.Convolution(input, weight, bias, _shape);
+        using Tensor pixels = input.permute(0, 2, 3, 1), output = PackedOperators.Linear(pixels, weight, bias);
+        return output.permute(0, 3, 1, 2);
+    }
 
-    private protected override Tensor Pack(Tensor weight) => PackedOperators.PackConvolution(weight, _shape);
+    private protected override Tensor Pack(Tensor weight)
+    {
+        if (!_isLinear) return PackedOperators.PackConvolution(weight, _shape);
+        using Tensor matrix = weight.flatten(1);
+        return PackedOperators.PackLinear(matrix);
+    }
 
     private static double FanIn(long inputs, long groups, int kernel) => (double)inputs / groups * kernel * kernel;
 }

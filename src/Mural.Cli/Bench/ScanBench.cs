@@ -110,10 +110,10 @@ internal static class ScanBench
         };
     }
 
-    /// <summary>Inputs laid out as in a block: values contiguous, gate and vectors as parts of projections, steps as a fresh model has them.</summary>
+    /// <summary>Inputs laid out as in a block: values contiguous, gate and vectors as parts of joined projections, steps as a fresh model has them.</summary>
     private sealed class Inputs : IDisposable
     {
-        private readonly Tensor _values, _steps, _rates, _vectors, _skip, _projected, _bias;
+        private readonly Tensor _values, _steps, _rates, _b, _c, _skip, _gate, _bias;
         private readonly ScanOrder? _order;
 
         internal Inputs(Sizes sizes, int length, bool requireGradients)
@@ -127,31 +127,27 @@ internal static class ScanBench
             _values = Keep(Normal(sizes.Batch, length, channels), ScalarType.BFloat16);
             _steps = Keep(Normal(sizes.Batch, length, channels), ScalarType.BFloat16);
             _rates = Keep(-arange(1, States + 1).to(ScalarType.Float32).repeat(channels, 1), ScalarType.Float32);
-            _vectors = Keep(Normal(sizes.Batch, length, model.TimeStepRank + 2 * States), ScalarType.BFloat16);
+            Tensor vectors = Normal(sizes.Batch, length, model.TimeStepRank + 2 * States).to(ScalarType.BFloat16);
+            _b = Keep(vectors.narrow(2, model.TimeStepRank, States), ScalarType.BFloat16);
+            _c = Keep(vectors.narrow(2, model.TimeStepRank + States, States), ScalarType.BFloat16);
             _skip = Keep(ones(channels), ScalarType.Float32);
-            _projected = Keep(Normal(sizes.Batch, length, 2L * channels), ScalarType.BFloat16);
+            _gate = Keep(Normal(sizes.Batch, length, 2L * channels).to(ScalarType.BFloat16).narrow(2, channels, channels), ScalarType.BFloat16);
             _bias = Keep(full(channels, -4f), ScalarType.Float32);
             _order = length == sizes.Length ? ScanOrders.Of(model.TrainedGrid.Padded(model.PadLength), model.FrontTokens, ScanDirection.ColumnForward) : null;
         }
 
-        internal Tensor[] Leaves => [_values, _steps, _rates, _vectors, _skip, _projected, _bias];
-
-        private Tensor B => _vectors.narrow(2, _vectors.shape[2] - 2 * States, States);
-
-        private Tensor C => _vectors.narrow(2, _vectors.shape[2] - States, States);
-
-        private Tensor Gate => _projected.narrow(2, _values.shape[2], _values.shape[2]);
+        internal Tensor[] Leaves => [_values, _steps, _rates, _b, _c, _skip, _gate, _bias];
 
         internal Tensor Scan(KernelSet kernels)
         {
             using DisposeScope scope = NewDisposeScope();
-            return SelectiveScan.Apply(_values, _steps, _rates, B, C, _skip, Gate, _bias, _order, kernels).MoveToOuterDisposeScope();
+            return SelectiveScan.Apply(_values, _steps, _rates, _b, _c, _skip, _gate, _bias, _order, kernels).MoveToOuterDisposeScope();
         }
 
         internal Tensor ScanAllStates()
         {
             using DisposeScope scope = NewDisposeScope();
-            SelectiveScanTerms terms = SelectiveScanTerms.Of(_values, _steps, _rates, B, C, _skip, _bias);
+            SelectiveScanTerms terms = SelectiveScanTerms.Of(_values, _steps, _rates, _b, _c, _skip, _bias);
             Tensor decays = (terms.Steps.transpose(1, 2).unsqueeze(-1) * terms.Rates.view(1, -1, 1, States)).exp();
             Tensor entering = terms.Inputs.transpose(1, 2).unsqueeze(-1) * terms.B.unsqueeze(1);
             Tensor state = zeros(_values.shape[0], _values.shape[2], States);
@@ -165,7 +161,7 @@ internal static class ScanBench
                 outputs.Add(einsum("bdn,bn->bd", state, terms.C.select(1, t)).MoveToOuterDisposeScope());
             }
             Tensor y = stack(outputs, 1) + terms.Skipped;
-            return SelectiveScanGate.ToStorage(y, Gate.to(y.dtype), _order).to(_values.dtype).MoveToOuterDisposeScope();
+            return SelectiveScanGate.ToStorage(y, _gate.to(y.dtype), _order).to(_values.dtype).MoveToOuterDisposeScope();
         }
 
         public void Dispose()

@@ -34,11 +34,12 @@ internal static unsafe class BFloat16Products
     /// <param name="a">`[m, k]`.</param>
     /// <param name="strideA">From one row of A to the next.</param>
     /// <param name="b">`[k / 2, n, 2]`: two rows of B lie interleaved.</param>
+    /// <param name="strideB">From one pair of rows of B to the next, in pairs of numbers.</param>
     /// <param name="c">`[m, n]`.</param>
     /// <param name="strideC">From one row of C to the next.</param>
     /// <param name="add">Adds to C instead of overwriting it.</param>
-    internal static void Multiply(int m, int n, int k, ushort* a, long strideA, ushort* b, float* c, long strideC, bool add) =>
-        Product(m, n, k, strideA, n, strideC, add ? (byte)1 : (byte)0, a, b, c, 1);
+    internal static void Multiply(int m, int n, int k, ushort* a, long strideA, ushort* b, long strideB, float* c, long strideC, bool add) =>
+        Product(m, n, k, strideA, strideB, strideC, add ? (byte)1 : (byte)0, a, b, c, 1);
 
     /// <summary>Gives back what the processor keeps for a thread's products; to be called when a piece of work is done.</summary>
     internal static void Finish() => Release(1);
@@ -54,7 +55,7 @@ internal static unsafe class BFloat16Products
         for (int k = 0; k < K; k++)
             for (int j = 0; j < N; j++) LanesScalar.StoreBFloat16(2 * k - j, b + (k / 2 * N + j) * 2 + k % 2);
         for (int i = 0; i < M * N; i++) c[i] = 1;
-        Multiply(M, N, K, a, K, b, c, N, add: true);
+        Multiply(M, N, K, a, K, b, N, c, N, add: true);
         Finish();
         for (int i = 0; i < M; i++)
         {

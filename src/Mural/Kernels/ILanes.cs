@@ -40,6 +40,9 @@ internal unsafe interface ILanes<V> where V : unmanaged
     /// <summary>The larger; where one is NaN, the right one (x86) or NaN (Arm): pass bounds on the left.</summary>
     static abstract V Max(V left, V right);
 
+    /// <summary>Whether <paramref name="left"/> is larger in any lane.</summary>
+    static abstract bool AnyGreater(V left, V right);
+
     /// <summary>Lane by lane, <paramref name="then"/> where <paramref name="test"/> is below zero, else <paramref name="otherwise"/>.</summary>
     static abstract V IfNegative(V test, V then, V otherwise);
 

@@ -13,6 +13,9 @@ internal static class LaneMath
     // 2^r = 1 + r·(C1 + r·(C2 + ...)) for r in [-0.5, 0.5]: minimax in relative error with the constant held at 1, so that 2^0 is exact; error 9.1e-8.
     internal const float C1 = 0.6931469776f, C2 = 0.2402224208f, C3 = 0.05550733749f, C4 = 0.009671513279f, C5 = 0.001326472725f;
 
+    // The same to the third power, minimax in relative error.
+    private const float B0 = 0.9999280735f, B1 = 0.6932609855f, B2 = 0.2426111222f, B3 = 0.05517166907f;
+
     // atanh(s) = s·(1 + s²·(T1 + s²·(T2 + ...))) for s in [0, 1/3]: minimax in relative error, 4.5e-9.
     private const float T1 = 0.3333320814f, T2 = 0.2001076363f, T3 = 0.1400090253f, T4 = 0.1400599386f;
 
@@ -33,14 +36,27 @@ internal static class LaneMath
         return T.ScaleByPowerOfTwo(sum, whole);
     }
 
+    /// <summary>2^x for x up to 127 with an error of 7.5e-5, a fiftieth of what rounding to bfloat16 costs.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static V Exp2ForBFloat16<T, V>(V x) where T : ILanes<V> where V : unmanaged
+    {
+        V whole = T.Round(x);
+        V rest = T.Subtract(x, whole);
+        V sum = T.MultiplyAdd(T.Create(B3), rest, T.Create(B2));
+        sum = T.MultiplyAdd(sum, rest, T.Create(B1));
+        sum = T.MultiplyAdd(sum, rest, T.Create(B0));
+        return T.ScaleByPowerOfTwo(sum, whole);
+    }
+
     /// <summary>e^x for x up to 0; below about -87 it is 0.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static V ExpOfNegative<T, V>(V x) where T : ILanes<V> where V : unmanaged
-    {
+    internal static V ExpOfNegative<T, V>(V x) where T : ILanes<V> where V : unmanaged => Exp2OfNegative<T, V>(T.Multiply(x, T.Create(Log2E)));
+
+    /// <summary>2^x for x up to 0; below about -126 it is 0.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static V Exp2OfNegative<T, V>(V x) where T : ILanes<V> where V : unmanaged =>
         // Bounded so that the whole part of an infinite argument is finite.
-        V scaled = T.Max(T.Create(-200), T.Multiply(x, T.Create(Log2E)));
-        return Exp2<T, V>(scaled, T.Create(C1), T.Create(C2), T.Create(C3), T.Create(C4), T.Create(C5), T.Create(1));
-    }
+        Exp2<T, V>(T.Max(T.Create(-200), x), T.Create(C1), T.Create(C2), T.Create(C3), T.Create(C4), T.Create(C5), T.Create(1));
 
     /// <summary>ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|): equal to x in float32 from 20 on, where PyTorch switches.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

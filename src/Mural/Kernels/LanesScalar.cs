@@ -49,6 +49,9 @@ internal readonly unsafe struct LanesScalar : ILanes<float>
     public static float Max(float left, float right) => left > right ? left : right;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool AnyGreater(float left, float right) => left > right;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float IfNegative(float test, float then, float otherwise) => test < 0 ? then : otherwise;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

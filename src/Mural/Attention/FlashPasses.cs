@@ -6,16 +6,16 @@ namespace Mural.Attention;
 /// <summary>The loops of <see cref="FlashAttention"/>.</summary>
 internal abstract class FlashPasses
 {
-    /// <summary>Attention of one block of queries.</summary>
-    internal abstract void Forward(FlashProblem problem, in FlashBlock block, in FlashScratch scratch);
-
     /// <summary>Numbers in a 32-bit word of what is multiplied.</summary>
     internal abstract int PerWord { get; }
+
+    /// <summary>Attention of one block of queries.</summary>
+    internal abstract void Forward(FlashProblem problem, in FlashBlock block, in FlashScratch scratch);
 }
 
 /// <summary>
-/// The loops for one format at one vector width. Everything is kept with queries as columns: scores are K Qᵀ, which reads keys where they lie, each query has a lane of its own in the
-/// softmax, and the output is Vᵀ Wᵀ, whose rows, the channels of a head, need no filling up.
+/// The loops for one format at one vector width. Queries are columns throughout: scores are K Qᵀ, which reads keys where they lie; each query has a lane of its own in the softmax; and
+/// the output is Vᵀ Wᵀ, whose rows, the channels of a head, need no filling up to whole vectors.
 /// </summary>
 internal sealed unsafe class FlashPasses<F, T, V> : FlashPasses
     where F : IFlashFormat
@@ -24,8 +24,8 @@ internal sealed unsafe class FlashPasses<F, T, V> : FlashPasses
 {
     private const int Columns = FlashProblem.QueryBlock;
 
-    // Weights may grow to 2^8 before what was summed so far is measured from a new maximum.
-    private const float Slack = 8;
+    // A block whose weights sum up to more is weighed again with exponents measured from its own largest score. Far from overflow, and rare.
+    private const float MostWeight = 1 << 20;
 
     internal override int PerWord => F.PerWord;
 
@@ -39,7 +39,7 @@ internal sealed unsafe class FlashPasses<F, T, V> : FlashPasses
             int keys = Math.Min(problem.KeyBlock, problem.Keys - start), filled = (keys + F.PerWord - 1) / F.PerWord * F.PerWord;
             F.Multiply(keys, width, problem.ScoreSize, block.Key + start * problem.KeyStride, keyStride, scratch.Queries, scratch.Scores, add: false);
             for (int column = 0; column < width; column += T.Count) Weigh(scratch, column, keys, problem.Scale, size, first: start == 0);
-            F.Multiply(size, width, filled, problem.ValuesAt(block.Context, start), filled, F.PerWord == 1 ? scratch.Scores : scratch.Weights, scratch.Output, add: start > 0);
+            F.Multiply(size, width, filled, problem.ValuesAt(block.Context, start), filled, F.KeepsScores ? scratch.Weights : scratch.Scores, scratch.Output, add: start > 0);
         }
         F.Finish();
         Write(problem, block, scratch);
@@ -52,11 +52,41 @@ internal sealed unsafe class FlashPasses<F, T, V> : FlashPasses
         Transposition.Words<T, V>(block.Query, problem.QueryStride, block.Queries, words, scratch.Queries, Columns);
     }
 
-    // One vector of queries: the largest score decides what exponents are measured from.
+    // Scores of one vector of queries become weights, and what was summed before is measured from the same exponent.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Weigh(in FlashScratch scratch, int column, int keys, float scale, int size, bool first)
     {
-        float* scores = scratch.Scores + column, sums = scratch.Sums + column, mosts = scratch.Most + column;
+        float* scores = scratch.Scores + column, weights = scratch.Weights + column, sums = scratch.Sums + column, mosts = scratch.Most + column;
+        if (first)
+        {
+            V largest = Largest(scores, keys, scale);
+            T.Store(largest, mosts);
+            T.Store(F.Weigh<T, V>(scores, keys, scale, largest, weights), sums);
+            return;
+        }
+
+        V most = T.Load(mosts), sum = T.Load(sums);
+        if (F.KeepsScores)
+        {
+            V added = F.Weigh<T, V>(scores, keys, scale, most, weights);
+            if (!T.AnyGreater(added, T.Create(MostWeight)))
+            {
+                T.Store(T.Add(sum, added), sums);
+                return;
+            }
+        }
+        V next = T.Max(most, Largest(scores, keys, scale));
+        if (T.AnyGreater(next, most))
+        {
+            sum = T.Multiply(sum, Shrink(T.Subtract(most, next), scratch.Output + column, size));
+            T.Store(next, mosts);
+        }
+        T.Store(T.Add(sum, F.Weigh<T, V>(scores, keys, scale, next, weights)), sums);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static V Largest(float* scores, int keys, float scale)
+    {
         V largest = T.Load(scores), other = largest;
         int key = 1;
         for (; key + 2 <= keys; key += 2)
@@ -65,23 +95,7 @@ internal sealed unsafe class FlashPasses<F, T, V> : FlashPasses
             other = T.Max(other, T.Load(scores + (key + 1) * Columns));
         }
         if (key < keys) largest = T.Max(largest, T.Load(scores + key * Columns));
-        V most = T.Multiply(T.Max(largest, other), T.Create(scale)), sum = T.Create(0);
-        if (!first)
-        {
-            V old = T.Load(mosts);
-            sum = T.Load(sums);
-            if (T.AnyGreater(most, T.Add(old, T.Create(Slack))))
-            {
-                most = T.Max(most, old);
-                sum = T.Multiply(sum, Shrink(T.Subtract(old, most), scratch.Output + column, size));
-            }
-            else
-            {
-                most = old;
-            }
-        }
-        T.Store(most, mosts);
-        T.Store(T.Add(sum, F.Weigh<T, V>(scores, keys, scale, most, scratch.Weights + column)), sums);
+        return T.Multiply(T.Max(largest, other), T.Create(scale));
     }
 
     private static V Shrink(V exponent, float* output, int size)

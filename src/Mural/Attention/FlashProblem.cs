@@ -9,47 +9,48 @@ internal sealed unsafe class FlashProblem
     /// <summary>Queries of a block: the columns of all small matrices.</summary>
     internal const int QueryBlock = 64;
 
-    private readonly Rows _queries, _keys, _output;
+    // Scores of a block of queries take 64 KiB: longer blocks gained nothing, shorter ones cost more calls.
+    private const int LongestKeyBlock = 256;
+
+    private readonly HeadRows _queries, _keys, _output;
     private readonly TransposedValues _values;
     private readonly bool _sharedKeys;
     private readonly int _heads, _blocks;
 
-    /// <param name="queries">Channels together. Shape: `[B, N, heads · score size]`.</param>
-    /// <param name="keys">In the queries' type. Shape: `[B, T, heads · score size]` or `[1, T, heads · score size]`.</param>
-    /// <param name="values">Likewise. Shape: that of the keys, but with heads · size channels.</param>
-    /// <param name="output">float32 or bfloat16. Shape: `[B, N, heads · size]`.</param>
-    /// <param name="heads">Number of heads.</param>
-    /// <param name="trueSize">Size of a head without zeros that queries and keys were filled up with.</param>
-    /// <param name="keyBlock">Keys that are multiplied at a time.</param>
-    internal FlashProblem(Tensor queries, Tensor keys, Tensor values, Tensor output, int heads, int trueSize, int keyBlock)
+    /// <param name="queries">Shape: `[B, heads, N, score size]`.</param>
+    /// <param name="keys">In the queries' type. Shape: `[B, heads, T, score size]` or `[1, heads, T, score size]`.</param>
+    /// <param name="values">Likewise. Shape: `[B, heads, T, d]` or `[1, heads, T, d]`.</param>
+    /// <param name="output">float32 or bfloat16. Shape: `[B, heads, N, d]`.</param>
+    internal FlashProblem(Tensor queries, Tensor keys, Tensor values, Tensor output)
     {
-        _queries = new Rows(queries);
-        _keys = new Rows(keys);
-        _output = new Rows(output);
-        _values = new TransposedValues(values, heads, keyBlock);
-        _sharedKeys = keys.shape[0] == 1;
-        _heads = heads;
-        Tokens = (int)queries.shape[1];
-        Keys = (int)keys.shape[1];
-        KeyBlock = keyBlock;
-        ScoreSize = (int)queries.shape[2] / heads;
-        Size = (int)values.shape[2] / heads;
-        Scale = (float)(LaneMath.Log2E / Math.Sqrt(trueSize));
+        _heads = (int)queries.shape[1];
+        Tokens = checked((int)queries.shape[2]);
+        Keys = checked((int)keys.shape[2]);
+        KeyBlock = Math.Min(LongestKeyBlock, (Keys + 1) / 2 * 2);
+        ScoreSize = (int)queries.shape[3];
+        Size = (int)values.shape[3];
+        Scale = (float)(LaneMath.Log2E / Math.Sqrt(Size));
         RoundsOutput = output.dtype == ScalarType.BFloat16;
+        _queries = new HeadRows(queries);
+        _keys = new HeadRows(keys);
+        _output = new HeadRows(output);
+        _values = new TransposedValues(values, KeyBlock);
+        _sharedKeys = keys.shape[0] == 1;
         _blocks = (Tokens + QueryBlock - 1) / QueryBlock;
-        Items = checked((int)queries.shape[0] * heads * _blocks);
+        Items = checked((int)queries.shape[0] * _heads * _blocks);
     }
 
     internal int Tokens { get; }
 
     internal int Keys { get; }
 
+    /// <summary>Keys that are multiplied at a time.</summary>
     internal int KeyBlock { get; }
 
-    /// <summary>Summands of a score.</summary>
+    /// <summary>Summands of a score, some of which may be zeros that fill up.</summary>
     internal int ScoreSize { get; }
 
-    /// <summary>Channels of a value.</summary>
+    /// <summary>Channels of a head.</summary>
     internal int Size { get; }
 
     /// <summary>Softmax to the base 2: e^(s / √d) = 2^(s · Scale).</summary>
@@ -60,11 +61,12 @@ internal sealed unsafe class FlashProblem
     /// <summary>Blocks of queries of all heads.</summary>
     internal int Items { get; }
 
-    internal long QueryStride => _queries.RowStride;
+    /// <summary>From one query to the next, in bytes; likewise the others.</summary>
+    internal long QueryStride => _queries.Stride;
 
-    internal long KeyStride => _keys.RowStride;
+    internal long KeyStride => _keys.Stride;
 
-    internal long OutputStride => _output.RowStride;
+    internal long OutputStride => _output.Stride;
 
     internal FlashBlock Block(int item)
     {
@@ -72,8 +74,7 @@ internal sealed unsafe class FlashProblem
         (int batch, int head) = Math.DivRem(pair, _heads);
         int first = block * QueryBlock, keyBatch = _sharedKeys ? 0 : batch;
         return new FlashBlock(
-            Math.Min(QueryBlock, Tokens - first), _queries.At(batch, first).Address(head * ScoreSize), _keys.At(keyBatch, 0).Address(head * ScoreSize),
-            keyBatch * _heads + head, _output.At(batch, first).Address(head * Size));
+            Math.Min(QueryBlock, Tokens - first), _queries.At(batch, head, first), _keys.At(keyBatch, head, 0), keyBatch * _heads + head, _output.At(batch, head, first));
     }
 
     internal uint* ValuesAt(int context, int start) => _values.At(context, start);
@@ -82,7 +83,13 @@ internal sealed unsafe class FlashProblem
 /// <summary>A block of queries of one head.</summary>
 internal readonly unsafe struct FlashBlock(int queries, byte* query, byte* key, int context, byte* output)
 {
-    internal readonly int Queries = queries, Context = context;
+    /// <summary>Number of queries.</summary>
+    internal readonly int Queries = queries;
+
+    /// <summary>The head, whose values are <see cref="FlashProblem.ValuesAt"/>.</summary>
+    internal readonly int Context = context;
+
+    /// <summary>The first query, the head's first key and the place of the first result.</summary>
     internal readonly byte* Query = query, Key = key, Output = output;
 }
 
@@ -95,11 +102,14 @@ internal readonly unsafe struct FlashScratch
     {
         Queries = (uint*)memory;
         Scores = memory + problem.ScoreSize * Columns;
-        Weights = Scores + (problem.KeyBlock + 1) * Columns;
-        Output = Weights + (problem.KeyBlock + 1) / 2 * Columns;
+        Weights = Scores + problem.KeyBlock * Columns;
+        Output = Weights + problem.KeyBlock / 2 * Columns;
         Sums = Output + problem.Size * Columns;
         Most = Sums + Columns;
     }
+
+    /// <summary>Numbers of float32 that it takes.</summary>
+    internal static long Size(FlashProblem problem) => Columns * (problem.ScoreSize + problem.KeyBlock + problem.KeyBlock / 2 + problem.Size + 2L);
 
     /// <summary>Queries as columns.</summary>
     internal readonly uint* Queries;
@@ -115,7 +125,4 @@ internal readonly unsafe struct FlashScratch
 
     /// <summary>Of each query, the sum of its weights and the exponent that they are measured from.</summary>
     internal readonly float* Sums, Most;
-
-    /// <summary>Numbers of float32 that it takes.</summary>
-    internal static long Size(FlashProblem problem) => Columns * (problem.ScoreSize + problem.KeyBlock + 1L + (problem.KeyBlock + 1) / 2 + problem.Size + 2);
 }

@@ -11,6 +11,9 @@ internal unsafe interface IFlashFormat
     /// <summary>What the number of columns is a multiple of.</summary>
     static abstract int ColumnStep { get; }
 
+    /// <summary>Whether weights go elsewhere, so that scores can be weighed again.</summary>
+    static abstract bool KeepsScores { get; }
+
     /// <summary>C = A B, or C += A B.</summary>
     /// <param name="m">Rows of A and C.</param>
     /// <param name="n">Columns of B and C.</param>
@@ -26,11 +29,11 @@ internal unsafe interface IFlashFormat
     static abstract void Finish();
 
     /// <summary>Scores of one vector of queries become weights 2^(scale · score - most).</summary>
-    /// <param name="scores">`[key, query]`, read and perhaps overwritten.</param>
+    /// <param name="scores">`[key, query]`, overwritten unless they are kept.</param>
     /// <param name="keys">Number of keys.</param>
     /// <param name="scale">Factor of the scores.</param>
-    /// <param name="most">What the exponents are measured from.</param>
-    /// <param name="weights">`[pair of keys, query]`, for formats of pairs.</param>
+    /// <param name="most">What the exponents are measured from; the largest may be above it by less than 127.</param>
+    /// <param name="weights">`[pair of keys, query]`, where scores are kept.</param>
     /// <returns>The sum of the weights as they will be multiplied.</returns>
     static abstract V Weigh<T, V>(float* scores, int keys, float scale, V most, float* weights) where T : ILanes<V> where V : unmanaged;
 }

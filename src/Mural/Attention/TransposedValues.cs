@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Mural.Kernels;
 using static TorchSharp.torch;
 
@@ -11,28 +12,25 @@ internal sealed unsafe class TransposedValues
     private readonly uint* _words;
     private readonly int _size, _perWord, _wordsOfHead;
 
-    /// <param name="values">Channels together. Shape: `[B, T, C]`.</param>
-    /// <param name="heads">Divides C.</param>
+    /// <param name="values">Each head's channels together. Shape: `[B, heads, T, d]`.</param>
     /// <param name="block">Keys that are multiplied at a time, even.</param>
-    internal TransposedValues(Tensor values, int heads, int block)
+    internal TransposedValues(Tensor values, int block)
     {
-        int keys = (int)values.shape[1], contexts = (int)values.shape[0] * heads, blocks = (keys + block - 1) / block;
+        int heads = (int)values.shape[1], keys = (int)values.shape[2], contexts = (int)values.shape[0] * heads, blocks = (keys + block - 1) / block;
         _perWord = values.dtype == ScalarType.BFloat16 ? 2 : 1;
-        _size = (int)values.shape[2] / heads;
-        _wordsOfHead = (keys + _perWord - 1) / _perWord * _size;
+        _size = (int)values.shape[3];
+        _wordsOfHead = checked((keys + _perWord - 1) / _perWord * _size);
         // Lives in the caller's dispose scope.
-        Tensor memory = empty((long)contexts * _wordsOfHead, ScalarType.Int32);
-        _words = (uint*)TensorData.Pointer(memory);
-        var rows = new Rows(values);
+        _words = (uint*)TensorData.Pointer(empty((long)contexts * _wordsOfHead, ScalarType.Int32));
+        var rows = new HeadRows(values);
         Workers.Run(contexts * blocks, (item, _) =>
         {
             (int context, int index) = Math.DivRem(item, blocks);
-            (int batch, int head) = Math.DivRem(context, heads);
             int start = index * block, count = Math.Min(block, keys - start);
-            byte* source = rows.At(batch, start).Address(head * _size);
+            byte* source = rows.At(context / heads, context % heads, start);
             uint* target = At(context, start);
-            if (_perWord == 2) Transposition.Pairs((ushort*)source, rows.RowStride / sizeof(ushort), count, _size, target, (count + 1) / 2);
-            else Transposition.Words<Lanes256, System.Runtime.Intrinsics.Vector256<float>>(source, rows.RowStride, count, _size, target, count);
+            if (_perWord == 2) Transposition.Pairs((ushort*)source, rows.Stride / sizeof(ushort), count, _size, target, (count + 1) / 2);
+            else Transposition.Words<Lanes256, Vector256<float>>(source, rows.Stride, count, _size, target, count);
         });
         GC.KeepAlive(values);
     }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Mural.Kernels;
 
@@ -30,7 +31,8 @@ internal readonly unsafe struct Lanes256 : ILanes<Vector256<float>>
         Vector256<uint> bits = value.AsUInt32();
         Vector256<uint> rounded = (bits + Vector256.Create(0x7FFFu) + ((bits >> 16) & Vector256<uint>.One)) >> 16;
         rounded = Vector256.ConditionalSelect(Vector256.Equals(value, value).AsUInt32(), rounded, Vector256.Create(0x7FC0u));
-        Vector128.Narrow(rounded.GetLower(), rounded.GetUpper()).Store(target);
+        if (Avx512F.VL.IsSupported) Avx512F.VL.ConvertToVector128UInt16(rounded).Store(target);
+        else Vector128.Narrow(rounded.GetLower(), rounded.GetUpper()).Store(target);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -27,9 +27,6 @@ internal readonly unsafe struct Rows
     /// <summary>The tensor itself where its channels lie together, else a contiguous copy.</summary>
     internal static Tensor WithJoinedChannels(Tensor tensor) => tensor.stride(2) == 1 || tensor.shape[2] <= 1 ? tensor.alias() : tensor.contiguous();
 
-    /// <summary>From one row to the next, in bytes.</summary>
-    internal long RowStride => _rowStride;
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal Row At(long batch, long row) => new(_data + batch * _batchStride + row * _rowStride, _bfloat16);
 }
@@ -41,10 +38,6 @@ internal readonly unsafe struct Row(byte* data, bool bfloat16)
 
     /// <summary>One row of float32 numbers.</summary>
     internal static Row Of(float* data) => new((byte*)data, bfloat16: false);
-
-    /// <summary>Where the channels from <paramref name="channel"/> on lie.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal byte* Address(int channel) => data + (long)channel * (bfloat16 ? sizeof(ushort) : sizeof(float));
 
     /// <summary>
     /// Channels from <paramref name="channel"/> on; lanes beyond <paramref name="left"/> channels are zero. Loops pass the constant <c>T.Count</c> for whole vectors,

@@ -1,3 +1,4 @@
+using Mural.Attention;
 using Mural.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -5,12 +6,13 @@ using static TorchSharp.torch;
 namespace Mural.Layers.Clip;
 
 /// <summary>Multi-head self-attention; in a text encoder a token sees itself and those before it (spec 4.1).</summary>
-internal sealed class ClipAttention : NamedModule, IFreezable
+internal sealed class ClipAttention : NamedModule, IFreezable, IKernelSelectable
 {
     private readonly Linear _query, _key, _value, _output;
     private readonly int _heads;
     private readonly bool _causal;
     private Linear? _joined;
+    private KernelSet _kernels;
 
     internal ClipAttention(ClipTransformerConfig config, bool causal, LayerFactory layers) : base(nameof(ClipAttention))
     {
@@ -22,6 +24,8 @@ internal sealed class ClipAttention : NamedModule, IFreezable
         _output = this.Register("out_proj", layers.Linear(config.Width, config.Width));
     }
 
+    void IKernelSelectable.UseKernels(KernelSet kernels) => _kernels = kernels;
+
     /// <summary>Tokens to tokens, <c>[B, L, D]</c>.</summary>
     internal Tensor Forward(Tensor input)
     {
@@ -29,8 +33,7 @@ internal sealed class ClipAttention : NamedModule, IFreezable
         Tensor[] parts = _joined is null
             ? [_query.forward(input), _key.forward(input), _value.forward(input)]
             : _joined.forward(input).chunk(3, -1);
-        Tensor attended = nn.functional.scaled_dot_product_attention(Split(parts[0]), Split(parts[1]), Split(parts[2]), is_casual: _causal);
-        return _output.forward(attended.transpose(1, 2).reshape(input.shape)).MoveToOuterDisposeScope();
+        return _output.forward(SoftmaxAttention.Apply(parts[0], parts[1], parts[2], _heads, _kernels, _causal)).MoveToOuterDisposeScope();
     }
 
     // One product over the same input costs less than three.
@@ -46,7 +49,4 @@ internal sealed class ClipAttention : NamedModule, IFreezable
         if (disposing) _joined?.Dispose();
         base.Dispose(disposing);
     }
-
-    // [B, L, D] -> [B, heads, L, D / heads]
-    private Tensor Split(Tensor tokens) => tokens.view(tokens.shape[0], tokens.shape[1], _heads, -1).transpose(1, 2);
 }

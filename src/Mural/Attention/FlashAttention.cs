@@ -41,7 +41,7 @@ internal static unsafe class FlashAttention
         using DisposeScope scope = NewDisposeScope();
         FlashPasses passes = Passes(way, width);
         Tensor q = WholeWords(Operand(queries, heads, passes), passes), k = WholeWords(Operand(keys, heads, passes), passes), v = Operand(values, heads, passes);
-        if (queries.shape[1] >= ManyQueries && k.shape[3] * k.ElementSize() % CacheLine != 0) k = k.contiguous();
+        if (queries.shape[1] >= ManyQueries && k.shape[3] * k.element_size() % CacheLine != 0) k = k.contiguous();
         Tensor output = empty(queries.shape, queries.dtype);
         var problem = new FlashProblem(q, k, v, HeadRows.Split(output, heads));
         long length = FlashScratch.Size(problem);

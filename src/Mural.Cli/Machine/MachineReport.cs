@@ -37,6 +37,9 @@ internal sealed record MachineReport
     /// <summary>Number formats that oneDNN's packed weights serve here.</summary>
     public required IReadOnlyList<string> Packed { get; init; }
 
+    /// <summary>How attention is computed, by its shape.</summary>
+    public required IReadOnlyList<AttentionReport> Attention { get; init; }
+
     public required MachineRates Rates { get; init; }
 
     /// <summary>Looks at the machine, chooses, and measures for a few seconds.</summary>
@@ -58,6 +61,7 @@ internal sealed record MachineReport
             Precision = new Choice(plan.Precision.ShortName(), plan.PrecisionReason),
             Kernels = new Choice(RunOptions.NameOf(plan.Kernels), plan.KernelsReason),
             Packed = [.. Enum.GetValues<Precision>().Where(Packs).Select(precision => precision.ShortName())],
+            Attention = AttentionReport.Create(plan),
             Rates = MachineRates.Measure(plan.Device, TimeSpan.FromSeconds(2), cancellation),
             Memory = SystemMemory.Read(),
         };
@@ -83,6 +87,8 @@ internal sealed record MachineReport
         yield return ("precision", $"{Precision.Chosen}: {Precision.Reason}");
         yield return ("kernels", $"{Kernels.Chosen}: {Kernels.Reason}");
         yield return ("packing", Packed.Count > 0 ? $"oneDNN packs weights in {string.Join(" and ", Packed)}" : "oneDNN's packed weights are not there: plain operators run instead");
+        foreach (AttentionReport attention in Attention)
+            yield return ("attention", $"{attention.Chosen} for {string.Join(", ", attention.Shapes)}: {attention.Reason}");
         yield return ("products", string.Create(CultureInfo.InvariantCulture, $"{Rates.Single:0} GFLOP/s in f32 ({Rates.PackedSingle:0} packed), {Rates.BFloat:0} in bf16 ({Rates.PackedBFloat:0} packed)"));
     }
 }

@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+using Mural.Cli.Bench;
 using Mural.Cli.CommandLine;
 
 namespace Mural.Tests.Cli;
@@ -15,7 +17,20 @@ public class DoctorTests
         Assert.StartsWith("2.10", run.Json["libtorch"]!.GetValue<string>(), StringComparison.Ordinal);
         Assert.True(run.Json["rates"]!["f32"]!.GetValue<double>() > 0.1);
         Assert.True(run.Json["rates"]!["bf16"]!.GetValue<double>() > 0.01);
+        JsonNode attention = Assert.Single(run.Json["attention"]!.AsArray())!;
+        Assert.Equal("libtorch's operator", attention["chosen"]!.GetValue<string>());
+        Assert.Contains("cross-40x4096x77", attention["shapes"]!.AsArray().Select(name => name!.GetValue<string>()));
         Assert.True(run.Json["memory"]!["total"]!.GetValue<long>() > 1 << 28);
+    }
+
+    [Fact]
+    public void DoctorTellsHowAttentionIsComputed()
+    {
+        CommandRun run = CommandRun.Of("doctor", "--json", "--precision", "f32");
+        JsonArray attention = run.Json["attention"]!.AsArray();
+        Assert.Equal(NamedAttention.All.Select(shape => shape.Name).Order(), attention.SelectMany(way => way!["shapes"]!.AsArray()).Select(name => name!.GetValue<string>()).Order());
+        Assert.All(attention, way => Assert.NotEmpty(way!["reason"]!.GetValue<string>()));
+        Assert.DoesNotContain("bf16", attention.Select(way => way!["chosen"]!.GetValue<string>()));
     }
 
     [Fact]

@@ -17,7 +17,7 @@ internal sealed record AttentionDecision(AttentionWay Way, string Reason);
 internal static class AttentionChoice
 {
     // Below so many operations everything takes as long as a call does, of which our ways make more than libtorch.
-    internal const double SmallWork = 1e6;
+    internal const double SmallWork = 2e6;
 
     private static readonly ConcurrentDictionary<AttentionShape, AttentionDecision> Calibrated = [];
 
@@ -28,12 +28,13 @@ internal static class AttentionChoice
         if (ways.Count == 1) return new AttentionDecision(ways[0], "the only way for such inputs");
         if (shape.Operations < SmallWork) return new AttentionDecision(AttentionWay.Libtorch, "so little work is done in one call");
         ProcessorFeatures processor = ProcessorFeatures.Current;
-        if (Knows(processor)) return new AttentionDecision(ways[0], $"the fastest on processors with {(processor.Avx512BFloat16 ? "AVX512-BF16" : "AVX-512")} and without AMX");
+        if (Knows(processor, shape.Type)) return new AttentionDecision(ways[0], $"the fastest on processors with {(processor.Avx512BFloat16 ? "AVX512-BF16" : "AVX-512")} and without AMX");
         return Calibrated.GetOrAdd(AttentionCalibration.Representative(shape), static (kind, ways) => AttentionCalibration.Run(kind, ways), ways);
     }
 
     /// <summary>Whether the order of <see cref="Ways"/> was measured on such processors.</summary>
-    internal static bool Knows(ProcessorFeatures processor) => processor is { Avx512: true, AmxBFloat16: false };
+    internal static bool Knows(ProcessorFeatures processor, ScalarType type) =>
+        processor is { Avx512: true, AmxBFloat16: false } && (processor.Avx512BFloat16 || type == ScalarType.Float32);
 
     /// <summary>All ways for inputs of a shape, the one first that was fastest wherever it was measured.</summary>
     internal static List<AttentionWay> Ways(AttentionShape shape, Func<AttentionWay, bool> has)
@@ -64,7 +65,7 @@ internal static class AttentionCalibration
     /// <summary>The way that takes least time, the earlier of two that take the same.</summary>
     internal static AttentionWay Fastest(IReadOnlyList<AttentionWay> ways, Func<AttentionWay, double> seconds) => ways.MinBy(seconds);
 
-    /// <summary>Measures each way for some hundredths of a second at most shapes.</summary>
+    /// <summary>Runs each way a few times, which takes a quarter of a second at most shapes.</summary>
     internal static AttentionDecision Run(AttentionShape shape, IReadOnlyList<AttentionWay> ways)
     {
         using var scope = NewDisposeScope();

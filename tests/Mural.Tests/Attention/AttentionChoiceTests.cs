@@ -33,10 +33,15 @@ public class AttentionChoiceTests
     [Fact]
     public void OnlyProcessorsOfAKnownKindAreTrustedByTheirFeatures()
     {
-        Assert.True(AttentionChoice.Knows(new ProcessorFeatures { Avx2 = true, Avx512 = true, Avx512BFloat16 = true }));
-        Assert.False(AttentionChoice.Knows(new ProcessorFeatures { Avx2 = true, Avx512 = true, Avx512BFloat16 = true, AmxBFloat16 = true }));
-        Assert.False(AttentionChoice.Knows(new ProcessorFeatures { Avx2 = true }));
-        Assert.False(AttentionChoice.Knows(new ProcessorFeatures { AdvSimd = true }));
+        var known = new ProcessorFeatures { Avx2 = true, Avx512 = true, Avx512BFloat16 = true };
+        foreach (ScalarType type in (ScalarType[])[float32, bfloat16])
+        {
+            Assert.True(AttentionChoice.Knows(known, type));
+            Assert.Equal(type == float32, AttentionChoice.Knows(known with { Avx512BFloat16 = false }, type));
+            Assert.False(AttentionChoice.Knows(known with { AmxBFloat16 = true }, type));
+            Assert.False(AttentionChoice.Knows(new ProcessorFeatures { Avx2 = true }, type));
+            Assert.False(AttentionChoice.Knows(new ProcessorFeatures { AdvSimd = true }, type));
+        }
     }
 
     [Fact]

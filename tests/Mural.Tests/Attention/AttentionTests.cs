@@ -14,16 +14,17 @@ public class AttentionTests
     {
         var way = (AttentionWay)number;
         Assert.SkipUnless(way is AttentionWay.Libtorch or AttentionWay.Chunked || FlashAttention.Has(way), "this processor or this libtorch has no such products");
-        foreach ((int batch, int queries, int keys, int channels, int heads) in (ReadOnlySpan<(int, int, int, int, int)>)[(1, 1, 1, 8, 1), (2, 5, 3, 12, 3), (3, 33, 77, 40, 8), (1, 300, 9000, 6, 2)])
+        foreach ((int batch, int queries, int keys, int channels, int heads, double allowed) in
+            (ReadOnlySpan<(int, int, int, int, int, double)>)[(1, 1, 1, 8, 1, 1e-6), (2, 5, 3, 12, 3, 1e-6), (3, 33, 77, 40, 8, 1e-6), (1, 300, 9000, 6, 2, 5e-6)])
         {
             using var scope = NewDisposeScope();
             using var generator = new Generator(1);
             Tensor q = randn([batch, queries, channels], generator: generator), k = randn([batch, keys, channels], generator: generator), v = randn([batch, keys, channels], generator: generator);
             if (way != AttentionWay.FlashBFloat16)
             {
-                Assert.InRange(Distance(SoftmaxAttention.Apply(q, k, v, heads, way), Formula(q, k, v, heads)), 0, 1e-6);
+                Assert.InRange(Distance(SoftmaxAttention.Apply(q, k, v, heads, way), Formula(q, k, v, heads)), 0, allowed);
                 Tensor one = SoftmaxAttention.Apply(q, k[..1], v[..1], heads, way);
-                Assert.InRange(Distance(one, Formula(q, k[..1].expand_as(k), v[..1].expand_as(v), heads)), 0, 1e-6);
+                Assert.InRange(Distance(one, Formula(q, k[..1].expand_as(k), v[..1].expand_as(v), heads)), 0, allowed);
             }
             Tensor reduced = SoftmaxAttention.Apply(q.to(bfloat16), k.to(bfloat16), v.to(bfloat16), heads, way);
             Assert.Equal(bfloat16, reduced.dtype);

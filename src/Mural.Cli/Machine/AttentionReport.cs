@@ -1,7 +1,6 @@
 using Mural.Attention;
 using Mural.Cli.Bench;
 using Mural.Runtime;
-using static TorchSharp.torch;
 
 namespace Mural.Cli.Machine;
 

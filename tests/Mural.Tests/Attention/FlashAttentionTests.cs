@@ -1,6 +1,5 @@
 using Mural.Attention;
 using Mural.Kernels;
-using Mural.Runtime;
 using Mural.Tests.Kernels;
 
 namespace Mural.Tests.Attention;

@@ -29,6 +29,8 @@ internal sealed unsafe class FlashPasses<F, T, V> : FlashPasses
 
     internal override int PerWord => F.PerWord;
 
+    // Optimised at once, as what it calls: it would otherwise run slowly through a program's first steps.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal override void Forward(FlashProblem problem, in FlashBlock block, in FlashScratch scratch)
     {
         int width = (block.Queries + F.ColumnStep - 1) / F.ColumnStep * F.ColumnStep, size = problem.Size;

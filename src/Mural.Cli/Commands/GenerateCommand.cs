@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Mural.Cli.CommandLine;
 using Mural.Cli.Painting;
+using Mural.DiM;
 using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.Runtime;
@@ -105,6 +106,7 @@ internal sealed class GenerateCommand : MuralCommand
             Width = size?.Width ?? like?.Width,
             Height = size?.Height ?? like?.Height,
             Upscale = context.Value(_upscale) ?? like?.Upscale ?? 1,
+            UpsampleGuidance = like?.UpscaleShare is { } share ? new UpsampleGuidanceOptions { Share = share } : null,
             Steps = context.Value(_steps) ?? like?.Steps,
             Guidance = context.Value(_guidance) ?? like?.Guidance,
             Seed = (ulong?)context.Value(_seed) ?? like?.Seed ?? (ulong)Random.Shared.Next(),

@@ -108,6 +108,7 @@ internal sealed record PaintingJob(ModelFolder Model, DiMRequest Request, Runtim
             Width = plan.Width / Request.Upscale,
             Height = plan.Height / Request.Upscale,
             Upscale = Request.Upscale,
+            UpscaleShare = Request.Upscale > 1 ? plan.UpsampleGuidance.Share : null,
             Steps = plan.Steps,
             Guidance = plan.Guidance,
             Seed = picture.Seed,

@@ -35,6 +35,9 @@ internal sealed record PictureRecipe
     /// <summary>How many times larger it was painted.</summary>
     public required int Upscale { get; init; }
 
+    /// <summary>The share of the time in which the small picture led, where it was painted larger.</summary>
+    public double? UpscaleShare { get; init; }
+
     /// <summary>Sampling steps.</summary>
     public required int Steps { get; init; }
 

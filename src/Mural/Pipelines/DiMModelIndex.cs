@@ -55,6 +55,11 @@ public sealed record DiMModelIndex
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? UpscaleGuidance { get; init; }
 
+    /// <summary>The share of the time, from the start, in which the small picture leads when upsampling, or null for the released configurations' 0.3.</summary>
+    [JsonPropertyName("upscale_share")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? UpscaleShare { get; init; }
+
     /// <summary>Reads a folder's index.</summary>
     /// <exception cref="MuralException">The folder or its index is missing, is not JSON, or is that of another kind of model.</exception>
     public static DiMModelIndex Load(string folder)

@@ -60,7 +60,7 @@ internal sealed class DiMPainter(DiMParts parts, bool batchGuidance)
         int patch = parts.Model.Config.PatchSize;
         var large = new TokenGrid((int)noise.shape[2] / patch, (int)noise.shape[3] / patch);
         Denoiser network = Guided(plan, noise, DiMDenoiser.CreateForUpsampling(parts.Model, discrete, large, plan.Request.SkipTuning));
-        return new UpsampleGuidance(discrete, plan.Request.UpsampleGuidance with { Factor = plan.Request.Upscale }).Wrap(network, network);
+        return new UpsampleGuidance(discrete, plan.UpsampleGuidance).Wrap(network, network);
     }
 
     private Denoiser Guided(DiMPlan plan, Tensor noise, ConditionalDenoiser network)

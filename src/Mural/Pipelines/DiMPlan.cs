@@ -1,3 +1,5 @@
+using Mural.DiM;
+
 namespace Mural.Pipelines;
 
 /// <summary>A <see cref="DiMRequest"/> with everything settled: what will be painted, and what a person should know beforehand.</summary>
@@ -26,6 +28,9 @@ public sealed record DiMPlan
 
     /// <summary>Guidance scale in the common convention.</summary>
     public required double Guidance { get; init; }
+
+    /// <summary>How upscaling is guided; without effect on a picture that is not upscaled.</summary>
+    public required UpsampleGuidanceOptions UpsampleGuidance { get; init; }
 
     /// <summary>Sentences about what may not turn out as hoped.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }

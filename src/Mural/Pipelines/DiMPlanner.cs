@@ -35,8 +35,16 @@ internal sealed class DiMPlanner(DiMModelIndex index, DiMConfig config, Vocabula
             Height = height * request.Upscale,
             Steps = request.Steps ?? request.Solver?.Steps ?? index.Steps,
             Guidance = request.Guidance ?? (request.Upscale > 1 ? index.UpscaleGuidance ?? index.Guidance : index.Guidance),
+            UpsampleGuidance = UpsampleGuidance(request),
             Warnings = Warnings(request, width, height, trained),
         };
+    }
+
+    private UpsampleGuidanceOptions UpsampleGuidance(DiMRequest request)
+    {
+        UpsampleGuidanceOptions options = request.UpsampleGuidance ?? new();
+        if (request.UpsampleGuidance is null && index.UpscaleShare is { } share) options = options with { Share = share };
+        return options with { Factor = request.Upscale };
     }
 
     private (IReadOnlyList<int>, IReadOnlyList<string>, IReadOnlyList<string>) Words(string prompt, Vocabulary known)

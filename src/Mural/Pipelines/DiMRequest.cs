@@ -33,8 +33,8 @@ public sealed record DiMRequest
     /// <summary>The solver's settings, or null for those of this kind of model; where <see cref="Steps"/> is given, it overrides theirs.</summary>
     public DpmSolverOptions? Solver { get; init; }
 
-    /// <summary>How upscaling is guided; its factor is overridden by <see cref="Upscale"/>.</summary>
-    public UpsampleGuidanceOptions UpsampleGuidance { get; init; } = new();
+    /// <summary>How upscaling is guided, or null for the model's own way; its factor is overridden by <see cref="Upscale"/>.</summary>
+    public UpsampleGuidanceOptions? UpsampleGuidance { get; init; }
 
     /// <summary>How the long skips are scaled when upscaling, or null for not at all.</summary>
     public SkipTuningOptions? SkipTuning { get; init; } = new();

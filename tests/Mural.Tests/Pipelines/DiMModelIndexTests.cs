@@ -25,7 +25,7 @@ public sealed class DiMModelIndexTests : IDisposable
     [Fact]
     public void WhatIsWrittenIsRead()
     {
-        var index = new DiMModelIndex { Name = "x", Autoencoder = "vae", DefaultWords = ["a"], Steps = 3, UpscaleGuidance = 4 };
+        var index = new DiMModelIndex { Name = "x", Autoencoder = "vae", DefaultWords = ["a"], Steps = 3, UpscaleGuidance = 4, UpscaleShare = 0.5 };
         Write(index.ToJson());
         Assert.Equal(index.ToJson(), DiMModelIndex.Load(_folder).ToJson());
     }

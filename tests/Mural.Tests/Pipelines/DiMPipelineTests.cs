@@ -1,3 +1,4 @@
+using Mural.DiM;
 using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.Runtime;
@@ -99,6 +100,17 @@ public sealed class DiMPipelineTests(TinyDiM tiny) : IClassFixture<TinyDiM>
         Assert.NotEqual(led, await Paint(pipeline, twice with { SkipTuning = new(0.82, Time: null) }));
         DiMPlan usual = pipeline.Plan(Heart);
         Assert.NotEqual(led, await Paint(pipeline, Heart with { Width = 2 * usual.Width, Height = 2 * usual.Height }));
+    }
+
+    [Theory]
+    [InlineData(null, null, 0.3)]
+    [InlineData(0.9, null, 0.9)]
+    [InlineData(0.9, 0.5, 0.5)]
+    public void TheModelSaysHowLongTheSmallPictureLeads(double? ofModel, double? asked, double expected)
+    {
+        var planner = new DiMPlanner(new DiMModelIndex { UpscaleShare = ofModel }, DiMConfig.Small, null, pixelsPerValue: 8, upscales: true);
+        DiMPlan plan = planner.Plan(new DiMRequest { Upscale = 3, UpsampleGuidance = asked is { } share ? new() { Share = share } : null });
+        Assert.Equal(new UpsampleGuidanceOptions { Share = expected, Factor = 3 }, plan.UpsampleGuidance);
     }
 
     [Fact]

@@ -8,6 +8,12 @@ namespace Mural.Training;
 /// <summary>Where a run stands, beside its tensors. All randomness is a function of the seed and the step, so the step is its whole state.</summary>
 internal sealed record TrainingState
 {
+    /// <summary>The version that this program writes, and the only one that it reads. States without one are of version 1 too.</summary>
+    internal const int CurrentVersion = 1;
+
+    /// <summary>Version of the checkpoint's files: another one means that a program of another version has to go on with the run.</summary>
+    public int Version { get; init; } = CurrentVersion;
+
     /// <summary>Updates made.</summary>
     public long Step { get; init; }
 
@@ -62,7 +68,7 @@ internal sealed class CheckpointStore(string folder)
     /// <summary>Finds the newest checkpoint that is whole.</summary>
     /// <param name="report">Told about damaged ones.</param>
     /// <returns>The state and the folder of its files, or null where there is no checkpoint at all.</returns>
-    /// <exception cref="MuralException">There are checkpoints, but none is whole.</exception>
+    /// <exception cref="MuralException">There are checkpoints, but none is whole, or a newer program than this one wrote them.</exception>
     internal (TrainingState State, string Folder)? Newest(Action<string> report)
     {
         string? damage = null;
@@ -81,7 +87,9 @@ internal sealed class CheckpointStore(string folder)
         state = null;
         try
         {
-            state = JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(Path.Combine(candidate, StateFile)), Settings.Json);
+            using JsonDocument json = JsonDocument.Parse(File.ReadAllText(Path.Combine(candidate, StateFile)));
+            RequireKnownVersion(json.RootElement, candidate);
+            state = json.Deserialize<TrainingState>(Settings.Json);
             if (state is null) return $"{StateFile} is empty";
             foreach ((string name, string hash) in state.Files)
                 if (Hash(Path.Combine(candidate, name)) != hash) return $"{name} is not what was written";
@@ -91,6 +99,14 @@ internal sealed class CheckpointStore(string folder)
         {
             return e.Message;
         }
+    }
+
+    // Asked before anything else is read, because nothing is known of what another version writes; and a refusal, because passing over to an older checkpoint would lose steps.
+    private static void RequireKnownVersion(JsonElement state, string candidate)
+    {
+        if (state.ValueKind != JsonValueKind.Object || !state.TryGetProperty("version", out JsonElement version)) return;
+        if (version.ValueKind == JsonValueKind.Number && version.TryGetInt32(out int number) && number == TrainingState.CurrentVersion) return;
+        throw new MuralException($"The checkpoint '{candidate}' has the format version {version.GetRawText()}, where this program reads version {TrainingState.CurrentVersion}; go on with the program that wrote it, or start the run anew in another folder.");
     }
 
     // Newest first.

@@ -72,6 +72,41 @@ public sealed class ResumeTests : IDisposable
         Assert.Contains("start the run anew in another folder", problem.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void AStateWithoutAVersionIsOfTheFirst()
+    {
+        TrainingFolder.Train(_folder.Settings(TrainingFolder.ClassesOfPixels, ("run", "whole")));
+        TrainingConfig older = _folder.Settings(TrainingFolder.ClassesOfPixels, ("run", "older"));
+        TrainingFolder.Train(older, stopAfter: 10);
+        ChangeState(_folder.Checkpoint("older", 10), state =>
+        {
+            Assert.Equal(1, state["version"]!.GetValue<int>());
+            Assert.True(state.Remove("version"));
+        });
+        Assert.True(TrainingFolder.Train(older).Finished);
+        AssertSame("whole", "older");
+    }
+
+    [Theory]
+    [InlineData("2")]
+    [InlineData("0")]
+    [InlineData("\"1.1\"")]
+    public void AnotherVersionIsRefusedAndNotPassedOver(string version)
+    {
+        // A checkpoint after every step, so that there is an older one to fall back on.
+        TrainingConfig config = _folder.Settings(TrainingFolder.ClassesOfPixels, ("checkpoint_minutes", 1e-9));
+        TrainingFolder.Train(config, stopAfter: 3);
+        ChangeState(_folder.Checkpoint("run", 3), state =>
+        {
+            state["version"] = JsonNode.Parse(version);
+            // What nobody knows yet may stand beside it, in any form.
+            state["files"] = JsonNode.Parse("[]");
+        });
+        MuralException problem = Assert.Throws<MuralException>(() => TrainingFolder.Train(config));
+        Assert.Contains($"has the format version {version}, where this program reads version 1", problem.Message, StringComparison.Ordinal);
+        Assert.Equal(["step-000000002", "step-000000003"], Checkpoints("run"));
+    }
+
     [Theory]
     [InlineData("seed", 7)]
     [InlineData("batch", 4)]
@@ -125,6 +160,14 @@ public sealed class ResumeTests : IDisposable
         Assert.Equal(_folder.Losses(one), _folder.Losses(other));
         Assert.Equal(20, _folder.Losses(one).Count);
         Assert.True(_folder.Losses(one).Values.Distinct().Count() > 10);
+    }
+
+    private static void ChangeState(string checkpoint, Action<JsonObject> change)
+    {
+        string path = Path.Combine(checkpoint, "state.json");
+        JsonObject state = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+        change(state);
+        File.WriteAllText(path, state.ToJsonString());
     }
 
     private static void Cut(string path)

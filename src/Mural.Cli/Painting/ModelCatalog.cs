@@ -35,7 +35,7 @@ internal static class ModelCatalog
         // A Stable Diffusion may be one file, or a folder that lost its index.
         if (File.Exists(pathOrName) || Directory.Exists(Path.Combine(pathOrName, "unet"))) return new ModelFolder(Path.GetFullPath(pathOrName), BuiltIn: false);
         if (Directory.Exists(pathOrName))
-            throw new MuralException($"{pathOrName} is a folder without {IndexName}: give the folder of a model that Mural has trained or converted.");
+            throw new MuralException($"{pathOrName} is a folder without {IndexName}: give the folder of a whole model.");
         IReadOnlyList<ModelFolder> all = All();
         return all.FirstOrDefault(model => string.Equals(model.Name, pathOrName, StringComparison.OrdinalIgnoreCase))
             ?? throw new MuralException(all.Count == 0

@@ -29,7 +29,7 @@ internal sealed class Linear(long inputs, long outputs, bool bias = true, Device
             long outputs = part.Weight.shape[0];
             joined.Weight.narrow(0, row, outputs).copy_(part.Weight);
             joined.Bias?.narrow(0, row, outputs).copy_(part.Bias!);
-            part.Release();
+            part.MoveTo(joined, row);
             row += outputs;
         }
         return joined;

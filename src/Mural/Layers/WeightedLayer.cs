@@ -10,7 +10,7 @@ namespace Mural.Layers;
 /// A layer with a weight and perhaps a bias. While it can be trained, both are cast to the input's type, so that float32 masters train in
 /// bfloat16; frozen for inference, it holds them once, in the type and layout of the run.
 /// </summary>
-internal abstract class WeightedLayer : nn.Module<Tensor, Tensor>, IFreezable
+internal abstract partial class WeightedLayer : nn.Module<Tensor, Tensor>, IFreezable
 {
     // The names let module.to(device) put the moved tensors into the fields.
     [ComponentName(Name = "weight")]
@@ -23,12 +23,16 @@ internal abstract class WeightedLayer : nn.Module<Tensor, Tensor>, IFreezable
 
     private protected WeightedLayer(string name, Tensor weight, Tensor? bias) : base(name)
     {
+        WeightShape = weight.shape;
         _weight = this.Register("weight", weight);
         _bias = bias is null ? null : this.Register("bias", bias);
     }
 
     /// <summary>The type of this layer's inputs where it is another than the run's, such as float32 in an output head; freezing keeps to it.</summary>
     internal ScalarType? Type { get; init; }
+
+    /// <summary>The weight's shape, whatever form its values are held in.</summary>
+    internal long[] WeightShape { get; }
 
     internal Parameter Weight => _weight;
 
@@ -65,6 +69,9 @@ internal abstract class WeightedLayer : nn.Module<Tensor, Tensor>, IFreezable
     private protected void Release()
     {
         _released = true;
+        // Changes that were made before are there to stay: their originals have the form that is let go.
+        _own?.Dispose();
+        _own = null;
         _internal_params.Remove("weight");
         _weight.Dispose();
         if (_bias is null) return;
@@ -78,6 +85,7 @@ internal abstract class WeightedLayer : nn.Module<Tensor, Tensor>, IFreezable
         {
             _frozenWeight?.Dispose();
             _frozenBias?.Dispose();
+            _own?.Dispose();
         }
         base.Dispose(disposing);
     }

@@ -18,8 +18,8 @@ internal sealed record EncodedPrompts(Tensor Context, Tensor? Pooled) : IDisposa
     }
 }
 
-/// <summary>A text encoder of a pipeline, its tokenizer, and the layer that the denoiser was trained on.</summary>
-internal sealed record TextStage(ClipTokenizer Tokenizer, ClipTextEncoder Encoder, HiddenState State);
+/// <summary>A text encoder of a pipeline, by its folder's name, its tokenizer, and the layer that the denoiser was trained on.</summary>
+internal sealed record TextStage(string Name, ClipTokenizer Tokenizer, ClipTextEncoder Encoder, HiddenState State);
 
 /// <summary>Prompts to what a denoiser attends to, by the one text encoder of SD 1 and 2 or the two of SDXL (spec 4.2, 4.5).</summary>
 internal sealed class PromptEncoder

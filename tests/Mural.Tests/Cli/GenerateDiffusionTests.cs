@@ -177,14 +177,6 @@ public sealed class GenerateDiffusionTests : IDisposable
     }
 
     [Fact]
-    public void APromptOfAMegabyteIsOneSentence()
-    {
-        CommandRun run = Generate(TinyStableDiffusion.First, new string('x', 1 << 20), Fast, "fox.png");
-        Assert.Equal(ExitCode.Problem, run.ExitCode);
-        Assert.Contains("65536", Assert.Single(run.Problems), StringComparison.Ordinal);
-    }
-
-    [Fact]
     public void OptionsOfStableDiffusionAreNotForADiM()
     {
         using var model = new TinyDiM();

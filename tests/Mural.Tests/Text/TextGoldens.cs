@@ -18,7 +18,7 @@ internal static class TextGoldens
     {
         ClipTextEncoder encoder = ClipTextEncoder.FromFolder(Path.Combine(folder, "text_encoder" + suffix), type);
         if (kernels is { } chosen) encoder.PrepareForInference(chosen, type);
-        return new TextStage(ClipTokenizerFolder.Read(Path.Combine(folder, "tokenizer" + suffix)), encoder, state);
+        return new TextStage("text_encoder" + suffix, ClipTokenizerFolder.Read(Path.Combine(folder, "tokenizer" + suffix)), encoder, state);
     }
 
     internal static Prompt[] Prompts(GoldenCase golden, string key) => [.. golden.Config[key]!.AsArray().Select(prompt => new Prompt(prompt!.GetValue<string>()))];

@@ -1,4 +1,5 @@
 using Mural.Checkpoints;
+using Mural.Layers;
 using static TorchSharp.torch;
 
 namespace Mural.Adapters.Lora;
@@ -10,85 +11,84 @@ namespace Mural.Adapters.Lora;
 internal readonly record struct WeightedLora(LoraFile File, double Weight, double? TextWeight = null);
 
 /// <summary>
-/// LoRAs added into the weights of a model that was not made ready for inference yet (spec stable-diffusion.md 7.3). The weights as they were are kept beside, so that taking
-/// LoRAs out again leaves the same bits and not a rounding of them.
+/// LoRAs added into the weights of a model (spec stable-diffusion.md 7.3), before or after it was made ready for inference. The layers keep the weights that they had, so that
+/// taking LoRAs out again leaves the same bits and not a rounding of them.
 /// </summary>
-internal sealed class LoraMerge : IDisposable
+internal sealed class LoraMerge
 {
     private const int KeysShown = 4;
 
-    private readonly Dictionary<Tensor, Tensor> _originals = new(ReferenceEqualityComparer.Instance);
     private readonly LoraTargets _targets;
-    private readonly bool _keepOriginals;
     private readonly string[] _elsewhere;
-    private bool _final;
 
     /// <param name="components">The model's networks by their folder's name in diffusers' layout: <c>unet</c>, <c>text_encoder</c>, <c>text_encoder_2</c>.</param>
-    /// <param name="keepOriginals">Whether LoRAs shall be taken out or exchanged later, which costs the memory of a copy of all weights that they change.</param>
     /// <param name="elsewhere">The model's other networks, which get their changes apart from these, such as text encoders that are in memory at other times; null for none.</param>
-    /// <exception cref="MuralException">A network was made ready for inference.</exception>
-    internal LoraMerge(IReadOnlyDictionary<string, nn.Module> components, bool keepOriginals = true, IEnumerable<string>? elsewhere = null)
+    internal LoraMerge(IReadOnlyDictionary<string, nn.Module> components, IEnumerable<string>? elsewhere = null)
     {
         _targets = new LoraTargets(components);
-        _keepOriginals = keepOriginals;
         _elsewhere = [.. elsewhere ?? []];
     }
 
     /// <summary>
-    /// Gives the model its own weights plus the changes of these LoRAs; what was applied before is out. Without any, the model has its own weights again, to the bit.
+    /// Gives the model its own weights plus the changes of these LoRAs; what was applied before is out. Without any, the model has its own weights again, to the bit. Costs
+    /// the memory of a copy of the weights that are changed.
     /// </summary>
     /// <param name="loras">The LoRAs; one that is named twice counts twice.</param>
-    /// <exception cref="MuralException">A layer of one is none of the model's or of another shape; nothing was changed then. Or originals were not kept and these are not the first.</exception>
+    /// <exception cref="MuralException">A layer of one is none of the model's or of another shape, or a weight is no number; nothing was changed then.</exception>
     internal void Apply(params IReadOnlyList<WeightedLora> loras)
     {
-        var changes = new Dictionary<Tensor, List<(LoraModule Module, double Scale)>>(ReferenceEqualityComparer.Instance);
+        Dictionary<WeightedLayer, List<Change>> changes = Match(loras);
+        foreach (WeightedLayer layer in _targets.Layers)
+            if (!changes.ContainsKey(layer)) layer.RestoreWeight();
+        Make(changes, keep: true);
+    }
+
+    /// <summary>Adds LoRAs for good: the weights as they were are not kept, and count as the changed ones afterwards.</summary>
+    /// <param name="loras">The LoRAs; one that is named twice counts twice.</param>
+    /// <exception cref="MuralException">A layer of one is none of the model's or of another shape, or a weight is no number; nothing was changed then.</exception>
+    internal void ApplyForGood(params IReadOnlyList<WeightedLora> loras) => Make(Match(loras), keep: false);
+
+    private static void Make(Dictionary<WeightedLayer, List<Change>> changes, bool keep)
+    {
+        foreach ((WeightedLayer layer, List<Change> all) in changes)
+        {
+            layer.ChangeWeight(weight =>
+            {
+                foreach (Change change in all) change.AddTo(weight);
+            }, keep);
+        }
+    }
+
+    // By the layers that hold the weights now.
+    private Dictionary<WeightedLayer, List<Change>> Match(IReadOnlyList<WeightedLora> loras)
+    {
+        var changes = new Dictionary<WeightedLayer, List<Change>>();
         foreach (WeightedLora lora in loras)
         {
-            foreach ((LoraModule module, string component, Tensor weight) in Match(lora.File))
+            if (!double.IsFinite(lora.Weight) || !double.IsFinite(lora.TextWeight ?? 0))
+                throw new MuralException($"The LoRA {lora.File.Path} has the weight {(double.IsFinite(lora.Weight) ? lora.TextWeight : lora.Weight)}; it must be a number, 1 for the whole of it.");
+            foreach ((LoraModule module, string component, WeightedLayer layer) in Match(lora.File))
             {
                 double scale = component == LoraTargets.UNet ? lora.Weight : lora.TextWeight ?? lora.Weight;
                 if (scale == 0) continue;
-                if (!changes.TryGetValue(weight, out List<(LoraModule, double)>? all)) changes.Add(weight, all = []);
-                all.Add((module, scale));
+                (WeightedLayer holder, long row) = layer.Place;
+                if (!changes.TryGetValue(holder, out List<Change>? all)) changes.Add(holder, all = []);
+                all.Add(new Change(module, scale, row, layer.WeightShape));
             }
         }
-        if (_final) throw new MuralException("LoRAs were merged for good into this model; load it again to change them.");
-        _final = !_keepOriginals && changes.Count > 0;
-        using var quiet = no_grad();
-        using var scope = NewDisposeScope();
-        foreach ((Tensor weight, Tensor original) in _originals) weight.detach().copy_(original);
-        foreach ((Tensor weight, List<(LoraModule Module, double Scale)> all) in changes) Add(weight, all);
+        return changes;
     }
 
-    /// <summary>Forgets the weights as they were; the LoRAs stay in.</summary>
-    public void Dispose()
+    private List<(LoraModule Module, string Component, WeightedLayer Layer)> Match(LoraFile file)
     {
-        foreach (Tensor original in _originals.Values) original.Dispose();
-        _originals.Clear();
-        _final = true;
-    }
-
-    // Summed in float32, so that weights of reduced precision are rounded once, however many LoRAs there are.
-    private void Add(Tensor weight, List<(LoraModule Module, double Scale)> changes)
-    {
-        using var scope = NewDisposeScope();
-        Tensor plain = weight.detach();
-        if (_keepOriginals && !_originals.ContainsKey(weight)) _originals.Add(weight, plain.clone().DetachFromDisposeScope());
-        Tensor sum = zeros(weight.shape);
-        foreach ((LoraModule module, double scale) in changes) sum.add_(module.Change(weight.shape), scale);
-        plain.copy_(plain.to(float32).add(sum.to(weight.device)));
-    }
-
-    private List<(LoraModule Module, string Component, Tensor Weight)> Match(LoraFile file)
-    {
-        var found = new List<(LoraModule, string, Tensor)>();
+        var found = new List<(LoraModule, string, WeightedLayer)>();
         List<string> missing = [], misshapen = [];
         foreach (LoraModule module in file.Modules)
         {
             if (_elsewhere.Contains(LoraTargets.ComponentOf(module.Key))) continue;
-            if (_targets.Find(module.Key) is not var (component, weight)) missing.Add(Quote.Name(module.Key));
-            else if (!module.Fits(weight.shape)) misshapen.Add($"{Quote.Name(module.Key)} changes {module.Describe()} values where the model has {string.Join("x", weight.shape)}");
-            else found.Add((module, component, weight));
+            if (_targets.Find(module.Key) is not var (component, layer)) missing.Add(Quote.Name(module.Key));
+            else if (!module.Fits(layer.WeightShape)) misshapen.Add($"{Quote.Name(module.Key)} changes {module.Describe()} values where the model has {string.Join("x", layer.WeightShape)}");
+            else found.Add((module, component, layer));
         }
         if (missing.Count + misshapen.Count == 0) return found;
         string[] parts = [.. new[] { Part("none of the model's", missing), Part("of another shape", misshapen) }.OfType<string>()];
@@ -98,4 +98,14 @@ internal sealed class LoraMerge : IDisposable
     private static string? Part(string what, List<string> keys) => keys.Count == 0
         ? null
         : $"{keys.Count} {(keys.Count == 1 ? "is" : "are")} {what} ({string.Join(", ", keys.Take(KeysShown))}{(keys.Count > KeysShown ? $" and {keys.Count - KeysShown} more" : "")})";
+
+    /// <summary>What a LoRA adds to a weight, or to the rows of one that several layers share.</summary>
+    private readonly record struct Change(LoraModule Module, double Scale, long Row, long[] Shape)
+    {
+        internal void AddTo(Tensor weight)
+        {
+            using var scope = NewDisposeScope();
+            weight.narrow(0, Row, Shape[0]).add_(Module.Change(Shape).to(weight.device), Scale);
+        }
+    }
 }

@@ -1,5 +1,5 @@
-using Mural.Checkpoints;
 using Mural.Checkpoints.SingleFile;
+using Mural.Layers;
 using static TorchSharp.torch;
 
 namespace Mural.Adapters.Lora;
@@ -14,29 +14,31 @@ internal sealed class LoraTargets
 
     private const string Weight = ".weight", Output = ".to_out.0", Text = "text_model.";
 
-    private readonly Dictionary<string, (string Component, Tensor Weight)> _layers = [];
+    private readonly Dictionary<string, (string Component, WeightedLayer Layer)> _layers = [];
 
     /// <param name="components">The model's networks by their folder's name: <c>unet</c>, <c>text_encoder</c>, <c>text_encoder_2</c>.</param>
-    /// <exception cref="MuralException">A network was made ready for inference.</exception>
     internal LoraTargets(IReadOnlyDictionary<string, nn.Module> components)
     {
         foreach ((string component, nn.Module module) in components)
         {
-            Dictionary<string, Tensor> weights = ModuleWeights.Places(module).Where(place => place.Key.EndsWith(Weight, StringComparison.Ordinal) && place.Value.dim() >= 2).ToDictionary();
-            if (weights.Count == 0) throw new MuralException($"The {component} was made ready for inference already, after which no LoRA can be merged into it; apply LoRAs before that.");
-            UNetNames? originals = component == UNet ? UNetNames.OfDiffusers(weights.Keys) : null;
-            foreach ((string name, Tensor weight) in weights)
+            // A child is listed under each of its names, its registered one first.
+            (string Name, WeightedLayer Layer)[] layers = [.. module.named_modules().Where(child => child.module is WeightedLayer).DistinctBy(child => child.module).Select(child => (child.name, (WeightedLayer)child.module))];
+            UNetNames? originals = component == UNet ? UNetNames.OfDiffusers(layers.Select(layer => layer.Name + Weight)) : null;
+            foreach ((string name, WeightedLayer layer) in layers)
             {
-                foreach (string path in Paths(name[..^Weight.Length]))
-                    foreach (string prefix in Prefixes(component)) _layers.TryAdd(prefix + Flat(path), (component, weight));
-                if (originals?.ToOriginal(name) is not { } original) continue;
-                foreach (string prefix in (string[])["lora_unet_", "unet_", "diffusion_model_"]) _layers.TryAdd(prefix + Flat(original[..^Weight.Length]), (component, weight));
+                foreach (string path in Paths(name))
+                    foreach (string prefix in Prefixes(component)) _layers.TryAdd(prefix + Flat(path), (component, layer));
+                if (originals?.ToOriginal(name + Weight) is not { } original) continue;
+                foreach (string prefix in (string[])["lora_unet_", "unet_", "diffusion_model_"]) _layers.TryAdd(prefix + Flat(original[..^Weight.Length]), (component, layer));
             }
         }
     }
 
-    /// <summary>The weight that a file's name of a layer means; null where the model has none.</summary>
-    internal (string Component, Tensor Weight)? Find(string layer) => _layers.TryGetValue(Flat(layer), out (string, Tensor) found) ? found : null;
+    /// <summary>The layers whose weights can be changed, each once: where several were joined to one, that one.</summary>
+    internal IEnumerable<WeightedLayer> Layers => _layers.Values.Select(known => known.Layer.Place.Layer).Distinct();
+
+    /// <summary>The layer that a file's name means; null where the model has none.</summary>
+    internal (string Component, WeightedLayer Layer)? Find(string layer) => _layers.TryGetValue(Flat(layer), out (string, WeightedLayer) found) ? found : null;
 
     /// <summary>The network that a file's name of a layer is meant for, whether the model has it or not.</summary>
     internal static string ComponentOf(string layer)

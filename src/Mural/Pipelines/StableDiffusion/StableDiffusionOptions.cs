@@ -22,7 +22,7 @@ public sealed record StableDiffusionOptions
     /// <summary>SDXL's refiner, a folder or a file, which finishes what the base model begins; null for none.</summary>
     public string? Refiner { get; init; }
 
-    /// <summary>LoRAs to merge into the model; one that is named twice counts twice.</summary>
+    /// <summary>LoRAs to merge into the model for good; one that is named twice counts twice. <see cref="StableDiffusionPipeline.SetLorasAsync"/> takes those that shall come and go.</summary>
     public IReadOnlyList<StableDiffusionLora> Loras { get; init; } = [];
 
     /// <summary>Files of textual inversions, whose words prompts can use.</summary>

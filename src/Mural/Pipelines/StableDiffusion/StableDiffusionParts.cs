@@ -1,8 +1,11 @@
+using Mural.Adapters.Lora;
 using Mural.Checkpoints.SingleFile;
 using Mural.Checkpoints.StableDiffusion;
 using Mural.Runtime;
 using Mural.Samplers;
+using Mural.Text;
 using Mural.UNet;
+using static TorchSharp.torch;
 
 namespace Mural.Pipelines;
 
@@ -22,6 +25,7 @@ internal sealed class StableDiffusionParts : IDisposable
         Codec = codec;
         _ownsCodec = ownsCodec;
         Texts = texts;
+        texts.OnLoaded = AddLoras;
         Runtime = runtime;
         Sampling = source.Sampling(checkpoint);
         Doubt = source.Doubt(checkpoint);
@@ -46,6 +50,9 @@ internal sealed class StableDiffusionParts : IDisposable
     internal int SizeNumbers { get; }
 
     internal StableDiffusionModelInfo Info { get; }
+
+    /// <summary>The LoRAs that are in the model now, beside those that were merged while it was loaded.</summary>
+    internal IReadOnlyList<StableDiffusionLora> Loras { get; private set; } = [];
 
     /// <summary>What may have been taken for granted wrongly, or null.</summary>
     internal string? Doubt { get; }
@@ -85,11 +92,44 @@ internal sealed class StableDiffusionParts : IDisposable
     /// <summary>What the network is told of a request's prompts.</summary>
     internal TextTimeline Encode(StableDiffusionPlan plan) => Texts.Use(encoder => new TextConditioner(encoder, SizeNumbers, ZerosForNoNegative, secondOnly: SizeNumbers == SizeNumbersOfRefiner).Encode(plan));
 
+    /// <summary>Gives the model these LoRAs in place of those that it has; without any, it is as it was loaded.</summary>
+    /// <exception cref="MuralException">One of them cannot be read or does not fit; the model keeps those that it has.</exception>
+    internal void Exchange(IReadOnlyList<StableDiffusionLora> loras)
+    {
+        using var open = new OpenLoras(loras);
+        IReadOnlyList<StableDiffusionLora> before = Loras;
+        bool loaded = Texts.AreLoaded;
+        try
+        {
+            // Text encoders that are loaded for this come without the ones before.
+            Loras = [];
+            new LoraMerge(new Dictionary<string, nn.Module>(Named(Texts.Stages)) { [SingleFileLayout.UNet] = UNet }).Apply(open.Weighted);
+            Loras = [.. loras];
+        }
+        catch
+        {
+            Loras = before;
+            if (!loaded) Texts.Dispose();
+            throw;
+        }
+        Allocator.Trim();
+    }
+
     public void Dispose()
     {
         UNet.Dispose();
         if (_ownsCodec) Codec.Dispose();
         Texts.Dispose();
+    }
+
+    private static IEnumerable<KeyValuePair<string, nn.Module>> Named(IReadOnlyList<TextStage> stages) => stages.Select(stage => KeyValuePair.Create(stage.Name, (nn.Module)stage.Encoder));
+
+    // Text encoders that come back know nothing of the LoRAs that the UNet has.
+    private void AddLoras(IReadOnlyList<TextStage> stages)
+    {
+        if (Loras.Count == 0) return;
+        using var open = new OpenLoras(Loras);
+        new LoraMerge(new Dictionary<string, nn.Module>(Named(stages)), [SingleFileLayout.UNet]).Apply(open.Weighted);
     }
 
     private static bool IsXL(UNetConfig config) => config.AddedEmbeddingWidth is not null;

@@ -42,6 +42,9 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
     /// <summary>Device, precision and kernels, and why they were chosen.</summary>
     public RuntimePlan Runtime => _parts.Runtime;
 
+    /// <summary>The LoRAs of <see cref="SetLorasAsync"/> that are in the model now.</summary>
+    public IReadOnlyList<StableDiffusionLora> Loras => _parts.Loras;
+
     /// <summary>Loads a model and makes it ready for inference.</summary>
     /// <param name="path">A model of Stable Diffusion 1, 2 or XL: a folder as diffusers keeps it, or a file of the original layout.</param>
     /// <param name="options">How it runs; null for this machine's best.</param>
@@ -114,6 +117,26 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
             }
         },
         cancellationToken);
+
+    /// <summary>
+    /// Exchanges the LoRAs in the loaded model: gives it these in place of those that an earlier call gave it. With an empty list it is again, to the bit, what it was when it
+    /// was loaded. Those of <see cref="StableDiffusionOptions.Loras"/> stay in either way; unlike these, they need no copy of the weights that they change.
+    /// </summary>
+    /// <param name="loras">All LoRAs that the model shall have now, with their weights; one that is named twice counts twice. SDXL's refiner gets none.</param>
+    /// <param name="cancellationToken">Gives up before it begins.</param>
+    /// <exception cref="MuralException">A file is missing, malformed or made for another family of models, or a weight is no number; the model keeps what it has.</exception>
+    /// <exception cref="ObjectDisposedException">The pipeline was disposed of.</exception>
+    public Task SetLorasAsync(IReadOnlyList<StableDiffusionLora> loras, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(loras);
+        return InTurn(
+            () =>
+            {
+                _parts.Exchange(loras);
+                return _parts.Loras;
+            },
+            cancellationToken);
+    }
 
     /// <summary>What <see cref="GenerateAsync"/> would do, without doing it: size, settings, warnings.</summary>
     /// <exception cref="MuralException">The request cannot be fulfilled.</exception>

@@ -108,7 +108,7 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
         return (width, height);
     }
 
-    private int? Rounded(int? side) => side - side % parts.Info.Multiple;
+    private int? Rounded(int? side) => side is { } pixels ? Math.Max(pixels - pixels % parts.Info.Multiple, parts.Info.Multiple) : null;
 
     private void CheckSide(string name, int side)
     {

@@ -84,11 +84,13 @@ internal sealed class StableDiffusionSource
         {
             foreach (string name in names)
             {
+                // Whoever mixes families lacks the encoder; that its tokenizer is not there either tells less.
+                checkpoint.Require(name);
                 ClipTokenizer tokenizer = checkpoint.LoadTokenizer(name);
                 ClipTextEncoder encoder = checkpoint.LoadTextEncoder(name, _runtime.Type, _runtime.Device);
-                stages.Add(new TextStage(tokenizer, encoder, xl ? HiddenState.Penultimate : HiddenState.Last));
+                stages.Add(new TextStage(name, tokenizer, encoder, xl ? HiddenState.Penultimate : HiddenState.Last));
             }
-            MergeLoras(names.Zip(stages).ToDictionary(pair => pair.First, pair => (nn.Module)pair.Second.Encoder), [SingleFileLayout.UNet]);
+            MergeLoras(stages.ToDictionary(stage => stage.Name, stage => (nn.Module)stage.Encoder), [SingleFileLayout.UNet]);
             foreach (TextStage stage in stages) stage.Encoder.PrepareForInference(_runtime.Kernels, _runtime.Type);
             return stages;
         }
@@ -111,16 +113,7 @@ internal sealed class StableDiffusionSource
     private void MergeLoras(IReadOnlyDictionary<string, nn.Module> networks, string[] elsewhere)
     {
         if (_options.Loras.Count == 0) return;
-        var files = new List<LoraFile>();
-        try
-        {
-            foreach (StableDiffusionLora lora in _options.Loras) files.Add(LoraFile.Open(lora.Path));
-            using var merge = new LoraMerge(networks, keepOriginals: false, elsewhere);
-            merge.Apply([.. files.Zip(_options.Loras, (file, lora) => new WeightedLora(file, lora.Weight, lora.TextWeight))]);
-        }
-        finally
-        {
-            foreach (LoraFile file in files) file.Dispose();
-        }
+        using var loras = new OpenLoras(_options.Loras);
+        new LoraMerge(networks, elsewhere).ApplyForGood(loras.Weighted);
     }
 }

@@ -19,6 +19,22 @@ internal sealed class TextEncoders : IDisposable
         Load();
     }
 
+    /// <summary>Sees the encoders each time they were loaded, before they are used; may change their weights.</summary>
+    internal Action<IReadOnlyList<TextStage>>? OnLoaded { get; set; }
+
+    /// <summary>Whether they are in memory now.</summary>
+    internal bool AreLoaded => _encoder is not null;
+
+    /// <summary>The encoders, loaded where they are not in memory.</summary>
+    internal IReadOnlyList<TextStage> Stages
+    {
+        get
+        {
+            if (!AreLoaded) Load();
+            return _stages;
+        }
+    }
+
     /// <summary>Features of the vectors that the encoders give for a token.</summary>
     internal int ContextWidth { get; private set; }
 
@@ -45,6 +61,7 @@ internal sealed class TextEncoders : IDisposable
         _stages = _load();
         try
         {
+            OnLoaded?.Invoke(_stages);
             var encoder = new PromptEncoder(_stages, _options.Prompts);
             foreach (string path in _options.TextualInversions)
             {

@@ -15,6 +15,9 @@ public class LoraGoldenTests
 {
     public static TheoryData<string, KernelSet?, ScalarType> Cases => UNetGoldens.CasesInAllWays("adapters", HoldsLoras);
 
+    /// <summary>Those of the ways in which a model is made ready first.</summary>
+    public static TheoryData<string, KernelSet?, ScalarType> Ready => [.. Cases.Where(row => row.Data.Item2 is not null)];
+
     public static TheoryData<string> Names => GoldenCase.Names("adapters", HoldsLoras);
 
     [Theory, MemberData(nameof(Cases))]
@@ -24,12 +27,42 @@ public class LoraGoldenTests
         using var noGradient = no_grad();
         using GoldenCase golden = GoldenCase.Open("adapters", name);
         using var model = LoraModel.Load(golden.ModelFolder);
-        using (var merge = new LoraMerge(model.Components, keepOriginals: false)) LoraModel.Apply(merge, golden);
+        LoraModel.Apply(new LoraMerge(model.Components), golden, forGood: true);
         if (kernels is { } chosen) model.PrepareForInference(chosen, type);
+        foreach ((string output, Tensor actual) in Outputs(model, golden, type)) UNetGoldens.Check(golden, output, actual, type);
+    }
+
+    [Theory, MemberData(nameof(Ready))]
+    public void ModelsThatAreReadyGetTheirLorasAndLoseThemAgain(string name, KernelSet? kernels, ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using GoldenCase golden = GoldenCase.Open("adapters", name);
+        using LoraModel model = LoraModel.Load(golden.ModelFolder, type), other = LoraModel.Load(golden.ModelFolder, type);
+        model.PrepareForInference(kernels!.Value, type);
+        other.PrepareForInference(kernels.Value, type);
+        Dictionary<string, Tensor> before = Outputs(model, golden, type);
+        var merge = new LoraMerge(model.Components);
+        LoraModel.Apply(merge, golden);
+        Dictionary<string, Tensor> merged = Outputs(model, golden, type);
+        foreach ((string output, Tensor actual) in merged) UNetGoldens.Check(golden, output, actual, type);
+        Assert.Contains(merged, output => !output.Value.equal(before[output.Key]).all().item<bool>());
+        // Exchanging LoRAs is the same as starting anew with the others.
+        LoraModel.Apply(merge, golden, factor: 0.5);
+        LoraModel.Apply(new LoraMerge(other.Components), golden, factor: 0.5, forGood: true);
+        AssertSame(Outputs(other, golden, type), Outputs(model, golden, type));
+        LoraModel.Apply(merge, golden);
+        AssertSame(merged, Outputs(model, golden, type));
+        merge.Apply();
+        AssertSame(before, Outputs(model, golden, type));
+    }
+
+    private static Dictionary<string, Tensor> Outputs(LoraModel model, GoldenCase golden, ScalarType type)
+    {
         using PreparedPrompt prompt = model.UNet.Prepare(UNetGoldens.Conditioning(golden, type));
-        foreach (string output in golden.Tensors.Keys.Where(tensor => tensor.StartsWith("out.", StringComparison.Ordinal)))
-        {
-            Tensor actual = output switch
+        return golden.Tensors.Keys.Where(tensor => tensor.StartsWith("out.", StringComparison.Ordinal)).ToDictionary(
+            output => output,
+            output => output switch
             {
                 "out.sample" => model.UNet.Forward(golden.Get("in.sample"), golden.Get("in.timestep"), prompt),
                 "out.text" => model.Text[0].Encode(golden.Get("in.ids"), HiddenState.Last, pooled: false).Context,
@@ -37,9 +70,12 @@ public class LoraGoldenTests
                 "out.text_2_penultimate" => model.Text[1].Encode(golden.Get("in.ids_2"), HiddenState.Penultimate, pooled: false).Context,
                 "out.text_2_pooled" => model.Text[1].Encode(golden.Get("in.ids_2"), HiddenState.Penultimate, pooled: true).Pooled!,
                 _ => throw new InvalidDataException(output),
-            };
-            UNetGoldens.Check(golden, output, actual, type);
-        }
+            });
+    }
+
+    private static void AssertSame(Dictionary<string, Tensor> expected, Dictionary<string, Tensor> actual)
+    {
+        foreach ((string output, Tensor tensor) in expected) Assert.True(tensor.equal(actual[output]).all().item<bool>(), output);
     }
 
     [Theory, MemberData(nameof(Names))]
@@ -48,18 +84,15 @@ public class LoraGoldenTests
         using var scope = NewDisposeScope();
         using GoldenCase golden = GoldenCase.Open("adapters", name);
         using LoraModel model = LoraModel.Load(golden.ModelFolder), untouched = LoraModel.Load(golden.ModelFolder);
-        using (var merge = new LoraMerge(model.Components))
-        {
-            LoraModel.Apply(merge, golden);
-            Assert.NotEmpty(model.Differences(untouched));
-            // Exchanging LoRAs is the same as starting anew with the others.
-            LoraModel.Apply(merge, golden, factor: 0.5);
-            using LoraModel other = LoraModel.Load(golden.ModelFolder);
-            using var anew = new LoraMerge(other.Components);
-            LoraModel.Apply(anew, golden, factor: 0.5);
-            Assert.Empty(model.Differences(other));
-            merge.Apply();
-        }
+        var merge = new LoraMerge(model.Components);
+        LoraModel.Apply(merge, golden);
+        Assert.NotEmpty(model.Differences(untouched));
+        // Exchanging LoRAs is the same as starting anew with the others.
+        LoraModel.Apply(merge, golden, factor: 0.5);
+        using LoraModel other = LoraModel.Load(golden.ModelFolder);
+        LoraModel.Apply(new LoraMerge(other.Components), golden, factor: 0.5);
+        Assert.Empty(model.Differences(other));
+        merge.Apply();
         Assert.Empty(model.Differences(untouched));
     }
 

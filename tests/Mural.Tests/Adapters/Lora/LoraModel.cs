@@ -31,14 +31,15 @@ internal sealed class LoraModel : IDisposable
     internal static LoraModel Tiny(string name = "tiny-sd15", ScalarType type = ScalarType.Float32) => Load(Path.Combine(GoldenCase.Root, "models", name), type);
 
     /// <summary>Applies the LoRAs of a case with its weights, or a part of them.</summary>
-    internal static void Apply(LoraMerge merge, GoldenCase golden, double factor = 1)
+    internal static void Apply(LoraMerge merge, GoldenCase golden, double factor = 1, bool forGood = false)
     {
         var loras = new List<WeightedLora>();
         try
         {
             foreach (JsonNode? entry in golden.Config["files"]!.AsArray())
                 loras.Add(new WeightedLora(LoraFile.Open(Path.Combine(GoldenCase.Root, golden.Area, entry!["file"]!.GetValue<string>())), factor * entry["scale"]!.GetValue<double>()));
-            merge.Apply(loras);
+            if (forGood) merge.ApplyForGood(loras);
+            else merge.Apply(loras);
         }
         finally
         {

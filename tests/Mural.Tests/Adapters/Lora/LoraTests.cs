@@ -108,7 +108,7 @@ public sealed class LoraTests : IDisposable
     {
         using var scope = NewDisposeScope();
         using LoraModel model = LoraModel.Tiny(), untouched = LoraModel.Tiny();
-        using var merge = new LoraMerge(model.Components);
+        var merge = new LoraMerge(model.Components);
         using LoraFile file = LoraFile.Open(Golden("kohya-sd15.safetensors"));
         merge.Apply(new WeightedLora(file, 0.7, TextWeight: 0));
         string[] changed = model.Differences(untouched);
@@ -116,7 +116,7 @@ public sealed class LoraTests : IDisposable
         Assert.DoesNotContain(changed, name => name.StartsWith("text", StringComparison.Ordinal));
         merge.Apply(new WeightedLora(file, 0.4), new WeightedLora(file, 0.3));
         using var other = LoraModel.Tiny();
-        using (var once = new LoraMerge(other.Components)) once.Apply(new WeightedLora(file, 0.7));
+        new LoraMerge(other.Components).Apply(new WeightedLora(file, 0.7));
         foreach ((string component, nn.Module module) in model.Components)
         {
             Dictionary<string, Tensor> expected = ModuleWeights.Places(other.Components[component]);
@@ -135,7 +135,7 @@ public sealed class LoraTests : IDisposable
         weight.fill_(1);
         string path = Write(($"unet.{Query}.lora_A.weight", full([1, 64], 1 / 384f)), ($"unet.{Query}.lora_B.weight", ones(64, 1)));
         using LoraFile file = LoraFile.Open(path);
-        using var merge = new LoraMerge(model.Components);
+        var merge = new LoraMerge(model.Components);
         merge.Apply(new WeightedLora(file, 1));
         Assert.Equal(1, weight[0, 0].to(float32).item<float>());
         merge.Apply(new WeightedLora(file, 1), new WeightedLora(file, 1));
@@ -147,7 +147,7 @@ public sealed class LoraTests : IDisposable
     {
         using var scope = NewDisposeScope();
         using LoraModel model = LoraModel.Tiny(), untouched = LoraModel.Tiny();
-        using var merge = new LoraMerge(model.Components);
+        var merge = new LoraMerge(model.Components);
         using LoraFile fitting = LoraFile.Open(Golden("kohya-sd15.safetensors")), other = LoraFile.Open(Golden("kohya-sdxl-sgm.safetensors"));
         string message = Assert.Throws<MuralException>(() => merge.Apply(new WeightedLora(fitting, 1), new WeightedLora(other, 1))).Message;
         Assert.Contains("lora_te2_text_model", message, StringComparison.Ordinal);
@@ -166,18 +166,18 @@ public sealed class LoraTests : IDisposable
         using var scope = NewDisposeScope();
         using LoraModel together = LoraModel.Tiny("tiny-sdxl"), apart = LoraModel.Tiny("tiny-sdxl");
         using LoraFile file = LoraFile.Open(Golden("kohya-sdxl-sgm.safetensors"));
-        using (var merge = new LoraMerge(together.Components)) merge.Apply(new WeightedLora(file, 0.7));
+        new LoraMerge(together.Components).Apply(new WeightedLora(file, 0.7));
         string[] names = [.. together.Components.Keys];
         foreach (string name in names)
         {
-            using var merge = new LoraMerge(new Dictionary<string, nn.Module> { [name] = apart.Components[name] }, elsewhere: names.Where(other => other != name));
+            var merge = new LoraMerge(new Dictionary<string, nn.Module> { [name] = apart.Components[name] }, elsewhere: names.Where(other => other != name));
             merge.Apply(new WeightedLora(file, 0.7));
         }
         Assert.Empty(together.Differences(apart));
 
         // What no network of the model takes is named all the same.
         using LoraModel first = LoraModel.Tiny();
-        using var unet = new LoraMerge(new Dictionary<string, nn.Module> { ["unet"] = first.UNet }, elsewhere: ["text_encoder"]);
+        var unet = new LoraMerge(new Dictionary<string, nn.Module> { ["unet"] = first.UNet }, elsewhere: ["text_encoder"]);
         Assert.Contains("lora_te2_", Assert.Throws<MuralException>(() => unet.Apply(new WeightedLora(file, 1))).Message, StringComparison.Ordinal);
     }
 
@@ -192,21 +192,31 @@ public sealed class LoraTests : IDisposable
     public void ALayersNameTellsItsNetwork(string layer, string component) => Assert.Equal(component, LoraTargets.ComponentOf(layer));
 
     [Fact]
-    public void LorasComeBeforeTheModelIsMadeReady()
+    public void WhatIsMergedForGoodIsWhatTheModelHasAfterwards()
     {
-        using LoraModel model = LoraModel.Tiny();
-        model.PrepareForInference(KernelSet.Libtorch, float32);
-        Assert.Contains("apply LoRAs before", Assert.Throws<MuralException>(() => new LoraMerge(model.Components)).Message, StringComparison.Ordinal);
+        using LoraModel model = LoraModel.Tiny(), untouched = LoraModel.Tiny(), other = LoraModel.Tiny();
+        using LoraFile file = LoraFile.Open(Golden("kohya-sd15.safetensors"));
+        LoraMerge merge = new(model.Components), kept = new(other.Components);
+        merge.ApplyForGood(new WeightedLora(file, 1));
+        kept.Apply(new WeightedLora(file, 1));
+        merge.Apply(new WeightedLora(file, -0.5));
+        Assert.NotEmpty(model.Differences(other));
+        merge.Apply();
+        Assert.Empty(model.Differences(other));
+        Assert.NotEmpty(model.Differences(untouched));
     }
 
-    [Fact]
-    public void WithoutOriginalsNothingIsTakenOut()
+    [Theory]
+    [InlineData(double.NaN, null)]
+    [InlineData(double.PositiveInfinity, 1.0)]
+    [InlineData(1, double.NaN)]
+    public void AWeightThatIsNoNumberChangesNothing(double weight, double? textWeight)
     {
-        using LoraModel model = LoraModel.Tiny();
+        using LoraModel model = LoraModel.Tiny(), untouched = LoraModel.Tiny();
         using LoraFile file = LoraFile.Open(Golden("kohya-sd15.safetensors"));
-        using var merge = new LoraMerge(model.Components, keepOriginals: false);
-        merge.Apply(new WeightedLora(file, 1));
-        Assert.Contains("for good", Assert.Throws<MuralException>(() => merge.Apply()).Message, StringComparison.Ordinal);
+        string message = Assert.Throws<MuralException>(() => new LoraMerge(model.Components).Apply(new WeightedLora(file, weight, textWeight))).Message;
+        Assert.Contains("it must be a number", message, StringComparison.Ordinal);
+        Assert.Empty(model.Differences(untouched));
     }
 
     [Theory]
@@ -241,15 +251,20 @@ public sealed class LoraTests : IDisposable
         Assert.Contains("no product", Assert.Throws<MuralException>(() => LoraFile.Open(path)).Message, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void NoTensorStaysBehind()
+    [Theory]
+    [InlineData(null)]
+    [InlineData(KernelSet.Mural)]
+    [InlineData(KernelSet.Libtorch)]
+    public void NoTensorStaysBehind(KernelSet? kernels)
     {
         using LoraModel model = LoraModel.Tiny();
+        if (kernels is { } chosen) model.PrepareForInference(chosen, bfloat16);
         LiveTensors.AssertFlat(() =>
         {
             using LoraFile file = LoraFile.Open(Golden("kohya-sd15.safetensors"));
-            using var merge = new LoraMerge(model.Components);
+            var merge = new LoraMerge(model.Components);
             merge.Apply(new WeightedLora(file, 1));
+            merge.Apply(new WeightedLora(file, 0.5), new WeightedLora(file, 0.2));
             merge.Apply();
         });
     }
@@ -258,7 +273,7 @@ public sealed class LoraTests : IDisposable
     private static string[] Changed(string path)
     {
         using LoraModel model = LoraModel.Tiny(), untouched = LoraModel.Tiny();
-        using var merge = new LoraMerge(model.Components);
+        var merge = new LoraMerge(model.Components);
         using LoraFile file = LoraFile.Open(path);
         merge.Apply(new WeightedLora(file, 1));
         return model.Differences(untouched);

@@ -11,7 +11,7 @@ public class StableDiffusionRefusalTests
 {
     public static TheoryData<string, string> Requests => new()
     {
-        { "steps", "0 steps" }, { "many steps", "1000" }, { "guidance", "guidance is NaN" }, { "rescale", "from 0 to 1" }, { "width", "multiple of 8; use 64" }, { "zero", "multiple of 8; use 8" },
+        { "steps", "0 steps" }, { "negative steps", "-5 steps" }, { "infinite guidance", "guidance is" }, { "many steps", "1000" }, { "guidance", "guidance is NaN" }, { "rescale", "from 0 to 1" }, { "width", "multiple of 8; use 64" }, { "zero", "multiple of 8; use 8" },
         { "huge", "too large" }, { "prompt", "at most 65536" }, { "negative", "at most 65536" }, { "count", "at least 1" }, { "clip", "cannot be skipped" }, { "sampler", "no sampler 'abacus'" },
         { "schedule", "no noise schedule 'abacus'" }, { "eta", "eta, is 2" }, { "mask alone", "without the picture" }, { "mask size", "mask of the picture's size" },
         { "strength", "strength is 2" }, { "strength alone", "without a picture" }, { "few", "leaves none" }, { "range", "shares from 0 to 1" }, { "padding", "no mask" },
@@ -24,6 +24,8 @@ public class StableDiffusionRefusalTests
         StableDiffusionRequest plain = new(), request = what switch
         {
             "steps" => plain with { Steps = 0 },
+            "negative steps" => plain with { Steps = -5 },
+            "infinite guidance" => plain with { Guidance = double.PositiveInfinity },
             "many steps" => plain with { Steps = 1001 },
             "guidance" => plain with { Guidance = double.NaN },
             "rescale" => plain with { GuidanceRescale = 1.5 },

@@ -1,0 +1,31 @@
+using Mural.Adapters.Lora;
+
+namespace Mural.Pipelines;
+
+/// <summary>LoRAs in memory, for as long as they are being merged.</summary>
+internal sealed class OpenLoras : IDisposable
+{
+    private readonly List<LoraFile> _files = [];
+
+    /// <exception cref="MuralException">A file is missing, malformed or no LoRA.</exception>
+    internal OpenLoras(IReadOnlyList<StableDiffusionLora> loras)
+    {
+        try
+        {
+            foreach (StableDiffusionLora lora in loras) _files.Add(LoraFile.Open(lora.Path));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+        Weighted = [.. _files.Zip(loras, (file, lora) => new WeightedLora(file, lora.Weight, lora.TextWeight))];
+    }
+
+    internal IReadOnlyList<WeightedLora> Weighted { get; }
+
+    public void Dispose()
+    {
+        foreach (LoraFile file in _files) file.Dispose();
+    }
+}

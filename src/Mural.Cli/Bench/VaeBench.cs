@@ -19,7 +19,7 @@ internal static class VaeBench
             {
                 using var gradients = no_grad();
                 using Generator generator = new(1, CPU);
-                var autoencoder = new AutoencoderKL(new AutoencoderConfig());
+                var autoencoder = new AutoencoderKL(new AutoencoderConfig(), ScalarType.BFloat16);
                 autoencoder.PrepareForInference(kernels, ScalarType.BFloat16);
                 Tensor latent = randn([1, 4, LatentSide, LatentSide], generator: generator).to(ScalarType.BFloat16);
                 return new BenchWork(

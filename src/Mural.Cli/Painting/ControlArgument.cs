@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Mural.Cli.Painting;
 
 /// <summary>What <c>--control</c> says of one ControlNet.</summary>
-/// <param name="Type">Folder of the ControlNet, or part of the name of one among the models.</param>
+/// <param name="Type">Folder or file of the ControlNet, or part of the name of one among the models.</param>
 /// <param name="Image">The map.</param>
 /// <param name="Scale">How strongly it is followed.</param>
 /// <param name="Start">Share of the run after which it is followed.</param>

@@ -32,7 +32,7 @@ internal sealed class DiffusionOptions
     private readonly Option<int?> _maskPadding = new("--mask-padding") { Description = "Paint only the part around the mask, with so many pixels of its surroundings.", HelpName = "PIXELS" };
     private readonly Option<string[]> _control = new("--control")
     {
-        Description = "A ready map that a ControlNet makes the picture follow: type=canny,image=edges.png,scale=0.8,start=0,end=1,guess=true, where type is a folder or part of its name; may be repeated.",
+        Description = "A ready map that a ControlNet makes the picture follow: type=canny,image=edges.png,scale=0.8,start=0,end=1,guess=true, where type is a folder or file, or part of its name; may be repeated.",
         HelpName = "KEY=VALUE,...",
     };
 

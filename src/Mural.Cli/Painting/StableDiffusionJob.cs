@@ -81,8 +81,8 @@ internal sealed record StableDiffusionJob(
         foreach (ControlArgument control in Controls)
         {
             Picture map = PictureReader.Read(control.Image);
-            string folder = ControlCatalog.Find(control.Type, pipeline.Suits);
-            inputs.Add(new ControlInput(await pipeline.LoadControlNetAsync(folder, context.Cancellation).ConfigureAwait(false), map)
+            string path = ControlCatalog.Find(control.Type, pipeline.Suits);
+            inputs.Add(new ControlInput(await pipeline.LoadControlNetAsync(path, context.Cancellation).ConfigureAwait(false), map)
             {
                 Scale = control.Scale,
                 Start = control.Start,

@@ -18,30 +18,44 @@ public sealed class AutoencoderKL : nn.Module<Tensor, Tensor>
     private readonly Conv2d? _quantConv;
     private readonly Conv2d? _postQuantConv;
 
-    /// <summary>Builds the autoencoder with weights initialised as PyTorch's layers are.</summary>
+    /// <summary>Builds an untrained autoencoder with weights initialised as PyTorch's layers are.</summary>
+    /// <param name="config">Its architecture.</param>
+    /// <param name="type">Type that the weights are held in.</param>
+    /// <param name="device">Where the parameters live, or null for the CPU.</param>
     /// <exception cref="MuralException">The config's values are impossible.</exception>
-    public AutoencoderKL(AutoencoderConfig config) : base(nameof(AutoencoderKL))
+    public AutoencoderKL(AutoencoderConfig config, ScalarType type = ScalarType.Float32, Device? device = null)
+        : this(config, new LayerFactory(type, Initialize: true, device))
+    {
+    }
+
+    internal AutoencoderKL(AutoencoderConfig config, LayerFactory layers) : base(nameof(AutoencoderKL))
     {
         ArgumentNullException.ThrowIfNull(config);
         config.Validate();
         Config = config;
-        _encoder = this.Register("encoder", new Encoder(config));
-        _decoder = this.Register("decoder", new Decoder(config));
+        _encoder = this.Register("encoder", new Encoder(config, layers));
+        _decoder = this.Register("decoder", new Decoder(config, layers));
         int moments = 2 * config.LatentChannels;
-        if (config.UseQuantConv) _quantConv = this.Register("quant_conv", new Conv2d(moments, moments, 1));
-        if (config.UsePostQuantConv) _postQuantConv = this.Register("post_quant_conv", new Conv2d(config.LatentChannels, config.LatentChannels, 1));
+        if (config.UseQuantConv) _quantConv = this.Register("quant_conv", layers.Convolution(moments, moments, 1));
+        if (config.UsePostQuantConv) _postQuantConv = this.Register("post_quant_conv", layers.Convolution(config.LatentChannels, config.LatentChannels, 1));
     }
 
     /// <summary>The architecture.</summary>
     public AutoencoderConfig Config { get; }
 
-    /// <summary>Opens a folder as diffusers keeps an autoencoder in: <c>config.json</c> and <c>diffusion_pytorch_model.safetensors</c>.</summary>
+    /// <summary>
+    /// Opens a folder as diffusers keeps an autoencoder in: <c>config.json</c> and <c>diffusion_pytorch_model.safetensors</c>, which may be in shards, of a variant such as
+    /// fp16, or a <c>.bin</c> file.
+    /// </summary>
     /// <param name="folder">The folder.</param>
+    /// <param name="type">Type to hold the weights in: the one that <see cref="PrepareForInference"/> will get, or float32 to train.</param>
+    /// <param name="variant">The variant wanted where there are several, or null for the plain one.</param>
+    /// <param name="device">Where the parameters live, or null for the CPU.</param>
     /// <exception cref="MuralException">A file is missing or malformed, or the weights do not fit the config.</exception>
-    public static AutoencoderKL FromFolder(string folder)
+    public static AutoencoderKL FromFolder(string folder, ScalarType type = ScalarType.Float32, string? variant = null, Device? device = null)
     {
-        var autoencoder = new AutoencoderKL(AutoencoderConfig.Read(folder));
-        return ModelFolder.Loaded(autoencoder, folder, autoencoder.Load);
+        var autoencoder = new AutoencoderKL(AutoencoderConfig.Read(folder), new LayerFactory(type, Initialize: false, device));
+        return ModelFolder.Loaded(autoencoder, folder, autoencoder.Load, variant);
     }
 
     /// <summary>

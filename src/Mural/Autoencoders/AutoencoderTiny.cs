@@ -14,27 +14,33 @@ public sealed class AutoencoderTiny : nn.Module<Tensor, Tensor>
     private readonly AutoencoderInput _input = new();
     private readonly TinyHalf _encoder, _decoder;
 
-    /// <summary>Builds the autoencoder with weights initialised as PyTorch's layers are.</summary>
+    /// <summary>Builds an untrained autoencoder with weights initialised as PyTorch's layers are.</summary>
+    /// <param name="config">Its architecture.</param>
+    /// <param name="type">Type that the weights are held in.</param>
+    /// <param name="device">Where the parameters live, or null for the CPU.</param>
     /// <exception cref="MuralException">The config's values are impossible.</exception>
-    public AutoencoderTiny(AutoencoderTinyConfig config) : base(nameof(AutoencoderTiny))
+    public AutoencoderTiny(AutoencoderTinyConfig config, ScalarType type = ScalarType.Float32, Device? device = null)
+        : this(config, new LayerFactory(type, Initialize: true, device))
+    {
+    }
+
+    internal AutoencoderTiny(AutoencoderTinyConfig config, LayerFactory layers) : base(nameof(AutoencoderTiny))
     {
         ArgumentNullException.ThrowIfNull(config);
         config.Validate();
         Config = config;
-        _encoder = this.Register("encoder", TinyHalf.Encoder(config));
-        _decoder = this.Register("decoder", TinyHalf.Decoder(config));
+        _encoder = this.Register("encoder", TinyHalf.Encoder(config, layers));
+        _decoder = this.Register("decoder", TinyHalf.Decoder(config, layers));
     }
 
     /// <summary>The architecture.</summary>
     public AutoencoderTinyConfig Config { get; }
 
-    /// <summary>Opens a folder as diffusers keeps an autoencoder in: <c>config.json</c> and <c>diffusion_pytorch_model.safetensors</c>.</summary>
-    /// <param name="folder">The folder.</param>
-    /// <exception cref="MuralException">A file is missing or malformed, or the weights do not fit the config.</exception>
-    public static AutoencoderTiny FromFolder(string folder)
+    /// <inheritdoc cref="AutoencoderKL.FromFolder"/>
+    public static AutoencoderTiny FromFolder(string folder, ScalarType type = ScalarType.Float32, string? variant = null, Device? device = null)
     {
-        var autoencoder = new AutoencoderTiny(AutoencoderTinyConfig.Read(folder));
-        return ModelFolder.Loaded(autoencoder, folder, autoencoder.Load);
+        var autoencoder = new AutoencoderTiny(AutoencoderTinyConfig.Read(folder), new LayerFactory(type, Initialize: false, device));
+        return ModelFolder.Loaded(autoencoder, folder, autoencoder.Load, variant);
     }
 
     /// <summary>Replaces the weights by a checkpoint's that holds both halves, under diffusers' or the original names.</summary>

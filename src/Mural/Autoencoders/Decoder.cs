@@ -14,18 +14,18 @@ internal sealed class Decoder : nn.Module<Tensor, Tensor>
     private readonly Stage[] _stages;
     private readonly GroupNorm _norm;
 
-    internal Decoder(AutoencoderConfig config) : base(nameof(Decoder))
+    internal Decoder(AutoencoderConfig config, LayerFactory layers) : base(nameof(Decoder))
     {
         int[] channels = [.. config.BlockOutChannels.Reverse()];
         int groups = config.NormGroupCount;
-        _input = this.Register("conv_in", new Conv2d(config.LatentChannels, channels[0], 3, padding: 1));
-        _middle = this.Register("mid_block", new MidBlock(channels[0], groups, config.MidBlockAttention));
+        _input = this.Register("conv_in", layers.Convolution(config.LatentChannels, channels[0], 3, padding: 1));
+        _middle = this.Register("mid_block", new MidBlock(channels[0], groups, config.MidBlockAttention, layers));
         // One residual block more than the encoder has.
         _stages = [.. channels.Select((outputs, i) =>
-            Stage.Up(channels[Math.Max(i - 1, 0)], outputs, config.LayersPerBlock + 1, groups, last: i == channels.Length - 1))];
+            Stage.Up(channels[Math.Max(i - 1, 0)], outputs, config.LayersPerBlock + 1, groups, layers, last: i == channels.Length - 1))];
         this.Register("up_blocks", new ModuleList<Stage>(_stages));
-        _norm = this.Register("conv_norm_out", new GroupNorm(groups, channels[^1], ResnetBlock.NormEpsilon, silu: true));
-        _output = this.Register("conv_out", new Conv2d(channels[^1], config.OutChannels, 3, padding: 1));
+        _norm = this.Register("conv_norm_out", layers.GroupNorm(groups, channels[^1], ResnetBlock.NormEpsilon, silu: true));
+        _output = this.Register("conv_out", layers.Convolution(channels[^1], config.OutChannels, 3, padding: 1));
     }
 
     public override Tensor forward(Tensor latent)

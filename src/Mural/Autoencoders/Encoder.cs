@@ -14,17 +14,17 @@ internal sealed class Encoder : nn.Module<Tensor, Tensor>
     private readonly MidBlock _middle;
     private readonly GroupNorm _norm;
 
-    internal Encoder(AutoencoderConfig config) : base(nameof(Encoder))
+    internal Encoder(AutoencoderConfig config, LayerFactory layers) : base(nameof(Encoder))
     {
         IReadOnlyList<int> channels = config.BlockOutChannels;
         int groups = config.NormGroupCount, deepest = channels[^1];
-        _input = this.Register("conv_in", new Conv2d(config.InChannels, channels[0], 3, padding: 1));
+        _input = this.Register("conv_in", layers.Convolution(config.InChannels, channels[0], 3, padding: 1));
         _stages = [.. channels.Select((outputs, i) =>
-            Stage.Down(channels[Math.Max(i - 1, 0)], outputs, config.LayersPerBlock, groups, last: i == channels.Count - 1))];
+            Stage.Down(channels[Math.Max(i - 1, 0)], outputs, config.LayersPerBlock, groups, layers, last: i == channels.Count - 1))];
         this.Register("down_blocks", new ModuleList<Stage>(_stages));
-        _middle = this.Register("mid_block", new MidBlock(deepest, groups, config.MidBlockAttention));
-        _norm = this.Register("conv_norm_out", new GroupNorm(groups, deepest, ResnetBlock.NormEpsilon, silu: true));
-        _output = this.Register("conv_out", new Conv2d(deepest, 2 * config.LatentChannels, 3, padding: 1));
+        _middle = this.Register("mid_block", new MidBlock(deepest, groups, config.MidBlockAttention, layers));
+        _norm = this.Register("conv_norm_out", layers.GroupNorm(groups, deepest, ResnetBlock.NormEpsilon, silu: true));
+        _output = this.Register("conv_out", layers.Convolution(deepest, 2 * config.LatentChannels, 3, padding: 1));
     }
 
     public override Tensor forward(Tensor image)

@@ -15,13 +15,13 @@ internal sealed class MidAttention : nn.Module<Tensor, Tensor>, IKernelSelectabl
     private readonly Linear _query, _key, _value, _output;
     private KernelSet _kernels;
 
-    internal MidAttention(int channels, int groups) : base(nameof(MidAttention))
+    internal MidAttention(int channels, int groups, LayerFactory layers) : base(nameof(MidAttention))
     {
-        _norm = this.Register("group_norm", new GroupNorm(groups, channels, ResnetBlock.NormEpsilon));
-        _query = this.Register("to_q", Projection(channels));
-        _key = this.Register("to_k", Projection(channels));
-        _value = this.Register("to_v", Projection(channels));
-        _output = Projection(channels);
+        _norm = this.Register("group_norm", layers.GroupNorm(groups, channels, ResnetBlock.NormEpsilon));
+        _query = this.Register("to_q", Projection(channels, layers));
+        _key = this.Register("to_k", Projection(channels, layers));
+        _value = this.Register("to_v", Projection(channels, layers));
+        _output = Projection(channels, layers);
         this.Register("to_out", new ModuleList<Linear>(_output));
     }
 
@@ -38,9 +38,10 @@ internal sealed class MidAttention : nn.Module<Tensor, Tensor>, IKernelSelectabl
         return (input + output).MoveToOuterDisposeScope();
     }
 
-    private static Linear Projection(int channels)
+    private static Linear Projection(int channels, LayerFactory layers)
     {
-        var projection = new Linear(channels, channels);
+        Linear projection = layers.Linear(channels, channels);
+        if (!layers.Initialize) return projection;
         double bound = 1 / Math.Sqrt(channels);
         nn.init.uniform_(projection.Bias!, -bound, bound);
         return projection;

@@ -10,13 +10,13 @@ internal sealed class MidBlock : nn.Module<Tensor, Tensor>
     private readonly ResnetBlock _before, _after;
     private readonly MidAttention? _attention;
 
-    internal MidBlock(int channels, int groups, bool attention) : base(nameof(MidBlock))
+    internal MidBlock(int channels, int groups, bool attention, LayerFactory layers) : base(nameof(MidBlock))
     {
-        _before = new ResnetBlock(channels, channels, groups);
-        _after = new ResnetBlock(channels, channels, groups);
+        _before = new ResnetBlock(channels, channels, groups, layers);
+        _after = new ResnetBlock(channels, channels, groups, layers);
         this.Register("resnets", new ModuleList<ResnetBlock>(_before, _after));
         if (!attention) return;
-        _attention = new MidAttention(channels, groups);
+        _attention = new MidAttention(channels, groups, layers);
         this.Register("attentions", new ModuleList<MidAttention>(_attention));
     }
 

@@ -8,7 +8,7 @@ internal sealed class Downsampler : nn.Module<Tensor, Tensor>
 {
     private readonly Conv2d _conv;
 
-    internal Downsampler(int channels) : base(nameof(Downsampler)) => _conv = this.Register("conv", new Conv2d(channels, channels, 3, stride: 2));
+    internal Downsampler(int channels, LayerFactory layers) : base(nameof(Downsampler)) => _conv = this.Register("conv", layers.Convolution(channels, channels, 3, stride: 2));
 
     public override Tensor forward(Tensor input)
     {
@@ -22,7 +22,7 @@ internal sealed class Upsampler : nn.Module<Tensor, Tensor>
 {
     private readonly Conv2d _conv;
 
-    internal Upsampler(int channels) : base(nameof(Upsampler)) => _conv = this.Register("conv", new Conv2d(channels, channels, 3, padding: 1));
+    internal Upsampler(int channels, LayerFactory layers) : base(nameof(Upsampler)) => _conv = this.Register("conv", layers.Convolution(channels, channels, 3, padding: 1));
 
     public override Tensor forward(Tensor input)
     {

@@ -12,13 +12,13 @@ internal sealed class ResnetBlock : nn.Module<Tensor, Tensor>
     private readonly Conv2d _conv1, _conv2;
     private readonly Conv2d? _shortcut;
 
-    internal ResnetBlock(int inputs, int outputs, int groups) : base(nameof(ResnetBlock))
+    internal ResnetBlock(int inputs, int outputs, int groups, LayerFactory layers) : base(nameof(ResnetBlock))
     {
-        _norm1 = this.Register("norm1", new GroupNorm(groups, inputs, NormEpsilon, silu: true));
-        _conv1 = this.Register("conv1", new Conv2d(inputs, outputs, 3, padding: 1));
-        _norm2 = this.Register("norm2", new GroupNorm(groups, outputs, NormEpsilon, silu: true));
-        _conv2 = this.Register("conv2", new Conv2d(outputs, outputs, 3, padding: 1));
-        _shortcut = inputs == outputs ? null : this.Register("conv_shortcut", new Conv2d(inputs, outputs, 1));
+        _norm1 = this.Register("norm1", layers.GroupNorm(groups, inputs, NormEpsilon, silu: true));
+        _conv1 = this.Register("conv1", layers.Convolution(inputs, outputs, 3, padding: 1));
+        _norm2 = this.Register("norm2", layers.GroupNorm(groups, outputs, NormEpsilon, silu: true));
+        _conv2 = this.Register("conv2", layers.Convolution(outputs, outputs, 3, padding: 1));
+        _shortcut = inputs == outputs ? null : this.Register("conv_shortcut", layers.Convolution(inputs, outputs, 1));
     }
 
     public override Tensor forward(Tensor input)

@@ -10,19 +10,19 @@ internal sealed class Stage : nn.Module<Tensor, Tensor>
     private readonly ResnetBlock[] _blocks;
     private readonly nn.Module<Tensor, Tensor>? _resampler;
 
-    private Stage(int inputs, int outputs, int count, int groups, string resamplerName, nn.Module<Tensor, Tensor>? resampler) : base(nameof(Stage))
+    private Stage(int inputs, int outputs, int count, int groups, LayerFactory layers, string resamplerName, nn.Module<Tensor, Tensor>? resampler) : base(nameof(Stage))
     {
-        _blocks = [.. Enumerable.Range(0, count).Select(i => new ResnetBlock(i == 0 ? inputs : outputs, outputs, groups))];
+        _blocks = [.. Enumerable.Range(0, count).Select(i => new ResnetBlock(i == 0 ? inputs : outputs, outputs, groups, layers))];
         this.Register("resnets", new ModuleList<ResnetBlock>(_blocks));
         _resampler = resampler;
         if (resampler is not null) this.Register(resamplerName, new ModuleList<nn.Module<Tensor, Tensor>>(resampler));
     }
 
-    internal static Stage Down(int inputs, int outputs, int count, int groups, bool last) =>
-        new(inputs, outputs, count, groups, "downsamplers", last ? null : new Downsampler(outputs));
+    internal static Stage Down(int inputs, int outputs, int count, int groups, LayerFactory layers, bool last) =>
+        new(inputs, outputs, count, groups, layers, "downsamplers", last ? null : new Downsampler(outputs, layers));
 
-    internal static Stage Up(int inputs, int outputs, int count, int groups, bool last) =>
-        new(inputs, outputs, count, groups, "upsamplers", last ? null : new Upsampler(outputs));
+    internal static Stage Up(int inputs, int outputs, int count, int groups, LayerFactory layers, bool last) =>
+        new(inputs, outputs, count, groups, layers, "upsamplers", last ? null : new Upsampler(outputs, layers));
 
     public override Tensor forward(Tensor input)
     {

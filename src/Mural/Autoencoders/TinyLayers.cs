@@ -34,8 +34,11 @@ internal sealed class TinyBlock : nn.Module<Tensor, Tensor>
 {
     private readonly TinySequence _convolutions;
 
-    internal TinyBlock(int channels) : base(nameof(TinyBlock)) =>
-        _convolutions = this.Register("conv", new TinySequence([Convolution(channels), new TinyRelu(), Convolution(channels), new TinyRelu(), Convolution(channels)]));
+    internal TinyBlock(int channels, LayerFactory layers) : base(nameof(TinyBlock))
+    {
+        Conv2d Convolution() => layers.Convolution(channels, channels, 3, padding: 1);
+        _convolutions = this.Register("conv", new TinySequence([Convolution(), new TinyRelu(), Convolution(), new TinyRelu(), Convolution()]));
+    }
 
     public override Tensor forward(Tensor input)
     {
@@ -44,8 +47,6 @@ internal sealed class TinyBlock : nn.Module<Tensor, Tensor>
         using Tensor sum = hidden + input;
         return sum.relu();
     }
-
-    private static Conv2d Convolution(int channels) => new(channels, channels, 3, padding: 1);
 }
 
 /// <summary>ReLU.</summary>
@@ -67,31 +68,31 @@ internal sealed class TinyHalf : nn.Module<Tensor, Tensor>
 
     private TinyHalf(IEnumerable<nn.Module<Tensor, Tensor>> layers) : base(nameof(TinyHalf)) => _layers = this.Register("layers", new TinySequence(layers));
 
-    internal static TinyHalf Encoder(AutoencoderTinyConfig config)
+    internal static TinyHalf Encoder(AutoencoderTinyConfig config, LayerFactory factory)
     {
         int channels = config.EncoderChannels;
         var layers = new List<nn.Module<Tensor, Tensor>>();
         foreach (int blocks in config.EncoderBlocks)
         {
-            layers.Add(layers.Count == 0 ? new Conv2d(config.InChannels, channels, 3, padding: 1) : new Conv2d(channels, channels, 3, stride: 2, padding: 1, bias: false));
-            for (int i = 0; i < blocks; i++) layers.Add(new TinyBlock(channels));
+            layers.Add(layers.Count == 0 ? factory.Convolution(config.InChannels, channels, 3, padding: 1) : factory.Convolution(channels, channels, 3, stride: 2, padding: 1, bias: false));
+            for (int i = 0; i < blocks; i++) layers.Add(new TinyBlock(channels, factory));
         }
-        layers.Add(new Conv2d(channels, config.LatentChannels, 3, padding: 1));
+        layers.Add(factory.Convolution(channels, config.LatentChannels, 3, padding: 1));
         return new TinyHalf(layers);
     }
 
-    internal static TinyHalf Decoder(AutoencoderTinyConfig config)
+    internal static TinyHalf Decoder(AutoencoderTinyConfig config, LayerFactory factory)
     {
         int channels = config.DecoderChannels;
-        var layers = new List<nn.Module<Tensor, Tensor>> { new Conv2d(config.LatentChannels, channels, 3, padding: 1), new TinyRelu() };
+        var layers = new List<nn.Module<Tensor, Tensor>> { factory.Convolution(config.LatentChannels, channels, 3, padding: 1), new TinyRelu() };
         for (int level = 0; level < config.DecoderBlocks.Count; level++)
         {
-            for (int i = 0; i < config.DecoderBlocks[level]; i++) layers.Add(new TinyBlock(channels));
+            for (int i = 0; i < config.DecoderBlocks[level]; i++) layers.Add(new TinyBlock(channels, factory));
             if (level == config.DecoderBlocks.Count - 1) continue;
             layers.Add(new TinyUpsample());
-            layers.Add(new Conv2d(channels, channels, 3, padding: 1, bias: false));
+            layers.Add(factory.Convolution(channels, channels, 3, padding: 1, bias: false));
         }
-        layers.Add(new Conv2d(channels, config.OutChannels, 3, padding: 1));
+        layers.Add(factory.Convolution(channels, config.OutChannels, 3, padding: 1));
         return new TinyHalf(layers);
     }
 

@@ -1,4 +1,5 @@
 using System.IO.MemoryMappedFiles;
+using Mural.Runtime;
 
 namespace Mural.Checkpoints;
 
@@ -60,6 +61,15 @@ internal sealed unsafe class MappedFile : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, Length - length);
         return new ReadOnlySpan<byte>(_start + offset, length);
+    }
+
+    /// <summary>Lets a part that was read leave this process's memory: of a large file, only what is being read is held. It can be read again.</summary>
+    internal void Release(long offset, long length)
+    {
+        ObjectDisposedException.ThrowIf(_start is null, this);
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, Length - length);
+        MappedPages.Release(_start + offset, length);
     }
 
     public void Dispose()

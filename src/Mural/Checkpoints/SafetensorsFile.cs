@@ -62,6 +62,7 @@ public sealed class SafetensorsFile : ITensorSource
         int elementBytes = type.Type.ElementBytes();
         TensorPieces.Fill(destination, entry.Type, (first, target) =>
             type.Decode(_file.Slice(entry.Offset + first * type.Bytes, target.Length / elementBytes * type.Bytes), target));
+        _file.Release(entry.Offset, entry.Bytes);
     }
 
     /// <inheritdoc/>

@@ -111,7 +111,8 @@ public sealed class TorchFile : ITensorSource
                 type.Decode(stored, part);
             }
         });
-        if (!contiguous) ArrayPool<byte>.Shared.Return(gathered);
+        if (contiguous) _file.Release(entry.Offset, entry.Bytes);
+        else ArrayPool<byte>.Shared.Return(gathered);
     }
 
     /// <inheritdoc/>

@@ -13,8 +13,8 @@ internal sealed record LayerFactory(ScalarType Type, bool Initialize, Device? De
     /// <summary>A linear of float32 inputs and weights, whatever the run's type is.</summary>
     internal Linear Float32Linear(int inputs, int outputs, bool bias = true) => new(inputs, outputs, bias, Device, Initialize) { Type = ScalarType.Float32 };
 
-    internal Conv2d Convolution(int inputs, int outputs, int kernel, int stride = 1, int padding = 0) =>
-        new(inputs, outputs, kernel, stride, padding, device: Device, initialize: Initialize, parameters: Type);
+    internal Conv2d Convolution(int inputs, int outputs, int kernel, int stride = 1, int padding = 0, bool bias = true) =>
+        new(inputs, outputs, kernel, stride, padding, bias: bias, device: Device, initialize: Initialize, parameters: Type);
 
     internal GroupNorm GroupNorm(int groups, int channels, double epsilon, bool silu = false) => new(groups, channels, epsilon, silu, Device);
 

@@ -3,6 +3,7 @@ using Mural.Checkpoints;
 using Mural.DiM;
 using Mural.Runtime;
 using TorchSharp;
+using static TorchSharp.torch;
 
 namespace Mural.Pipelines;
 
@@ -61,14 +62,14 @@ internal sealed record DiMParts(DiMModelIndex Index, DiMModel Model, Autoencoder
 
     private static AutoencoderKL LoadAutoencoder(string folder, DiMConfig config, RuntimePlan runtime)
     {
-        AutoencoderKL autoencoder = AutoencoderKL.FromFolder(folder);
+        ScalarType type = runtime.TypeFor(AutoencoderConfig.Read(folder));
+        AutoencoderKL autoencoder = AutoencoderKL.FromFolder(folder, type, device: runtime.Device);
         if (autoencoder.Config.LatentChannels != config.InChannels)
         {
             autoencoder.Dispose();
             throw new MuralException($"The autoencoder's latents have {autoencoder.Config.LatentChannels} channels, but the denoiser takes {config.InChannels}; use the two that belong together.");
         }
-        autoencoder.to(runtime.Device);
-        autoencoder.PrepareForInference(runtime.Kernels, runtime.TypeFor(autoencoder.Config));
+        autoencoder.PrepareForInference(runtime.Kernels, type);
         return autoencoder;
     }
 }

@@ -1,4 +1,6 @@
 using Mural.Checkpoints;
+using Mural.Checkpoints.SingleFile;
+using Mural.Checkpoints.StableDiffusion;
 using Mural.Layers;
 using Mural.Runtime;
 using TorchSharp;
@@ -57,6 +59,24 @@ public sealed class ControlNetModel : nn.Module
     {
         var network = new ControlNetModel(ControlNetConfig.Read(folder), new LayerFactory(type, Initialize: false, device));
         return ModelFolder.Loaded(network, folder, network.Load, variant);
+    }
+
+    /// <summary>
+    /// Opens a ControlNet in one file without a config: of the original layout (<c>control_v11p_sd15_canny.pth</c>), also together with the model that it was trained with, or
+    /// of diffusers' names. Whether its residuals are averaged, as for "shuffle", is read from the settings beside it, a <c>.yaml</c> file of the same name.
+    /// </summary>
+    /// <param name="path">A file of safetensors or torch.save.</param>
+    /// <param name="unet">The UNet of the model that it is for: what shapes do not show, such as the number of heads, is the same.</param>
+    /// <param name="type">Type to hold the weights in: the one that <see cref="PrepareForInference"/> will get, or float32 to train.</param>
+    /// <param name="device">Where the parameters live, or null for the CPU.</param>
+    /// <exception cref="MuralException">The file is missing, malformed, or holds no ControlNet.</exception>
+    public static ControlNetModel FromFile(string path, UNetConfig unet, ScalarType type = ScalarType.Float32, Device? device = null)
+    {
+        ArgumentNullException.ThrowIfNull(unet);
+        using ITensorSource file = Checkpoint.Open(path);
+        using ComponentSource tensors = ControlNetFile.Tensors(file);
+        var network = new ControlNetModel(ControlNetFile.Config(tensors, unet), new LayerFactory(type, Initialize: false, device));
+        return ModelFolder.Loaded(network, () => network.Load(tensors));
     }
 
     /// <summary>Replaces the weights by a checkpoint's, which may have diffusers' names of any age.</summary>

@@ -3,6 +3,7 @@ using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
 using Mural.Checkpoints;
+using Mural.Runtime;
 
 namespace Mural.Tests.Checkpoints;
 
@@ -28,6 +29,23 @@ public sealed class SafetensorsFileTests : IDisposable
         { "BOOL", [0, 1, 2, 0xFF], [0, 1, 1, 1] },
         { "I8", [0x80, 0x7F], [-128, 127] },
     };
+
+    [Fact]
+    public void WhatWasReadIsNotHeld()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Only Linux tells how much of a file is held.");
+        using var scope = NewDisposeScope();
+        string path = _folder.File("large.safetensors");
+        const long Size = 16 << 20;
+        SafetensorsWriter.Save(path, Enumerable.Range(0, 4).ToDictionary(i => $"tensor.{i}", _ => zeros(Size / 2, float16)));
+        using SafetensorsFile file = SafetensorsFile.Open(path);
+        Tensor place = ones(Size / 2, bfloat16);
+        file.CopyInto("tensor.0", place);
+        long before = ProcFile.Kilobytes("/proc/self/status", "RssFile")!.Value;
+        foreach (string name in file.Tensors.Keys) file.CopyInto(name, place);
+        Assert.InRange(ProcFile.Kilobytes("/proc/self/status", "RssFile")!.Value - before, long.MinValue, Size / 2);
+        Assert.Equal(0, place.to(float32).abs().sum().item<float>());
+    }
 
     [Theory, MemberData(nameof(Stored))]
     public void StoredTypesKeepTheirValues(string type, byte[] bytes, double[] values)

@@ -97,6 +97,33 @@ public sealed class GenerateDiffusionTests : IDisposable
     }
 
     [Fact]
+    public void AControlNetMayBeAFile()
+    {
+        PictureWriter.Write(_folder.At("map.png"), TinyStableDiffusion.Gradient(64, 64));
+        string folder = TinyStableDiffusion.At("tiny-controlnet-sd15"), file = _folder.At("edges.safetensors");
+        File.Copy(Path.Combine(folder, "diffusion_pytorch_model.safetensors"), file);
+        // The wrong family's is passed over where a word is looked for.
+        File.Copy(Path.Combine(TinyStableDiffusion.At("tiny-controlnet-sdxl"), "diffusion_pytorch_model.safetensors"), _folder.At("edges-xl.safetensors"));
+        string? before = Environment.GetEnvironmentVariable(ModelCatalog.Variable);
+        Environment.SetEnvironmentVariable(ModelCatalog.Variable, _folder.Path);
+        try
+        {
+            var pictures = new HashSet<string>();
+            foreach (string type in (string[])[folder, file, "edges", "edge"])
+            {
+                CommandRun run = Generate(TinyStableDiffusion.First, "fox", $"{Fast} --control type={type},image={_folder.At("map.png")}", "fox.png");
+                Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+                pictures.Add(Convert.ToHexString(PictureReader.Read(_folder.At("fox.png")).Data));
+            }
+            Assert.Single(pictures);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(ModelCatalog.Variable, before);
+        }
+    }
+
+    [Fact]
     public void OneFileIsAModelToo()
     {
         string file = _folder.At("fox-model.safetensors");

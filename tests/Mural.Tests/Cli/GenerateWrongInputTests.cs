@@ -4,7 +4,6 @@ using Mural.Checkpoints;
 using Mural.Checkpoints.StableDiffusion;
 using Mural.Cli.CommandLine;
 using Mural.Imaging;
-using Mural.Imaging.Png;
 using Mural.Tests.Goldens;
 using Mural.Tests.Pipelines;
 
@@ -101,9 +100,12 @@ public sealed class GenerateWrongInputTests : IDisposable
     public void AnIpAdapterOfAnotherFamily() => AssertRefused(
         TinyStableDiffusion.At(TinyStableDiffusion.XL), $"--ip-adapter model={Adapter("ip-adapter_sd15.safetensors")},image={Plain()}", "of the model's family", Adapter("ip-adapter_sd15.safetensors"));
 
-    [Fact]
-    public void AControlNetOfAnotherFamily() => AssertRefused(
-        TinyStableDiffusion.At(TinyStableDiffusion.First), $"--control type={TinyStableDiffusion.At("tiny-controlnet-sdxl")},image={Plain()}", "of the model's family", "tiny-controlnet-sdxl");
+    [Theory]
+    [InlineData("tiny-controlnet-sdxl", "of the model's family")]
+    [InlineData("tiny-controlnet-sdxl/diffusion_pytorch_model.safetensors", "of the model's family")]
+    [InlineData("tiny-sd15/unet/diffusion_pytorch_model.safetensors", "holds no ControlNet")]
+    public void AControlNetOfAnotherFamilyOrNone(string path, string reason) =>
+        AssertRefused(TinyStableDiffusion.At(TinyStableDiffusion.First), $"--control type={TinyStableDiffusion.At(path)},image={Plain()}", reason, path);
 
     [Theory]
     [InlineData("--init-image PICTURE", 0, 0, "claims 0x0 pixels")]

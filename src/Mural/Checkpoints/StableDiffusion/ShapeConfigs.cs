@@ -49,6 +49,46 @@ internal static class ShapeConfigs
         };
     }
 
+    /// <summary>A ControlNet's.</summary>
+    /// <param name="source">Its tensors under today's names.</param>
+    /// <param name="unet">The UNet that it copies, for what shapes do not show, such as the number of heads.</param>
+    /// <exception cref="MuralException">A tensor that every ControlNet has is missing.</exception>
+    internal static ControlNetConfig ControlNet(ITensorSource source, UNetConfig unet)
+    {
+        const string Embedding = "controlnet_cond_embedding.";
+        int levels = Count(source, "down_blocks.");
+        int[] channels = [.. Enumerable.Range(0, levels).Select(level => Size(source, $"down_blocks.{level}.resnets.0.conv1.weight", 0))];
+        bool[] attention = [.. Enumerable.Range(0, levels).Select(level => Any(source, $"down_blocks.{level}.attentions."))];
+        bool added = source.Tensors.ContainsKey("add_embedding.linear_1.weight");
+        return new ControlNetConfig
+        {
+            Network = unet with
+            {
+                InChannels = Size(source, "conv_in.weight", 1),
+                BlockOutChannels = channels,
+                DownBlockAttention = attention,
+                UpBlockAttention = [.. attention.Reverse()],
+                LayersPerBlock = [.. Enumerable.Range(0, levels).Select(level => Count(source, $"down_blocks.{level}.resnets."))],
+                // Another family's network is refused for its channels.
+                AttentionHeads = channels.SequenceEqual(unet.BlockOutChannels) ? unet.AttentionHeads : [.. channels.Select(_ => 1)],
+                TransformerLayers = [.. Enumerable.Range(0, levels).Select(level => Depth(source, level == levels - 1 ? "mid_block" : $"down_blocks.{level}"))],
+                CrossAttentionWidth = Size(source, FirstOf(source, ".attn2.to_k.weight"), 1),
+                UseLinearProjection = source.Tensors[FirstOf(source, ".attentions.0.proj_in.weight")].Shape.Length == 2,
+                TimeEmbeddingWidth = Size(source, "time_embedding.linear_1.weight", 0) is var width && width == 4 * channels[0] ? null : width,
+                AddedEmbeddingWidth = added ? Size(source, "add_embedding.linear_1.weight", 1) : null,
+                SizeEmbeddingWidth = added ? unet.SizeEmbeddingWidth ?? SizeEmbeddingWidth : null,
+                GuidanceEmbeddingWidth = null,
+            },
+            ConditioningChannels = Size(source, Embedding + "conv_in.weight", 1),
+            // Every second convolution widens.
+            EmbeddingChannels =
+            [
+                Size(source, Embedding + "conv_in.weight", 0),
+                .. Enumerable.Range(0, Count(source, Embedding + "blocks.") / 2).Select(i => Size(source, $"{Embedding}blocks.{2 * i + 1}.weight", 0)),
+            ],
+        };
+    }
+
     /// <summary>The autoencoder's.</summary>
     /// <param name="source">Its tensors under today's names.</param>
     /// <param name="family">What it belongs to.</param>

@@ -102,11 +102,13 @@ internal sealed class StableDiffusionCheckpoint : IDisposable
         return ModelFolder.Loaded(network, () => network.Load(Require(SingleFileLayout.UNet).Weights));
     }
 
-    /// <summary>Builds the autoencoder, in float32.</summary>
+    /// <summary>Builds the autoencoder.</summary>
+    /// <param name="type">Type of the weights in memory; they go straight into it from the file.</param>
+    /// <param name="device">Where the parameters live, or null for the CPU.</param>
     /// <exception cref="MuralException">There is none, or the weights do not fit the config.</exception>
-    internal AutoencoderKL LoadAutoencoder()
+    internal AutoencoderKL LoadAutoencoder(ScalarType type = ScalarType.Float32, Device? device = null)
     {
-        var autoencoder = new AutoencoderKL(AutoencoderConfig);
+        var autoencoder = new AutoencoderKL(AutoencoderConfig, new LayerFactory(type, Initialize: false, device));
         return ModelFolder.Loaded(autoencoder, () => autoencoder.Load(Require(SingleFileLayout.Autoencoder).Weights));
     }
 

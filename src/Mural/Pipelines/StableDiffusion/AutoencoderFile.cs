@@ -3,6 +3,8 @@ using Mural.Autoencoders;
 using Mural.Checkpoints;
 using Mural.Checkpoints.SingleFile;
 using Mural.Checkpoints.StableDiffusion;
+using Mural.Layers;
+using Mural.Runtime;
 
 namespace Mural.Pipelines;
 
@@ -12,16 +14,17 @@ internal static partial class AutoencoderFile
     /// <summary>Opens one.</summary>
     /// <param name="path">The file.</param>
     /// <param name="family">The family of models that it is for, which the file does not tell.</param>
+    /// <param name="runtime">On what it runs; the weights go straight into its type.</param>
     /// <exception cref="MuralException">The file holds no autoencoder, or a part of one.</exception>
-    internal static (AutoencoderKL? Full, AutoencoderTiny? Tiny) Open(string path, ModelFamily family)
+    internal static (AutoencoderKL? Full, AutoencoderTiny? Tiny) Open(string path, ModelFamily family, RuntimePlan runtime)
     {
         using ITensorSource source = Checkpoint.Open(path);
-        if (!source.Tensors.Keys.Any(name => TinyLayer().IsMatch(name))) return (OpenFull(source, family), null);
-        var tiny = new AutoencoderTiny(new AutoencoderTinyConfig());
+        if (!source.Tensors.Keys.Any(name => TinyLayer().IsMatch(name))) return (OpenFull(source, family, runtime), null);
+        var tiny = new AutoencoderTiny(new AutoencoderTinyConfig(), new LayerFactory(runtime.Type, Initialize: false, runtime.Device));
         return (null, ModelFolder.Loaded(tiny, () => tiny.Load(source)));
     }
 
-    private static AutoencoderKL OpenFull(ITensorSource source, ModelFamily family)
+    private static AutoencoderKL OpenFull(ITensorSource source, ModelFamily family, RuntimePlan runtime)
     {
         int levels = source.Tensors.Keys.Select(name => DecoderLevel().Match(name)).Where(match => match.Success).Select(match => match.Groups["level"].Value).Distinct().Count();
         if (levels == 0) throw new MuralException($"{source.Path} holds no autoencoder; give one of Stable Diffusion's kind or a TAESD.");
@@ -31,7 +34,7 @@ internal static partial class AutoencoderFile
             if (rename(entry.Name) is { } name) tensors.Add((name, entry.Name, SingleFileLayout.Squeezed(name, entry.Shape)));
         using var renamed = new ComponentSource(source, SingleFileLayout.Autoencoder, tensors);
         AutoencoderConfig config = ShapeConfigs.Autoencoder(renamed, family, FamilySettings.SampleSize(family, velocity: false) << (levels - 1));
-        var autoencoder = new AutoencoderKL(config);
+        var autoencoder = new AutoencoderKL(config, new LayerFactory(runtime.TypeFor(config), Initialize: false, runtime.Device));
         return ModelFolder.Loaded(autoencoder, () => autoencoder.Load(renamed));
     }
 

@@ -33,14 +33,14 @@ internal abstract class PictureCodec : IDisposable
     /// <param name="path">A folder as diffusers keeps it, or a file.</param>
     /// <param name="family">The family of models that it is for.</param>
     /// <param name="runtime">On what it runs.</param>
-    /// <param name="decodeMemory">Bytes that decoding may take before it is done in tiles.</param>
+    /// <param name="options">The variant of its weights, and the bytes that decoding may take before it is done in tiles.</param>
     /// <exception cref="MuralException">There is no autoencoder, or its weights do not fit.</exception>
-    internal static PictureCodec Load(string path, ModelFamily family, RuntimePlan runtime, long decodeMemory)
+    internal static PictureCodec Load(string path, ModelFamily family, RuntimePlan runtime, StableDiffusionOptions options)
     {
-        (AutoencoderKL? full, AutoencoderTiny? tiny) = File.Exists(path) ? AutoencoderFile.Open(path, family)
-            : IsTiny(Path.Combine(path, "config.json")) ? (null, AutoencoderTiny.FromFolder(path))
-            : (AutoencoderKL.FromFolder(path), null);
-        return tiny is not null ? new TinyCodec(tiny, runtime) : new FullCodec(full!, runtime, decodeMemory);
+        (AutoencoderKL? full, AutoencoderTiny? tiny) = File.Exists(path) ? AutoencoderFile.Open(path, family, runtime)
+            : IsTiny(Path.Combine(path, "config.json")) ? (null, AutoencoderTiny.FromFolder(path, runtime.Type, options.Variant, runtime.Device))
+            : (AutoencoderKL.FromFolder(path, runtime.TypeFor(AutoencoderConfig.Read(path)), options.Variant, runtime.Device), null);
+        return tiny is not null ? new TinyCodec(tiny, runtime) : new FullCodec(full!, runtime, options.DecodeMemory);
     }
 
     // Whatever else is wrong with the file is said by whoever reads it.
@@ -65,12 +65,14 @@ internal sealed class FullCodec : PictureCodec
     private readonly ScalarType _type;
     private readonly long _decodeMemory;
 
+    /// <param name="autoencoder">An autoencoder on the runtime's device, which belongs to the result.</param>
+    /// <param name="runtime">On what it runs.</param>
+    /// <param name="decodeMemory">Bytes that decoding may take before it is done in tiles.</param>
     internal FullCodec(AutoencoderKL autoencoder, RuntimePlan runtime, long decodeMemory)
     {
         _autoencoder = autoencoder;
         _type = runtime.TypeFor(autoencoder.Config);
         _decodeMemory = decodeMemory;
-        autoencoder.to(runtime.Device);
         autoencoder.PrepareForInference(runtime.Kernels, _type);
     }
 
@@ -111,7 +113,6 @@ internal sealed class TinyCodec : PictureCodec
     {
         _autoencoder = autoencoder;
         _type = runtime.Type;
-        autoencoder.to(runtime.Device);
         autoencoder.PrepareForInference(runtime.Kernels, _type);
     }
 

@@ -1,4 +1,7 @@
 using Mural.Adapters;
+using Mural.Checkpoints;
+using Mural.Checkpoints.SingleFile;
+using Mural.Checkpoints.StableDiffusion;
 using Mural.Runtime;
 using Mural.Samplers;
 using Mural.UNet;
@@ -72,16 +75,18 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
     }
 
     /// <summary>Loads a ControlNet for <see cref="StableDiffusionRequest.Controls"/> and makes it ready for this pipeline, which frees it in the end.</summary>
-    /// <param name="folder">The folder, as diffusers keeps it.</param>
+    /// <param name="path">A folder as diffusers keeps it, or one file (<see cref="ControlNetModel.FromFile"/>).</param>
     /// <param name="cancellationToken">Gives up before loading begins.</param>
     /// <exception cref="MuralException">A file is missing or malformed, or the network belongs to another family of models.</exception>
-    public Task<ControlNetModel> LoadControlNetAsync(string folder, CancellationToken cancellationToken = default) => InTurn(
+    public Task<ControlNetModel> LoadControlNetAsync(string path, CancellationToken cancellationToken = default) => InTurn(
         () =>
         {
-            var network = ControlNetModel.FromFolder(folder, Runtime.Type, _options.Variant, Runtime.Device);
+            PictureChecks.Check(path, ControlNetConfigAt(path), _parts.UNet.Config);
+            ControlNetModel network = File.Exists(path)
+                ? ControlNetModel.FromFile(path, _parts.UNet.Config, Runtime.Type, Runtime.Device)
+                : ControlNetModel.FromFolder(path, Runtime.Type, _options.Variant, Runtime.Device);
             try
             {
-                PictureChecks.Check(folder, network.Config, _parts.UNet.Config);
                 network.PrepareForInference(Runtime.Kernels, Runtime.Type);
             }
             catch
@@ -157,8 +162,18 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
         return await InTurn(() => Generate(plan, progress, cancellationToken), cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Whether a ControlNet was made for this family of models.</summary>
-    internal bool Suits(ControlNetConfig control) => PictureChecks.Fits(control, _parts.UNet.Config);
+    /// <summary>Whether a folder or a file holds a ControlNet for this family of models; other networks may lie beside them.</summary>
+    internal bool Suits(string controlNet)
+    {
+        try
+        {
+            return PictureChecks.Fits(ControlNetConfigAt(controlNet), _parts.UNet.Config);
+        }
+        catch (MuralException)
+        {
+            return false;
+        }
+    }
 
     /// <summary>Waits for a run that is going on, then frees the weights.</summary>
     public async ValueTask DisposeAsync()
@@ -172,6 +187,14 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
         }
         _disposed = true;
         _turn.Release();
+    }
+
+    private ControlNetConfig ControlNetConfigAt(string path)
+    {
+        if (!File.Exists(path)) return ControlNetConfig.Read(path);
+        using ITensorSource file = Checkpoint.Open(path);
+        using ComponentSource tensors = ControlNetFile.Tensors(file);
+        return ControlNetFile.Config(tensors, _parts.UNet.Config);
     }
 
     private async Task<T> InTurn<T>(Func<T> work, CancellationToken cancellationToken)

@@ -70,8 +70,8 @@ internal sealed class StableDiffusionSource
 
     /// <summary>The autoencoder, ready for inference: the model's own, unless another was asked for.</summary>
     internal PictureCodec LoadAutoencoder(StableDiffusionCheckpoint checkpoint) => _options.Autoencoder is { } other
-        ? PictureCodec.Load(other, checkpoint.Family, _runtime, _options.DecodeMemory)
-        : new FullCodec(checkpoint.LoadAutoencoder(), _runtime, _options.DecodeMemory);
+        ? PictureCodec.Load(other, checkpoint.Family, _runtime, _options)
+        : new FullCodec(checkpoint.LoadAutoencoder(_runtime.TypeFor(checkpoint.AutoencoderConfig), _runtime.Device), _runtime, _options.DecodeMemory);
 
     /// <summary>The text encoders, ready for inference.</summary>
     internal IReadOnlyList<TextStage> LoadTextEncoders()

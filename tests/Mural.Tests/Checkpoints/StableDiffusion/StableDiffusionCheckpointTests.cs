@@ -66,7 +66,7 @@ public sealed class StableDiffusionCheckpointTests : IDisposable
             return;
         }
         using StableDiffusionCheckpoint alone = StableDiffusionCheckpoint.Open(path);
-        Assert.Contains("no vae; it holds unet", Assert.Throws<MuralException>(alone.LoadAutoencoder).Message, StringComparison.Ordinal);
+        Assert.Contains("no vae; it holds unet", Assert.Throws<MuralException>(() => alone.LoadAutoencoder()).Message, StringComparison.Ordinal);
     }
 
     [Fact]

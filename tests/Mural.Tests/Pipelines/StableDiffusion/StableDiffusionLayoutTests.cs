@@ -2,6 +2,7 @@ using Mural.Autoencoders;
 using Mural.Checkpoints;
 using Mural.Checkpoints.StableDiffusion;
 using Mural.Pipelines;
+using Mural.Runtime;
 using Mural.Samplers;
 using Mural.Text;
 using static Mural.Tests.Pipelines.TinyStableDiffusion;
@@ -69,7 +70,7 @@ public sealed class StableDiffusionLayoutTests : IDisposable
             SafetensorsWriter.Save(file, source.Tensors.Keys.ToDictionary(name => "first_stage_model." + AutoencoderKeys.ToOriginal(name, levels), name => source.Read(name)));
         }
         using var scope = NewDisposeScope();
-        (AutoencoderKL? full, AutoencoderTiny? tiny) = AutoencoderFile.Open(file, Mural.Checkpoints.SingleFile.ModelFamily.StableDiffusion1);
+        (AutoencoderKL? full, AutoencoderTiny? tiny) = AutoencoderFile.Open(file, Mural.Checkpoints.SingleFile.ModelFamily.StableDiffusion1, RuntimePlan.Choose(new RuntimeOptions { Device = "cpu", Precision = Precision.Float32 }));
         Assert.Null(tiny);
         using AutoencoderKL own = AutoencoderKL.FromFolder(Path.Combine(At(First), "vae")), opened = full!;
         using var generator = new Generator(1);
@@ -82,7 +83,7 @@ public sealed class StableDiffusionLayoutTests : IDisposable
     public void AFileWithoutAnAutoencoderIsRefused()
     {
         string file = Path.Combine(At(First), "unet", "diffusion_pytorch_model.safetensors");
-        string message = Assert.Throws<MuralException>(() => AutoencoderFile.Open(file, Mural.Checkpoints.SingleFile.ModelFamily.StableDiffusion1)).Message;
+        string message = Assert.Throws<MuralException>(() => AutoencoderFile.Open(file, Mural.Checkpoints.SingleFile.ModelFamily.StableDiffusion1, RuntimePlan.Choose(new RuntimeOptions { Device = "cpu", Precision = Precision.Float32 }))).Message;
         Assert.Contains("no autoencoder", message, StringComparison.Ordinal);
     }
 

@@ -164,6 +164,25 @@ public class StableDiffusionPipelineTests
         Assert.Equal(before, Tensor.TotalCount);
     }
 
+    [Fact]
+    public async Task TwentyPicturesLeaveNothingBehind()
+    {
+        await using StableDiffusionPipeline pipeline = await Load(First);
+        // Nothing that was kept for a prompt or a size may pile up.
+        Task<byte[]> PaintOther(int i) => Paint(pipeline, Fox with { Prompt = $"a fox, number {i}", NegativePrompt = $"{i}", Seed = i, Width = 128 + 8 * (i % 3), Height = 128 });
+        for (int i = 0; i < 3; i++) await PaintOther(i);
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        long tensors = Tensor.TotalCount, resident = SystemMemory.Read().Resident;
+        for (int i = 3; i < 23; i++)
+        {
+            await PaintOther(i);
+            Assert.Equal(tensors, Tensor.TotalCount);
+        }
+        GC.Collect();
+        Assert.InRange(SystemMemory.Read().Resident - resident, long.MinValue, 32 << 20);
+    }
+
     [Theory]
     [InlineData(Precision.BFloat16, 12)]
     [InlineData(Precision.Float16, 2)]

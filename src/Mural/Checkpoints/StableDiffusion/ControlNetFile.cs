@@ -1,0 +1,72 @@
+using System.Text.RegularExpressions;
+using Mural.Checkpoints.SingleFile;
+using Mural.UNet;
+
+namespace Mural.Checkpoints.StableDiffusion;
+
+/// <summary>
+/// A ControlNet alone in a file, in the original layout or under diffusers' names, or in one file with the whole model that it was trained with. Its shapes tell the
+/// architecture; what they do not show is that of the UNet which it copies.
+/// </summary>
+internal static partial class ControlNetFile
+{
+    /// <summary>Endings of such files.</summary>
+    internal static readonly string[] Extensions = [".safetensors", ".pth", ".pt", ".ckpt", ".bin"];
+
+    // Relatives in files of the same kind, by a part of a name that only they have.
+    private static readonly (string Mark, string Kind)[] Foreign =
+    [
+        ("lora_controlnet", "a Control-LoRA"), ("lllite_", "a ControlNet-LLLite"), ("task_embedding", "a ControlNet-Union"), ("adapter.body.", "a T2I-Adapter"), ("body.0.in_conv", "a T2I-Adapter"),
+    ];
+
+    // A file that holds what a ControlNet differs from its UNet by has a tensor of this name.
+    private const string Difference = "difference";
+
+    /// <summary>Arranges a file's tensors under diffusers' names. The file stays open for as long as they are used.</summary>
+    /// <exception cref="MuralException">The file holds no ControlNet, or one of an unknown kind.</exception>
+    internal static ComponentSource Tensors(ITensorSource file)
+    {
+        IReadOnlyDictionary<string, TensorEntry> tensors = file.Tensors;
+        foreach ((string mark, string kind) in Foreign)
+            if (tensors.Keys.Any(name => name.Contains(mark, StringComparison.Ordinal))) throw new MuralException($"{file.Path} holds {kind}, which is not supported; give a ControlNet.");
+        if (tensors.ContainsKey(Difference) || tensors.ContainsKey(ControlNetNames.Prefix + Difference))
+            throw new MuralException($"{file.Path} holds only what a ControlNet differs from its model by, which is not supported; give the file of the whole ControlNet.");
+        string? prefix = new[] { ControlNetNames.Prefix, "" }.FirstOrDefault(prefix => tensors.Keys.Any(name => name.StartsWith(prefix + ControlNetNames.Hint, StringComparison.Ordinal)));
+        if (prefix is null && !tensors.Keys.Any(name => name.StartsWith("controlnet_cond_embedding.", StringComparison.Ordinal)))
+            throw new MuralException($"{file.Path} holds no ControlNet; give the file of one, in the original layout or in that of diffusers.");
+        return new ComponentSource(file, nameof(ControlNetModel), prefix is null ? OfDiffusers(tensors.Keys) : OfOriginal(tensors.Keys, prefix));
+    }
+
+    /// <summary>The architecture.</summary>
+    /// <param name="tensors">What <see cref="Tensors"/> gives.</param>
+    /// <param name="unet">The UNet that it copies.</param>
+    /// <exception cref="MuralException">A tensor that every ControlNet has is missing.</exception>
+    internal static ControlNetConfig Config(ComponentSource tensors, UNetConfig unet) => ShapeConfigs.ControlNet(tensors, unet) with { GlobalPooling = Pools(tensors.Path) };
+
+    private static IEnumerable<(string, string, TensorTransform)> OfDiffusers(IEnumerable<string> names) => names.Select(name => (UNetKeys.Current(name), name, TensorTransform.Same));
+
+    private static IEnumerable<(string, string, TensorTransform)> OfOriginal(IEnumerable<string> names, string prefix)
+    {
+        string[] own = [.. names.Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).Select(name => name[prefix.Length..])];
+        var layout = new ControlNetNames(own);
+        foreach (string name in own)
+            if (layout.ToDiffusers(name) is { } today) yield return (today, prefix + name, TensorTransform.Same);
+    }
+
+    // No tensor tells it; the original files of such networks come with their settings beside them.
+    private static bool Pools(string path)
+    {
+        string settings = Path.ChangeExtension(path, ".yaml");
+        try
+        {
+            return File.Exists(settings) && Pooling().IsMatch(File.ReadAllText(settings));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new MuralException($"{settings}, which belongs to {path}, cannot be read ({error.Message.TrimEnd('.')}); check the file and its permissions.", error);
+        }
+    }
+
+    [GeneratedRegex(@"^\s*global_average_pooling\s*:\s*true\s*$", RegexOptions.IgnoreCase | RegexOptions.Multiline)]
+    private static partial Regex Pooling();
+}

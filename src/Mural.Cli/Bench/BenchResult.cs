@@ -20,7 +20,7 @@ internal sealed record BenchMachine(string Processor, IReadOnlyList<string> Feat
 /// <param name="About">What was measured.</param>
 /// <param name="Milliseconds">Median over all runs of all rounds.</param>
 /// <param name="Share">Rate reached, as a share of the machine's own in the same number format.</param>
-/// <param name="Speedup">Time of <c>--kernels libtorch</c>, in a process of its own, over ours.</param>
+/// <param name="Speedup">Time of <c>--kernels libtorch</c>, in a process of its own, over ours; or of what the row is compared with instead.</param>
 /// <param name="SamplesPerSecond">Pictures a second, where the work is of pictures.</param>
 /// <param name="Note">What a reader must know of either measurement.</param>
 internal sealed record BenchFigure(string Name, string About, double Milliseconds, double? Share, double? Speedup, double? SamplesPerSecond, string? Note);

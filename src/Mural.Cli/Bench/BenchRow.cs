@@ -24,6 +24,9 @@ internal sealed record BenchRow
     /// <summary>The number format whose machine rate the share is of.</summary>
     public ScalarType Type { get; init; } = ScalarType.BFloat16;
 
-    /// <summary>Whether <c>--kernels libtorch</c> has a counterpart to be compared with.</summary>
+    /// <summary>Whether there is something to be compared with: <c>--kernels libtorch</c>, unless there is a <see cref="Baseline"/>.</summary>
     public bool Compared { get; init; } = true;
+
+    /// <summary>Prepares the work that the time is compared with where that is not the same with other kernels; after <see cref="Prepare"/>, in the same process.</summary>
+    public Func<BenchWork>? Baseline { get; init; }
 }

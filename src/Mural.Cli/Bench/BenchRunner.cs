@@ -22,18 +22,22 @@ internal sealed class BenchRunner(string benchmark, IReadOnlyList<BenchRow> rows
             BenchRow row = rows[index];
             BenchWork work = row.Prepare(KernelSet.Mural);
             using IDisposable held = work.Held;
-            using PlainProcess? plain = row.Compared ? PlainProcess.Start(benchmark, row.Name, threads, cancellation) : null;
+            BenchWork? baseline = row.Baseline?.Invoke();
+            using IDisposable? alsoHeld = baseline?.Held;
+            using PlainProcess? plain = row.Compared && baseline is null ? PlainProcess.Start(benchmark, row.Name, threads, cancellation) : null;
             List<double> ours = [], theirs = [];
             List<MachineRates> rates = [];
             work.Run();
+            baseline?.Run();
             for (int round = 0; round < rounds; round++)
             {
                 rates.Add(MachineRates.Measure(CPU, RateTime, cancellation));
                 ours.AddRange(BenchTimer.Round(work, cancellation));
+                if (baseline is not null) theirs.AddRange(BenchTimer.Round(baseline, cancellation));
                 if (plain is not null) theirs.AddRange(plain.Round());
                 progress(index * rounds + round + 1);
             }
-            figures.Add(Figure(row, ours, theirs, Join(work.Note, plain?.Note), MachineRates.Median(rates)));
+            figures.Add(Figure(row, ours, theirs, work.Found?.Invoke() ?? Join(work.Note, plain?.Note), MachineRates.Median(rates)));
             all.AddRange(rates);
             Allocator.Trim();
         }

@@ -5,4 +5,8 @@ namespace Mural.Cli.Bench;
 /// <param name="Held">What the work needs, disposed at the end.</param>
 /// <param name="Scale">How many times a run's time the whole work would take, where only a part is run.</param>
 /// <param name="Note">What a reader must know of this work, such as the part that is run.</param>
-internal sealed record BenchWork(Action Run, IDisposable Held, double Scale = 1, string? Note = null);
+internal sealed record BenchWork(Action Run, IDisposable Held, double Scale = 1, string? Note = null)
+{
+    /// <summary>What the runs have shown beside their time, asked once they are done; null for nothing.</summary>
+    internal Func<string>? Found { get; init; }
+}

@@ -15,6 +15,7 @@ internal sealed class ConvertCommand : MuralCommand
     private readonly Argument<string> _input = new("input") { Description = "A checkpoint of any supported format, or the folder of a Stable Diffusion or an autoencoder.", HelpName = "INPUT" };
     private readonly Argument<string> _output = new("output") { Description = "A file ending with .safetensors, .ckpt or .pth; for Stable Diffusion and autoencoders also a folder.", HelpName = "OUTPUT" };
     private readonly Option<string> _precision = new("--precision") { Description = "Number format of the weights.", DefaultValueFactory = _ => "keep" };
+    private readonly Option<long?> _maxShardSize = ByteSize.Option("--max-shard-size", "Write several .safetensors files of at most this size, such as 2GB, and an index of them (default: one file).");
     private readonly Option<bool> _force = new("--force") { Description = "Replace an output that exists." };
 
     internal ConvertCommand() : base("convert", "Write a checkpoint in another file format or number format, or a Stable Diffusion in the other layout: one file, or a diffusers folder.")
@@ -22,6 +23,7 @@ internal sealed class ConvertCommand : MuralCommand
         Add(_input);
         Add(_output);
         Add(_precision);
+        Add(_maxShardSize);
         Add(_force);
         _precision.TakeOneOf(["keep", .. PrecisionNames.All]);
     }
@@ -32,6 +34,7 @@ internal sealed class ConvertCommand : MuralCommand
         "convert dim-h.safetensors nnet_ema.pth",
         "convert sd-1.5/ sd-1.5.safetensors --precision f16",
         "convert v1-5-pruned.ckpt sd-1.5/ --precision bf16",
+        "convert sdxl.safetensors sdxl/ --max-shard-size 2GB",
         "convert vae/ vae-f16/ --precision f16",
     ];
 
@@ -39,45 +42,55 @@ internal sealed class ConvertCommand : MuralCommand
     {
         string input = context.Value(_input)!, output = context.Value(_output)!;
         ScalarType? type = PrecisionNames.Parse(context.Value(_precision))?.ToScalarType();
-        bool exists = File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any());
+        long? shard = context.Value(_maxShardSize);
+        bool exists = ShardedWriter.FormsOf(output).Count > 0 || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any());
         if (exists && !context.Value(_force))
             throw new MuralException($"{output} exists already: choose another name, or replace it with --force.");
 
         string extension = Path.GetExtension(output).ToLowerInvariant();
         bool toFolder = extension.Length == 0 || Path.EndsInDirectorySeparator(output) || Directory.Exists(output);
-        IReadOnlyList<string> written = toFolder ? ToFolder(context, input, output, type) : ToFile(context, input, output, extension, type);
+        IReadOnlyList<string> written = toFolder ? ToFolder(context, input, output, type, shard) : [ToFile(context, input, output, extension, type, shard)];
         return Report(context, output, written);
     }
 
-    private static IReadOnlyList<string> ToFile(CommandContext context, string input, string output, string extension, ScalarType? type)
+    private static string ToFile(CommandContext context, string input, string output, string extension, ScalarType? type, long? shard)
     {
         if (extension is not (".safetensors" or ".ckpt" or ".pth"))
             throw new MuralException($"Checkpoints cannot be written as {extension}: end the name {output} with .safetensors, .ckpt or .pth.");
+        bool safetensors = extension == ".safetensors";
+        if (shard is not null && !safetensors) throw new MuralException($"A {extension} file cannot be written in shards: end the name {output} with .safetensors, or leave --max-shard-size out.");
         if (FolderLayout.Is(input))
         {
             using StableDiffusionCheckpoint model = StableDiffusionCheckpoint.Open(input);
-            StableDiffusionWriter.SaveFile(model, output, type, context.Cancellation);
-            return [output];
+            return StableDiffusionWriter.SaveFile(model, output, type, shard, context.Cancellation);
         }
         using ITensorSource source = Checkpoint.Open(input);
-        if (extension == ".safetensors") SafetensorsWriter.Save(output, source, type: type, cancellationToken: context.Cancellation);
-        else TorchWriter.Save(output, source, type, context.Cancellation);
-        return [output];
+        if (safetensors) return ShardedWriter.Save(output, source, shard ?? long.MaxValue, type: type, cancellationToken: context.Cancellation);
+        TorchWriter.Save(output, source, type, context.Cancellation);
+        return output;
     }
 
-    private static IReadOnlyList<string> ToFolder(CommandContext context, string input, string output, ScalarType? type)
+    private static IReadOnlyList<string> ToFolder(CommandContext context, string input, string output, ScalarType? type, long? shard)
     {
         if (File.Exists(Path.Combine(input, ModelFolder.ConfigName)))
         {
-            using AutoencoderKL autoencoder = AutoencoderKL.FromFolder(input);
-            autoencoder.Save(output, type);
-            return [Path.Combine(output, ModelFolder.WeightsName)];
+            ScalarType stored = StoredType(input);
+            using AutoencoderKL autoencoder = AutoencoderKL.FromFolder(input, stored);
+            ModelFolder.Save(autoencoder, autoencoder.Config.ToJson(), output, type ?? stored, maxShardBytes: shard, cancellation: context.Cancellation);
+            return [output];
         }
         using StableDiffusionCheckpoint model = OpenForFolder(input, output);
-        bool tokenizers = StableDiffusionWriter.SaveFolder(model, output, type, context.Cancellation);
+        bool tokenizers = StableDiffusionWriter.SaveFolder(model, output, type, shard, context.Cancellation);
         if (!tokenizers) context.Warn($"no vocabulary was found for the tokenizers of {output}; copy the tokenizer folders of another model of this family there.");
         if (model.PredictionIsGuessed) context.Warn($"{input} does not say whether it predicts noise or velocities, so that velocities are assumed; change prediction_type in {Path.Combine(output, FolderLayout.SchedulerFolder, FolderLayout.SchedulerName)} if its pictures show that it is noise.");
         return [.. model.Components.Keys.Select(component => Path.Combine(output, component))];
+    }
+
+    // Small tensors may be kept in more precision than the others.
+    private static ScalarType StoredType(string folder)
+    {
+        using ITensorSource weights = ModelFolder.OpenWeights(folder);
+        return weights.Tensors.Values.MaxBy(entry => entry.Elements)?.Type ?? ScalarType.Float32;
     }
 
     private static StableDiffusionCheckpoint OpenForFolder(string input, string output)

@@ -21,8 +21,8 @@ internal abstract partial class WeightedLayer
         using DisposeScope scope = NewDisposeScope();
         using IDisposable guard = no_grad();
         Tensor held = _own ?? _frozenWeight ?? _weight.detach();
-        // Packing only moves values about, so that they come back exactly.
-        Tensor sum = (_packed ? held.to_dense() : held).to(ScalarType.Float32, copy: true);
+        // Packing only moves values about, so that they come back exactly; some convolutions are packed as matrices.
+        Tensor sum = (_packed ? held.to_dense().reshape(WeightShape) : held).to(ScalarType.Float32, copy: true);
         add(sum);
         Tensor changed = sum.to(held.dtype);
         if (_frozenWeight is null)

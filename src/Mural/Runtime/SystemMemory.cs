@@ -7,6 +7,22 @@ namespace Mural.Runtime;
 /// <param name="Peak">The most that this process has held.</param>
 internal sealed record SystemMemory(long Total, long? Available, long Resident, long Peak)
 {
+    /// <summary>Makes <see cref="Peak"/> count from now on; false where the system cannot.</summary>
+    internal static bool ResetPeak()
+    {
+        if (!OperatingSystem.IsLinux()) return false;
+        try
+        {
+            // Number 5 of proc(5): the peak becomes what is resident now.
+            File.WriteAllText("/proc/self/clear_refs", "5");
+            return true;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Reads the current values.</summary>
     internal static SystemMemory Read()
     {

@@ -1,6 +1,8 @@
 using Mural.Autoencoders;
+using Mural.Checkpoints;
 using Mural.Runtime;
 using Mural.Tests.Checkpoints;
+using Mural.Tests.Goldens;
 using static Mural.Tests.Autoencoders.TinyAutoencoders;
 
 namespace Mural.Tests.Autoencoders;
@@ -8,6 +10,27 @@ namespace Mural.Tests.Autoencoders;
 [Trait("Area", "vae")]
 public class AutoencoderKLTests
 {
+    [Theory]
+    [InlineData(ScalarType.BFloat16)]
+    [InlineData(ScalarType.Float16)]
+    public void WeightsGoStraightIntoTheTypeOfTheRun(ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        using IDisposable guard = no_grad();
+        string folder = Path.Combine(GoldenCase.Root, "models", "tiny-sd15", "vae");
+        using AutoencoderKL direct = AutoencoderKL.FromFolder(folder, type), converted = AutoencoderKL.FromFolder(folder);
+        foreach ((string name, Tensor weight) in ModuleWeights.Places(direct))
+        {
+            bool norm = name.Contains("norm", StringComparison.Ordinal);
+            Assert.Equal(norm ? ScalarType.Float32 : type, weight.dtype);
+            Assert.True(weight.equal(ModuleWeights.Places(converted)[name].to(weight.dtype)).all().item<bool>(), name);
+        }
+        direct.PrepareForInference(KernelSet.Libtorch, type);
+        converted.PrepareForInference(KernelSet.Libtorch, type);
+        Tensor latent = randn(1, 4, 4, 4).to(type);
+        Assert.True(converted.Decode(latent).equal(direct.Decode(latent)).all().item<bool>());
+    }
+
     [Fact]
     public void StableDiffusionHasItsParameterCount()
     {

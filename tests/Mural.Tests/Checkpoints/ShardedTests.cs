@@ -43,6 +43,30 @@ public sealed class ShardedTests : IDisposable
     }
 
     [Fact]
+    public void WhatAnEarlierSaveLeftIsNotTakenForAPartOfThisOne()
+    {
+        using var scope = NewDisposeScope();
+        Dictionary<string, Tensor> tensors = Tensors();
+        string single = _folder.File("model.safetensors"), index = _folder.File("model.safetensors.index.json");
+        string[] others = ["model-00001-of-00009.safetensors", "model-extra.safetensors", "model.fp16.safetensors"];
+        foreach (string other in others) File.WriteAllText(_folder.File(other), "mine");
+        Assert.Equal(single, ShardedWriter.Save(single, tensors, long.MaxValue));
+        Assert.Equal([single], ShardedWriter.FormsOf(single));
+        Assert.Equal(index, ShardedWriter.Save(single, tensors, 110));
+        Assert.Equal(4, ShardedWriter.FormsOf(single).Count);
+        // Fewer shards than before.
+        Assert.Equal(index, ShardedWriter.Save(single, tensors, 200));
+        Assert.Equal(["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"], _folder.Names.Except(others));
+        using (ITensorSource source = Checkpoint.Open(index)) Assert.Equal(tensors.Count, source.Tensors.Count);
+        Assert.Equal(single, ShardedWriter.Save(single, tensors, long.MaxValue));
+        Assert.Equal(["model.safetensors"], _folder.Names.Except(others));
+        // A broken index names nothing.
+        File.WriteAllText(index, "{");
+        Assert.Equal(single, ShardedWriter.Save(single, tensors, long.MaxValue));
+        Assert.Equal(others.Append("model.safetensors").Order(StringComparer.Ordinal), _folder.Names);
+    }
+
+    [Fact]
     public void AFailingSaveLeavesNoShardBehind()
     {
         using var scope = NewDisposeScope();

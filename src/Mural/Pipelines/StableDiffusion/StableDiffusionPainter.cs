@@ -1,5 +1,6 @@
 using Mural.Imaging;
 using Mural.Samplers;
+using Mural.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -36,9 +37,17 @@ internal sealed class StableDiffusionPainter(StableDiffusionParts parts, StableD
     /// <summary>The picture of one latent, <c>[1, C, h, w]</c>.</summary>
     internal Picture Decode(Tensor latent)
     {
-        using DisposeScope scope = NewDisposeScope();
-        Picture painted = PictureTensors.ToPictures(parts.Codec.Decode(latent))[0];
+        // Denoising and decoding leave blocks that do not fit each other: kept, each picture would find fewer to use again.
+        Allocator.Trim();
+        Picture painted = Decoded(latent);
+        Allocator.Trim();
         return _picture?.Finish(painted) ?? painted;
+    }
+
+    private Picture Decoded(Tensor latent)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        return PictureTensors.ToPictures(parts.Codec.Decode(latent))[0];
     }
 
     /// <summary>What an estimate of clean latents shows, small: the first picture of a batch.</summary>

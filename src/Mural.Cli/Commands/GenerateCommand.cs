@@ -80,10 +80,14 @@ internal sealed class GenerateCommand : MuralCommand
             Seed = context.Value(_seed) ?? repeated.Seed,
             Count = context.Value(_count) ?? 1,
         };
+        StableDiffusionOptions options = _diffusion.Options(context);
+        // Only its name is known, not where it lies.
+        if (like is not null && options.LinFusion is null && SharedParameters.LinFusionOf(like) is { } attention)
+            context.Warn($"The picture was painted with the linear attention {attention}, without which it will be another: give its folder with --linfusion.");
         RuntimeOptions runtime = _run.Read(context);
         if (like is not null && !context.Given(_run.Precision)) runtime = runtime with { Precision = SharedParameters.PrecisionOf(like) };
         return new StableDiffusionJob(
-            model.Path, loras.Text, request, _diffusion.Options(context) with { Runtime = runtime, Loras = loras.Loras }, _diffusion.Controls(context), _diffusion.PicturePrompts(context), context.Value(_output));
+            model.Path, loras.Text, request, options with { Runtime = runtime, Loras = loras.Loras }, _diffusion.Controls(context), _diffusion.PicturePrompts(context), context.Value(_output));
     }
 
     private PaintingJob DiMJob(CommandContext context, ModelFolder model, PictureRecipe? like)

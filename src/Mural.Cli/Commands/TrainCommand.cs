@@ -11,8 +11,8 @@ internal sealed class TrainCommand : Command
 {
     internal TrainCommand() : base("train", "Train an autoencoder or a DiM as a settings file says.")
     {
-        Add(new TrainPartCommand("dim", "Train a DiM, the network that paints."));
-        Add(new TrainPartCommand("vae", "Train an autoencoder, which turns pictures into latents and back."));
+        Add(new TrainPartCommand(Name, "dim", "Train a DiM, the network that paints.", "models/emoji/dim.json"));
+        Add(new TrainPartCommand(Name, "vae", "Train an autoencoder, which turns pictures into latents and back.", "models/emoji/vae.json"));
     }
 }
 
@@ -22,20 +22,27 @@ internal sealed class TrainPartCommand : MuralCommand
     private readonly Argument<string> _settings = new("settings") { Description = "The settings file; see docs/training.md.", HelpName = "CONFIG.json" };
     private readonly Option<int?> _threads = new RunOptions().Threads;
 
-    internal TrainPartCommand(string kind, string description) : base(kind, description)
+    private readonly string _verb, _example;
+
+    /// <param name="verb">The command that this one is a part of.</param>
+    /// <param name="kind">The kind of settings.</param>
+    /// <param name="description">What it does.</param>
+    /// <param name="example">A settings file for the help's example.</param>
+    internal TrainPartCommand(string verb, string kind, string description, string example) : base(kind, description)
     {
+        (_verb, _example) = (verb, example);
         Add(_settings);
         Add(_threads);
     }
 
-    internal override IReadOnlyList<string> Examples => [$"train {Name} models/emoji/{Name}.json"];
+    internal override IReadOnlyList<string> Examples => [$"{_verb} {Name} {_example}"];
 
     internal override object? Run(CommandContext context)
     {
         string path = context.Value(_settings)!;
         TrainingConfig settings = TrainingConfig.Read(path);
         if (settings.Kind != Name)
-            throw new MuralException($"{path} has the settings of a training of kind {settings.Kind}: run mural train {settings.Kind}, or give settings of kind {Name}.");
+            throw new MuralException($"{path} has the settings of a training of kind {settings.Kind}: run mural {(settings.Kind == "linfusion" ? "distill" : "train")} {settings.Kind}, or give settings of kind {Name}.");
         RuntimePlan.Choose(new RuntimeOptions { Threads = context.Value(_threads) }).Apply();
 
         TrainingOutcome outcome = context.WithProgress(report => Trainer.Run(path, progress => Tell(context, report, progress), context.Cancellation));

@@ -19,6 +19,7 @@ internal sealed class DiffusionOptions
     private readonly Option<int?> _clipSkip = new("--clip-skip") { Description = "Layer of the text encoder, counted from its end: 1 is the model's own (default: 1).", HelpName = "N" };
     private readonly Option<string> _rng = new("--rng") { Description = "Whose random numbers the seed stands for: PyTorch's on a CPU or on an NVIDIA card.", DefaultValueFactory = _ => Cpu };
     private readonly Option<string?> _vae = new("--vae") { Description = "Another autoencoder, TAESD's too: a folder or a file.", HelpName = "PATH" };
+    private readonly Option<string?> _linFusion = new("--linfusion") { Description = "LinFusion's weights for the model's family, whose attention takes time and memory in proportion to the pixels: their folder.", HelpName = "FOLDER" };
     private readonly Option<string?> _prediction = new("--prediction") { Description = "What the model predicts, where its file does not tell (default: what it says).", HelpName = "eps|v" };
     private readonly Option<string?> _refiner = new("--refiner") { Description = "SDXL's refiner, a folder or a file, which finishes what the base model begins.", HelpName = "PATH" };
     private readonly Option<double?> _refinerStart = new("--refiner-start") { Description = "Share of the steps after which it takes over (default: 0.8).", HelpName = "SHARE" };
@@ -54,7 +55,7 @@ internal sealed class DiffusionOptions
         });
     }
 
-    private Option[] All => [_negative, _rescale, _sampler, _schedule, _eta, _clipSkip, _rng, _prediction, _vae, _variant, _embedding, _lora, _initial, _strength, _mask, _maskPadding, _control, _ipAdapter, _refiner, _refinerStart, _preview];
+    private Option[] All => [_negative, _rescale, _sampler, _schedule, _eta, _clipSkip, _rng, _prediction, _linFusion, _vae, _variant, _embedding, _lora, _initial, _strength, _mask, _maskPadding, _control, _ipAdapter, _refiner, _refinerStart, _preview];
 
     internal void AddTo(Command command)
     {
@@ -81,6 +82,7 @@ internal sealed class DiffusionOptions
     {
         Variant = context.Value(_variant),
         Autoencoder = context.Value(_vae),
+        LinFusion = context.Value(_linFusion),
         Prediction = context.Value(_prediction) switch { Noise => PredictionType.Epsilon, Velocity => PredictionType.VPrediction, _ => null },
         Refiner = context.Value(_refiner),
         TextualInversions = context.Value(_embedding) ?? [],

@@ -37,6 +37,9 @@ internal static class SharedParameters
     /// <summary>The number format that Mural painted it in; null where the picture does not say.</summary>
     internal static Precision? PrecisionOf(GenerationParameters parameters) => PrecisionNames.Parse(Find(parameters, StableDiffusionJob.PrecisionSetting));
 
+    /// <summary>Name of the LinFusion checkpoint that it was painted with, or null for none.</summary>
+    internal static string? LinFusionOf(GenerationParameters parameters) => Find(parameters, StableDiffusionParameters.LinFusion);
+
     private static double Number(GenerationParameters parameters, string key) =>
         double.TryParse(Find(parameters, key), NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : 0;
 

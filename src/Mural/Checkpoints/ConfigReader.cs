@@ -6,7 +6,8 @@ namespace Mural.Checkpoints;
 /// <summary>Typed access to the keys of a diffusers <c>config.json</c>; a missing key or null is the default.</summary>
 internal sealed class ConfigReader
 {
-    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
+    /// <summary>A key that stands twice is an error.</summary>
+    internal static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
 
     private readonly JsonObject _json;
     private readonly string _path;

@@ -6,8 +6,8 @@ namespace Mural.Checkpoints;
 /// <summary>The JSON of configs.</summary>
 internal static class ConfigWriter
 {
-    /// <summary>One key a line, as diffusers writes it.</summary>
-    internal static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+    /// <summary>One key a line, as diffusers writes it on every system.</summary>
+    internal static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, NewLine = "\n" };
 
     internal static JsonArray List<T>(IEnumerable<T> values) => [.. values.Select(value => (JsonNode?)JsonValue.Create(value))];
 

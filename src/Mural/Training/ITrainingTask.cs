@@ -33,4 +33,7 @@ internal interface ITrainingStep : IDisposable
     /// <summary>The mean loss of one part of the step's samples, a scalar that backward can be called on.</summary>
     /// <param name="part">From 0 to the number of accumulated passes - 1.</param>
     Tensor Loss(int part);
+
+    /// <summary>What the loss is made of, for the log: means over the parts that were computed.</summary>
+    IReadOnlyList<(string Name, double Value)> Details => [];
 }

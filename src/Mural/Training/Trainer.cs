@@ -36,6 +36,7 @@ public static class Trainer
             return config switch
             {
                 VaeTrainingConfig vae => new VaeTask(vae, pictures, device),
+                LinFusionTrainingConfig linFusion => new LinFusionTask(linFusion, pictures, device, report, cancellation),
                 DimTrainingConfig dim => new DimTask(dim, pictures, device, report, cancellation),
                 _ => throw new InvalidOperationException($"No task trains settings of the type {config.GetType().Name}."),
             };

@@ -47,11 +47,11 @@ internal sealed class TrainingLoop : IDisposable
         {
             if (stopped = cancellation.IsCancellationRequested) break;
             double rate = _config.Optimizer.LearningRate * _config.Schedule.Factor(_step, _clock.Progress(_step));
-            (double loss, double norm, bool whole) = Step(rate, cancellation);
+            (double loss, double norm, IReadOnlyList<(string, double)> details, bool whole) = Step(rate, cancellation);
             if (stopped = !whole) break;
             Remember(loss);
             double speed = _clock.SamplesPerSecond(_step);
-            if (_step % _config.LogSteps == 0 || _clock.Progress(_step) >= 1) Log(loss, norm, rate, speed);
+            if (_step % _config.LogSteps == 0 || _clock.Progress(_step) >= 1) Log(loss, norm, rate, speed, details);
             Report(loss, rate, speed);
             if (_config.SheetMinutes > 0 && _clock.Seconds - sheetAt >= 60 * _config.SheetMinutes)
             {
@@ -70,30 +70,32 @@ internal sealed class TrainingLoop : IDisposable
     }
 
     // One update. It is not made at all when the run is told to stop between its parts.
-    private (double Loss, double Norm, bool Whole) Step(double rate, CancellationToken cancellation)
+    private (double Loss, double Norm, IReadOnlyList<(string, double)> Details, bool Whole) Step(double rate, CancellationToken cancellation)
     {
         double loss = 0;
+        IReadOnlyList<(string, double)> details;
         _update.Optimizer.ClearGradients();
         using (ITrainingStep drawn = _task.Draw(_step))
         {
             for (int part = 0; part < _config.Accumulation; part++)
             {
-                if (cancellation.IsCancellationRequested) return (0, 0, false);
+                if (cancellation.IsCancellationRequested) return (0, 0, [], false);
                 using var scope = NewDisposeScope();
                 Tensor mean = drawn.Loss(part);
                 (mean / _config.Accumulation).backward();
                 loss += mean.item<float>() / (double)_config.Accumulation;
             }
+            details = drawn.Details;
         }
         double norm = _update.Make(_step, rate, loss);
         _step++;
-        return (loss, norm, true);
+        return (loss, norm, details, true);
     }
 
-    private void Log(double loss, double norm, double rate, double speed) => _log.Add(_step,
+    private void Log(double loss, double norm, double rate, double speed, IReadOnlyList<(string, double)> details) => _log.Add(_step,
     [
         ("samples", _step * _config.StepSamples), ("loss", loss), ("grad_norm", norm), ("learning_rate", rate),
-        ("samples_per_second", speed), ("seconds", _clock.Seconds),
+        ("samples_per_second", speed), ("seconds", _clock.Seconds), .. details,
     ]);
 
     private void Report(double loss, double rate, double speed, string? message = null) => _progress(new TrainingProgress(

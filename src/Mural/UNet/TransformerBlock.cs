@@ -8,14 +8,18 @@ namespace Mural.UNet;
 /// <summary>Self-attention, cross-attention and feed-forward, each on normalised tokens and each added to them (spec 2.4).</summary>
 internal sealed class TransformerBlock : NamedModule
 {
+    private const string SelfAttentionName = "attn1";
+
     private readonly LayerNorm _norm1, _norm2, _norm3;
     private readonly CrossAttention _cross;
     private readonly FeedForward _feedForward;
 
     internal TransformerBlock(int channels, int heads, int contextWidth, LayerFactory layers) : base(nameof(TransformerBlock))
     {
+        Channels = channels;
+        Heads = heads;
         _norm1 = this.Register("norm1", layers.LayerNorm(channels));
-        SelfAttention = this.Register("attn1", new SelfAttention(channels, heads, layers));
+        SelfAttention = this.Register(SelfAttentionName, new SelfAttention(channels, heads, layers));
         _norm2 = this.Register("norm2", layers.LayerNorm(channels));
         _cross = this.Register("attn2", new CrossAttention(channels, contextWidth, heads, layers));
         _norm3 = this.Register("norm3", layers.LayerNorm(channels));
@@ -24,6 +28,23 @@ internal sealed class TransformerBlock : NamedModule
 
     /// <summary>The kind of self-attention that runs: softmax over all tokens, unless another has taken its place.</summary>
     internal ISelfAttention SelfAttention { get; set; }
+
+    /// <summary>Features of the tokens.</summary>
+    internal int Channels { get; }
+
+    /// <summary>Heads of the attentions that the network was built with.</summary>
+    internal int Heads { get; }
+
+    /// <summary>The self-attention as the checkpoint's names know it.</summary>
+    internal nn.Module SelfAttentionModule => (nn.Module)SelfAttention;
+
+    /// <summary>Puts another kind of self-attention in the place of the one that runs, which is freed.</summary>
+    internal void Replace<T>(T attention) where T : nn.Module, ISelfAttention
+    {
+        _internal_submodules.Remove(SelfAttentionName);
+        SelfAttentionModule.Dispose();
+        SelfAttention = this.Register(SelfAttentionName, attention);
+    }
 
     /// <summary>Shapes: `[B, H·W, C]` to `[B, H·W, C]`.</summary>
     internal Tensor Forward(Tensor tokens, MapSize map, BlockInputs inputs)

@@ -94,14 +94,16 @@ public sealed partial class UNet2DConditionModel : nn.Module
     }
 
     /// <summary>The cross-attentions in the order in which diffusers counts them: the way down, the way up, the middle (spec 7.2).</summary>
-    internal IEnumerable<CrossAttention> CrossAttentions()
+    internal IEnumerable<CrossAttention> CrossAttentions() => InDiffusersOrder<CrossAttention>().Select(entry => entry.Part);
+
+    private IEnumerable<(string Name, T Part)> InDiffusersOrder<T>() where T : nn.Module
     {
         string[] order = ["down_blocks.", "up_blocks.", "mid_block."];
         return named_modules()
-            .Where(child => child.module is CrossAttention)
+            .Where(child => child.module is T)
             .DistinctBy(child => child.module)
             .OrderBy(child => Array.FindIndex(order, prefix => child.name.StartsWith(prefix, StringComparison.Ordinal)))
-            .Select(child => (CrossAttention)child.module);
+            .Select(child => (child.name, (T)child.module));
     }
 
     // The fields' names are not the checkpoint's; every child is registered above.

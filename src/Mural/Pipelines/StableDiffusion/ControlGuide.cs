@@ -19,8 +19,8 @@ internal sealed class ControlGuide : IDisposable
         _input = input;
         _prepared = new PreparedTexts(input.Network.Prepare);
         using DisposeScope scope = NewDisposeScope();
-        Picture resized = PictureResizer.Resize(input.Picture.ToRgb(), plan.Width, plan.Height);
-        _picture = PictureTensors.Unit(resized, device).DetachFromDisposeScope();
+        Tensor picture = input.Values?.to(device) ?? PictureTensors.Unit(PictureResizer.Resize(input.Picture.ToRgb(), plan.Width, plan.Height), device);
+        _picture = picture.alias().DetachFromDisposeScope();
     }
 
     /// <summary>What all ControlNets together add in one call, or null for nothing.</summary>

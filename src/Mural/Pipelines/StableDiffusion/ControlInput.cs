@@ -1,5 +1,6 @@
 using Mural.Imaging;
 using Mural.UNet;
+using static TorchSharp.torch;
 
 namespace Mural.Pipelines;
 
@@ -19,4 +20,7 @@ public sealed record ControlInput(ControlNetModel Network, Picture Picture)
 
     /// <summary>Whether the picture speaks for itself: with guidance, only what the prompt says is controlled, the more the coarser the level.</summary>
     public bool GuessMode { get; init; }
+
+    /// <summary>The map as the network sees it, of the result's size, where that is known already; values from 0 to 1. Shape: <c>[1, 3, H, W]</c>.</summary>
+    internal Tensor? Values { get; init; }
 }

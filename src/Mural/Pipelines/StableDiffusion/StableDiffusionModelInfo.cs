@@ -23,4 +23,7 @@ public sealed record StableDiffusionModelInfo
 
     /// <summary>Whether it was made for inpainting: it sees the mask and what lies around it.</summary>
     public required bool Inpaints { get; init; }
+
+    /// <summary>Name of the LinFusion checkpoint whose linear attention it paints with, or null for its own attention.</summary>
+    public string? LinFusion { get; init; }
 }

@@ -8,7 +8,7 @@ namespace Mural.Pipelines;
 internal static class StableDiffusionParameters
 {
     // Settings that the webui has no word for.
-    internal const string Eta = "Eta", GuidanceRescale = "Guidance rescale";
+    internal const string Eta = "Eta", GuidanceRescale = "Guidance rescale", LinFusion = "LinFusion";
 
     internal static GenerationParameters Of(StableDiffusionPlan plan, long seed)
     {
@@ -20,6 +20,7 @@ internal static class StableDiffusionParameters
         }
         Add(Eta, request.Eta, 0);
         Add(GuidanceRescale, request.GuidanceRescale, 0);
+        if (plan.Model.LinFusion is { } attention) others.Add(new(LinFusion, attention));
         if (plan.Refiner is { } refiner)
         {
             others.Add(new("Refiner", refiner.Model.Name));

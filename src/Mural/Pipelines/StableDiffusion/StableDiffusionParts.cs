@@ -31,7 +31,7 @@ internal sealed class StableDiffusionParts : IDisposable
         Doubt = source.Doubt(checkpoint);
         SizeNumbers = CountSizeNumbers(unet.Config, texts.PooledWidth);
         ZerosForNoNegative = checkpoint.ZerosForNoNegative;
-        Info = Describe(source.Name, checkpoint.Family, DiffusersIndex.Parse(checkpoint.Index, checkpoint.Path));
+        Info = Describe(source.Name, checkpoint.Family, DiffusersIndex.Parse(checkpoint.Index, checkpoint.Path)) with { LinFusion = source.LinFusionName };
     }
 
     internal UNet2DConditionModel UNet { get; }

@@ -214,8 +214,8 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
 
     private static StableDiffusionParts LoadRefiner(string path, StableDiffusionOptions options, RuntimePlan runtime, StableDiffusionParts parts)
     {
-        // Words and changes of layers were made for the base model.
-        StableDiffusionParts refiner = StableDiffusionParts.Load(path, options with { TextualInversions = [], Loras = [] }, runtime, parts.Codec);
+        // Words, attentions and changes of layers were made for the base model.
+        StableDiffusionParts refiner = StableDiffusionParts.Load(path, options with { TextualInversions = [], Loras = [], LinFusion = null }, runtime, parts.Codec);
         if (parts.SizeNumbers > 0 && refiner.SizeNumbers > 0 && !refiner.Info.Inpaints) return refiner;
         string found = refiner.Info.Family;
         refiner.Dispose();

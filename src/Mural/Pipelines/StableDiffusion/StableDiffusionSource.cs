@@ -38,9 +38,10 @@ internal sealed class StableDiffusionSource
     }
 
     /// <summary>What people call the model: its folder's name, or its file's without the extension.</summary>
-    internal string Name => Directory.Exists(_path)
-        ? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(_path)))
-        : Path.GetFileNameWithoutExtension(_path);
+    internal string Name => Directory.Exists(_path) ? FolderName(_path) : Path.GetFileNameWithoutExtension(_path);
+
+    /// <summary>What people call the LinFusion checkpoint, or null for none.</summary>
+    internal string? LinFusionName => _options.LinFusion is { } folder ? FolderName(folder) : null;
 
     /// <exception cref="MuralException">It is no Stable Diffusion, or a part is missing or malformed.</exception>
     internal StableDiffusionCheckpoint Open() => StableDiffusionCheckpoint.Open(_path, _options.Variant);
@@ -63,6 +64,8 @@ internal sealed class StableDiffusionSource
         UNet2DConditionModel unet = checkpoint.LoadUNet(_runtime.Type, _runtime.Device);
         return ModelFolder.Loaded(unet, () =>
         {
+            // Before LoRAs, whose change of the self-attentions would go with these.
+            if (_options.LinFusion is { } attentions) unet.LoadLinFusion(attentions, _options.Variant);
             MergeLoras(new Dictionary<string, nn.Module> { [SingleFileLayout.UNet] = unet }, TextEncodersOf(checkpoint.Family));
             unet.PrepareForInference(_runtime.Kernels, _runtime.Type);
         });
@@ -100,6 +103,8 @@ internal sealed class StableDiffusionSource
             throw;
         }
     }
+
+    private static string FolderName(string folder) => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
 
     // SDXL's refiner has the second encoder only.
     private static string[] TextEncodersOf(ModelFamily family) => family switch

@@ -7,7 +7,21 @@ namespace Mural.Training.Data;
 /// <param name="Name">What it is called, for sheets and reports.</param>
 /// <param name="Words">The words that it is conditioned on; one label where a folder or list gives labels.</param>
 /// <param name="HeldOut">Never trained on.</param>
-internal sealed record PictureItem(string File, string Name, IReadOnlyList<string> Words, bool HeldOut);
+internal sealed record PictureItem(string File, string Name, IReadOnlyList<string> Words, bool HeldOut)
+{
+    // As common tools for captions name their files: beside the picture, with its name.
+    private const string CaptionExtension = ".txt";
+
+    /// <summary>What a list says is to be seen on it, or null.</summary>
+    internal string? Caption { get; init; }
+
+    /// <summary>What is to be seen on it: the list's caption, else that of a text file beside it, else its words.</summary>
+    internal string ReadCaption()
+    {
+        string beside = Path.ChangeExtension(File, CaptionExtension);
+        return Caption ?? (System.IO.File.Exists(beside) ? System.IO.File.ReadAllText(beside).Trim() : string.Join(' ', Words));
+    }
+}
 
 /// <summary>Finds the pictures of a data set and what they are called.</summary>
 internal static class PictureList
@@ -64,7 +78,7 @@ internal static class PictureList
             }
             catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or ArgumentException)
             {
-                throw new MuralException($"Line {number} of '{path}' is not a JSON object with a 'file' and optional 'words', 'label', 'name' and 'split': {e.Message}", e);
+                throw new MuralException($"Line {number} of '{path}' is not a JSON object with a 'file' and optional 'words', 'label', 'caption', 'name' and 'split': {e.Message}", e);
             }
         }
         return items;
@@ -79,7 +93,7 @@ internal static class PictureList
             : entry.TryGetProperty("label", out JsonElement label) ? [label.ValueKind == JsonValueKind.Number ? label.GetRawText() : Text(label)] : [];
         string name = entry.TryGetProperty("name", out JsonElement named) ? Text(named) : Path.GetFileNameWithoutExtension(file);
         bool heldOut = entry.TryGetProperty("split", out JsonElement split) && Text(split) != "train";
-        return new PictureItem(FullPath(path, file), name, condition, heldOut);
+        return new PictureItem(FullPath(path, file), name, condition, heldOut) { Caption = entry.TryGetProperty("caption", out JsonElement caption) ? Text(caption) : null };
     }
 
     private static string[] WordsOf(JsonElement words) => words.ValueKind == JsonValueKind.String ? Split(Text(words)) : [.. words.EnumerateArray().Select(Text)];
@@ -95,15 +109,15 @@ internal static class PictureList
         if (!lines.MoveNext()) return items;
         string[] header = lines.Current;
         int file = Array.IndexOf(header, "file"), words = Array.IndexOf(header, "words"), label = Array.IndexOf(header, "label");
-        int name = Array.IndexOf(header, "name"), split = Array.IndexOf(header, "split");
-        if (file < 0) throw new MuralException($"The first line of '{path}' names no column 'file'; known columns are file, words, label, name and split.");
+        int name = Array.IndexOf(header, "name"), split = Array.IndexOf(header, "split"), caption = Array.IndexOf(header, "caption");
+        if (file < 0) throw new MuralException($"The first line of '{path}' names no column 'file'; known columns are file, words, label, caption, name and split.");
         while (lines.MoveNext())
         {
             string[] fields = lines.Current;
             if (fields.Length != header.Length) throw new MuralException($"'{path}' has a line of {fields.Length} fields, '{string.Join(',', fields)}', where the first line names {header.Length} columns.");
             string[] condition = words >= 0 ? Split(fields[words]) : label >= 0 ? [fields[label]] : [];
             string called = name >= 0 ? fields[name] : Path.GetFileNameWithoutExtension(fields[file]);
-            items.Add(new PictureItem(FullPath(path, fields[file]), called, condition, split >= 0 && fields[split] != "train"));
+            items.Add(new PictureItem(FullPath(path, fields[file]), called, condition, split >= 0 && fields[split] != "train") { Caption = caption >= 0 ? fields[caption] : null });
         }
         return items;
     }

@@ -1,0 +1,102 @@
+using System.Text.Json.Nodes;
+using Mural.LinFusion;
+using Mural.Samplers;
+using Mural.Tests.Goldens;
+using Mural.Tests.UNet;
+using Mural.Training;
+using Mural.UNet;
+using TorchSharp.Modules;
+
+namespace Mural.Tests.LinFusion;
+
+/// <summary>Steps of the official distillation, repeated with its own draws. A case is recognised by the optimiser that it names.</summary>
+[Trait("Area", LinFusionGoldens.Area)]
+public class DistillationGoldenTests
+{
+    private const int Samples = 16;
+
+    public static TheoryData<string> Cases => GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["optimizer"] is not null && golden.Config["linfusion"] is not null && golden.Has("out.losses"));
+
+    [Theory, MemberData(nameof(Cases))]
+    public void StepsAreRepeated(string name)
+    {
+        using var scope = NewDisposeScope();
+        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, name);
+        using UNet2DConditionModel teacher = UNetGoldens.Load(golden), student = UNetGoldens.Load(golden);
+        student.LoadLinFusion(LinFusionGoldens.Folder(golden));
+        Distillation.Freeze(student);
+        var parameters = student.LinearAttentions().named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
+        Parameter[] ordered = [.. golden.Config["tensor_order_of_stats"]!.AsArray().Select(tensor => parameters[tensor!.GetValue<string>()])];
+        Assert.Equal(parameters.Count, ordered.Length);
+        Tensor[] start = [.. ordered.Select(parameter => parameter.detach().clone())];
+        SamplerOptions sampling = SamplerOptions.Load(Path.Combine(golden.ModelFolder, "scheduler"));
+        Assert.Equal(golden.Config["prediction_type"]!.GetValue<string>() == "v_prediction" ? PredictionType.VPrediction : PredictionType.Epsilon, sampling.PredictionType);
+        using var optimizer = new AdamW(parameters.Select(entry => (entry.Key, entry.Value)), Optimizer(golden));
+        double rate = golden.Config["optimizer"]!["lr"]!.GetValue<double>();
+
+        long steps = golden.Tensors["out.losses"].Shape[0];
+        var losses = new List<Tensor>();
+        for (int step = 1; step <= steps; step++)
+        {
+            optimizer.ClearGradients();
+            losses.Add(Backward(golden, sampling, teacher, student, step));
+            if (step == 1)
+            {
+                golden.AssertMatches("out.step1.gradient_stats", Stats(ordered.Select(parameter => parameter.grad!)));
+                foreach ((string parameter, Parameter value) in parameters)
+                    if (golden.Has($"out.step1.gradient.{parameter}")) golden.AssertMatches($"out.step1.gradient.{parameter}", value.grad!);
+            }
+            optimizer.Update(rate);
+            golden.AssertMatches($"out.step{step}.update_stats", Stats(ordered.Zip(start, (now, before) => now.detach() - before)));
+        }
+        golden.AssertMatches("out.losses", stack(losses));
+        golden.AssertMatches($"out.step{steps}.parameter_stats", Stats(ordered.Select(parameter => parameter.detach())));
+    }
+
+    // Total, noise, output, feature.
+    private static Tensor Backward(GoldenCase golden, SamplerOptions sampling, UNet2DConditionModel teacher, UNet2DConditionModel student, int step)
+    {
+        Tensor In(string what) => golden.Get($"in.step{step}.{what}");
+        Tensor timesteps = In("timesteps"), rows = In("text");
+        var conditioning = new UNetConditioning(golden.Get("in.encoder_hidden_states").index_select(0, rows))
+        {
+            PooledText = golden.Has("in.text_embeds") ? golden.Get("in.text_embeds").index_select(0, rows) : null,
+            SizeNumbers = golden.Has($"in.step{step}.time_ids") ? In("time_ids") : null,
+        };
+        using PreparedPrompt taught = teacher.Prepare(conditioning), learned = student.Prepare(conditioning);
+        var layers = new List<Tensor>();
+        var distillation = new Distillation(teacher, taught, student, learned) { OnLayer = layer => layers.Add(layer.detach().DetachFromDisposeScope()) };
+        NoisyLatents latents = NoisyLatents.At(sampling, In("latents"), In("noise"), timesteps.data<long>().ToArray());
+        DistillationLosses losses = distillation.Losses(latents.Noisy, timesteps, latents.Target);
+        if (step == 1)
+        {
+            golden.AssertMatches("mid.step1.noisy_latents", latents.Noisy);
+            golden.AssertMatches("mid.step1.feature_mse", stack(layers));
+        }
+        Tensor total = losses.Total(output: 0.5, feature: 0.5);
+        total.backward();
+        foreach (Tensor layer in layers) layer.Dispose();
+        return stack(new[] { total, losses.Noise, losses.Output, losses.Feature }.Select(loss => loss.detach()));
+    }
+
+    private static OptimizerConfig Optimizer(GoldenCase golden)
+    {
+        JsonNode optimizer = golden.Config["optimizer"]!;
+        Assert.Equal("AdamW", optimizer["name"]!.GetValue<string>());
+        return new OptimizerConfig
+        {
+            Betas = [.. optimizer["betas"]!.AsArray().Select(beta => beta!.GetValue<double>())],
+            Eps = optimizer["eps"]!.GetValue<double>(),
+            WeightDecay = optimizer["weight_decay"]!.GetValue<double>(),
+        };
+    }
+
+    // Mean, norm, and elements spread over the tensor.
+    private static Tensor Stats(IEnumerable<Tensor> tensors) => stack(tensors.Select(value =>
+    {
+        using var scope = NewDisposeScope();
+        Tensor flat = value.to(float64).flatten();
+        Tensor picked = flat.index_select(0, tensor(Enumerable.Range(0, Samples).Select(i => i * (flat.numel() - 1) / (Samples - 1)).ToArray()));
+        return cat([flat.mean().unsqueeze(0), flat.norm().unsqueeze(0), picked]).MoveToOuterDisposeScope();
+    }));
+}

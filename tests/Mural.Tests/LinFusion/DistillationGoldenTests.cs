@@ -5,7 +5,7 @@ using Mural.Tests.Goldens;
 using Mural.Tests.UNet;
 using Mural.Training;
 using Mural.UNet;
-using TorchSharp.Modules;
+using Parameter = TorchSharp.Modules.Parameter;
 
 namespace Mural.Tests.LinFusion;
 

@@ -1,6 +1,6 @@
 using Mural.Imaging;
-using Mural.Samplers;
 using Mural.Runtime;
+using Mural.Samplers;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -28,7 +28,5 @@ internal static class ChunkedAttention
     }
 
     // [B or 1, N, C] -> [B heads, N, C / heads] in float32.
-    private static Tensor ByHead(Tensor tokens, long batch, int heads) =>
-        tokens.to(ScalarType.Float32).expand(batch, tokens.shape[1], tokens.shape[2])
-            .reshape(batch, tokens.shape[1], heads, tokens.shape[2] / heads).transpose(1, 2).reshape(batch * heads, tokens.shape[1], tokens.shape[2] / heads);
+    private static Tensor ByHead(Tensor tokens, long batch, int heads) => SoftmaxAttention.ByHead(tokens.to(ScalarType.Float32), batch, heads).flatten(0, 1);
 }

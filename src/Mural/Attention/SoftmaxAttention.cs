@@ -47,7 +47,7 @@ internal static class SoftmaxAttention
         return attended.transpose(1, 2).reshape(batch, tokens, channels).MoveToOuterDisposeScope();
     }
 
-    // [B or 1, N, C] -> [B, heads, N, C / heads], a view.
-    private static Tensor ByHead(Tensor tokens, long batch, int heads) =>
+    /// <summary>Tokens seen by head. Shape: `[B or 1, N, C]` to `[B, heads, N, C / heads]`, a view where the memory allows it.</summary>
+    internal static Tensor ByHead(Tensor tokens, long batch, int heads) =>
         tokens.expand(batch, tokens.shape[1], tokens.shape[2]).reshape(batch, tokens.shape[1], heads, tokens.shape[2] / heads).transpose(1, 2);
 }

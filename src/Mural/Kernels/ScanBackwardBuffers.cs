@@ -1,6 +1,6 @@
 namespace Mural.Kernels;
 
-/// <summary>One worker's place in a scan: a block of channels of one sample.</summary>
+/// <summary>One worker's place in a backward scan: a block of channels of one sample.</summary>
 internal readonly struct ScanBlock(in ScanProblem problem, int block, int batch, int lanes)
 {
     internal readonly int Batch = batch;
@@ -10,18 +10,23 @@ internal readonly struct ScanBlock(in ScanProblem problem, int block, int batch,
 
     internal readonly int Channels = Math.Min(ScanProblem.BlockChannels, problem.Channels - block * ScanProblem.BlockChannels);
 
-    /// <summary>Vectors that hold the channels; the last may hold fewer than its lanes.</summary>
-    internal readonly int Vectors = (Math.Min(ScanProblem.BlockChannels, problem.Channels - block * ScanProblem.BlockChannels) + lanes - 1) / lanes;
+    /// <summary>Vectors that hold the channels, rounded up to whole groups of <see cref="ScanBackwardBuffers.Together"/>; what is beyond the channels is zero.</summary>
+    internal readonly int Vectors =
+        (Math.Min(ScanProblem.BlockChannels, problem.Channels - block * ScanProblem.BlockChannels) + ScanBackwardBuffers.Together * lanes - 1)
+        / (ScanBackwardBuffers.Together * lanes) * ScanBackwardBuffers.Together;
 }
 
 /// <summary>
-/// What one worker of the backward scan keeps: buffers of one chunk of a block of channels, `[vector][token][lane]`; states of one chunk for four states of one vector;
-/// border states of every chunk of one block.
+/// What one worker of the backward scan keeps: buffers of one chunk of a block of channels, `[four vectors][token][vector][lane]`; decays, states and lanes of the gradients
+/// of B and C of one chunk, for one state of four vectors; border states of every chunk of one block.
 /// </summary>
 internal readonly unsafe struct ScanBackwardBuffers
 {
+    /// <summary>Vectors of channels that the inner loops take together.</summary>
+    internal const int Together = 4;
+
     internal readonly int Chunk, Chunks;
-    internal readonly float* Delta, Slope, U, Open, GradY, Y, InputSum, RateSum, B, C, Decays, States, Rates, Carry, GradRates, Borders, Skip, Bias, GradSkip, GradBias;
+    internal readonly float* Delta, Slope, U, Open, GradY, Y, InputSum, RateSum, B, C, Decays, States, LanesB, LanesC, Rates, Carry, GradRates, Borders, Skip, Bias, GradSkip, GradBias;
 
     internal ScanBackwardBuffers(float* memory, in Layout layout)
     {
@@ -40,6 +45,8 @@ internal readonly unsafe struct ScanBackwardBuffers
         C = Take(ref next, layout.Vectors);
         Decays = Take(ref next, layout.Kept);
         States = Take(ref next, layout.Kept);
+        LanesB = Take(ref next, layout.Summed);
+        LanesC = Take(ref next, layout.Summed);
         Rates = Take(ref next, layout.States);
         Carry = Take(ref next, layout.States);
         GradRates = Take(ref next, layout.States);
@@ -49,6 +56,9 @@ internal readonly unsafe struct ScanBackwardBuffers
         GradSkip = Take(ref next, ScanProblem.BlockChannels);
         GradBias = Take(ref next, ScanProblem.BlockChannels);
     }
+
+    /// <summary>Place of a token of one vector of channels.</summary>
+    internal int At(int vector, int token, int lanes) => ((vector / Together * Chunk + token) * Together + vector % Together) * lanes;
 
     private static float* Take(ref float* next, long count)
     {
@@ -61,7 +71,7 @@ internal readonly unsafe struct ScanBackwardBuffers
     internal readonly struct Layout
     {
         internal readonly int Chunk, Chunks;
-        internal readonly long Plane, Vectors, Kept, States;
+        internal readonly long Plane, Vectors, Kept, Summed, States;
 
         internal Layout(in ScanProblem problem, int longestChunk, int lanes)
         {
@@ -71,10 +81,11 @@ internal readonly unsafe struct ScanBackwardBuffers
             Chunks = Math.Max(1, (problem.Length + Chunk - 1) / Chunk);
             Plane = (long)Chunk * ScanProblem.BlockChannels;
             Vectors = ((long)Chunk * problem.PaddedStates + Lanes.Most - 1) / Lanes.Most * Lanes.Most;
-            Kept = ((Chunk + 1L) * ScanProblem.StateGroup * lanes + Lanes.Most - 1) / Lanes.Most * Lanes.Most;
+            Kept = ((Chunk + 1L) * Together * lanes + Lanes.Most - 1) / Lanes.Most * Lanes.Most;
+            Summed = (Chunk + 3L) / 4 * 4 * Lanes.Most;
             States = (long)ScanProblem.BlockChannels * problem.PaddedStates;
         }
 
-        internal long Size => 8 * Plane + 2 * (Vectors + Kept) + (3 + Chunks) * States + 4 * ScanProblem.BlockChannels;
+        internal long Size => 8 * Plane + 2 * (Vectors + Kept + Summed) + (3 + Chunks) * States + 4 * ScanProblem.BlockChannels;
     }
 }

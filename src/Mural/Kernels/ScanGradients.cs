@@ -24,8 +24,8 @@ internal sealed unsafe class ScanGradients : IDisposable
         _u = empty(inputs.U.shape, inputs.U.dtype);
         _delta = empty(inputs.Delta.shape, inputs.Delta.dtype);
         _z = inputs.Z is null ? null : empty(inputs.Z.shape, inputs.Z.dtype);
-        _b = empty(Groups, problem.Batch, problem.Length, problem.PaddedStates);
-        _c = empty(Groups, problem.Batch, problem.Length, problem.PaddedStates);
+        _b = empty(Groups, problem.Batch, problem.States, problem.PaddedLength);
+        _c = empty(Groups, problem.Batch, problem.States, problem.PaddedLength);
         _rates = empty(problem.Batch, problem.Channels, problem.States);
         _skip = empty(problem.Batch, problem.Channels);
         _bias = empty(problem.Batch, problem.Channels);
@@ -54,7 +54,7 @@ internal sealed unsafe class ScanGradients : IDisposable
 
     internal Rows Z { get; }
 
-    /// <summary>Partial gradients of B, `[group][batch][token][padded state]`.</summary>
+    /// <summary>Partial gradients of B, `[group][batch][state][padded token]`.</summary>
     internal float* B { get; }
 
     /// <summary>Partial gradients of C, likewise.</summary>
@@ -82,8 +82,10 @@ internal sealed unsafe class ScanGradients : IDisposable
     private static Tensor Sum(Tensor parts, Tensor input)
     {
         using Tensor sum = parts.sum([0]);
-        using Tensor states = sum.narrow(-1, 0, input.shape[2]);
-        return states.to(input.dtype, copy: true);
+        using Tensor tokens = sum.narrow(-1, 0, input.shape[1]);
+        using Tensor states = tokens.transpose(1, 2);
+        using Tensor joined = states.contiguous();
+        return joined.to(input.dtype, copy: true);
     }
 
     public void Dispose()

@@ -41,6 +41,9 @@ internal readonly unsafe struct ScanProblem
     /// <summary>Number of states, rounded up to whole groups.</summary>
     internal int PaddedStates => (States + StateGroup - 1) / StateGroup * StateGroup;
 
+    /// <summary>Number of tokens, rounded up so that four numbers fit at the place of any.</summary>
+    internal int PaddedLength => (Length + 3 + 3) / 4 * 4;
+
     /// <summary>Storage row of a scan token.</summary>
     internal int RowOf(int token) => Order is null ? token : Order[token];
 

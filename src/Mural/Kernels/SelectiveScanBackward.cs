@@ -26,7 +26,7 @@ internal static unsafe class SelectiveScanBackward<T, V>
 
     private static void Group(in ScanProblem problem, ScanGradients gradients, int batch, int group, in ScanBackwardBuffers buffers)
     {
-        long vectors = (long)problem.Length * problem.PaddedStates, place = ((long)group * problem.Batch + batch) * vectors;
+        long vectors = (long)problem.States * problem.PaddedLength, place = ((long)group * problem.Batch + batch) * vectors;
         new Span<float>(gradients.B + place, checked((int)vectors)).Clear();
         new Span<float>(gradients.C + place, checked((int)vectors)).Clear();
         int last = Math.Min(problem.Blocks, (group + 1) * gradients.BlocksPerGroup);
@@ -49,7 +49,7 @@ internal static unsafe class SelectiveScanBackward<T, V>
             {
                 int start = index * chunk, tokens = Math.Min(chunk, problem.Length - start);
                 Load(problem, gradients, span, start, tokens, buffers);
-                Walk(problem, span, index, tokens, buffers, gradients.B + place + (long)start * problem.PaddedStates, gradients.C + place + (long)start * problem.PaddedStates);
+                Walk(problem, span, index, start, tokens, buffers, gradients.B + place, gradients.C + place);
                 Finish(problem, gradients, span, start, tokens, buffers);
             }
             gradients.StoreParameters(problem, span, T.Count, buffers);
@@ -110,7 +110,7 @@ internal static unsafe class SelectiveScanBackward<T, V>
             Row output = gradients.Output.At(span.Batch, row), gate = problem.Gated ? problem.Z.At(span.Batch, row) : default;
             for (int vector = 0; vector < span.Vectors; vector++)
             {
-                int local = vector * T.Count, at = (vector * buffers.Chunk + t) * T.Count, channel = span.First + local, left = span.Channels - local;
+                int local = vector * T.Count, at = buffers.At(vector, t, T.Count), channel = span.First + local, left = span.Channels - local;
                 V value = u.Load<T, V>(channel, left), grad = output.Load<T, V>(channel, left);
                 if (problem.Gated)
                 {
@@ -130,24 +130,27 @@ internal static unsafe class SelectiveScanBackward<T, V>
         }
     }
 
-    private static void Walk(in ScanProblem problem, in ScanBlock span, int index, int tokens, in ScanBackwardBuffers buffers, float* gradB, float* gradC)
+    private static void Walk(in ScanProblem problem, in ScanBlock span, int index, int start, int tokens, in ScanBackwardBuffers buffers, float* gradB, float* gradC)
     {
-        int padded = problem.PaddedStates;
+        int padded = problem.PaddedStates, row = problem.PaddedLength;
+        long vectorStride = (long)padded * T.Count;
         float* border = buffers.Borders + (long)index * ScanProblem.BlockChannels * padded;
-        for (int vector = 0; vector < span.Vectors; vector++)
+        for (int vector = 0; vector < span.Vectors; vector += ScanBackwardBuffers.Together)
         {
-            int plane = vector * buffers.Chunk * T.Count;
-            for (int state = 0; state < padded; state += ScanProblem.StateGroup)
+            int plane = buffers.At(vector, 0, T.Count);
+            for (int state = 0; state < problem.States; state++)
             {
                 int at = (vector * padded + state) * T.Count;
-                new Span<float>(border + at, ScanProblem.StateGroup * T.Count).CopyTo(new Span<float>(buffers.States, ScanProblem.StateGroup * T.Count));
+                for (int i = 0; i < ScanBackwardBuffers.Together; i++) T.Store(T.Load(border + at + i * vectorStride), buffers.States + i * T.Count);
                 ScanReverse<T, V>.Recompute(
                     tokens, buffers.Delta + plane, buffers.U + plane, buffers.Y + plane, buffers.B + state, buffers.C + state, padded,
-                    buffers.Rates + at, buffers.Decays, buffers.States);
+                    buffers.Rates + at, vectorStride, buffers.Decays, buffers.States);
                 ScanReverse<T, V>.Reverse(
                     tokens, buffers.Delta + plane, buffers.U + plane, buffers.GradY + plane, buffers.InputSum + plane, buffers.RateSum + plane,
-                    buffers.B + state, buffers.C + state, gradB + state, gradC + state, padded,
-                    buffers.Rates + at, buffers.Decays, buffers.States, buffers.Carry + at, buffers.GradRates + at);
+                    buffers.B + state, buffers.C + state, padded, buffers.LanesB, buffers.LanesC,
+                    buffers.Rates + at, buffers.Decays, buffers.States, buffers.Carry + at, buffers.GradRates + at, vectorStride);
+                ScanReverse<T, V>.AddLanes(tokens, buffers.LanesB, gradB + (long)state * row + start);
+                ScanReverse<T, V>.AddLanes(tokens, buffers.LanesC, gradC + (long)state * row + start);
             }
         }
     }
@@ -174,7 +177,7 @@ internal static unsafe class SelectiveScanBackward<T, V>
             }
             for (int vector = 0; vector < span.Vectors; vector++)
             {
-                int local = vector * T.Count, at = (vector * buffers.Chunk + t) * T.Count, channel = span.First + local, left = span.Channels - local;
+                int local = vector * T.Count, at = buffers.At(vector, t, T.Count), channel = span.First + local, left = span.Channels - local;
                 V grad = T.Load(buffers.GradY + at), inputs = T.Load(buffers.InputSum + at), u = T.Load(buffers.U + at);
                 gradU.Store<T, V>(T.MultiplyAdd(T.Load(buffers.Delta + at), inputs, T.Multiply(grad, T.Load(buffers.Skip + local))), channel, left);
                 T.Store(T.MultiplyAdd(grad, u, T.Load(buffers.GradSkip + local)), buffers.GradSkip + local);

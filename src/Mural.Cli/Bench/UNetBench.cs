@@ -12,25 +12,27 @@ internal static class UNetBench
     internal static Benchmark Create() => new("unet", "A guided step of Stable Diffusion's denoiser.", () =>
     [
         // Multiply-adds of one picture, two operations each (arXiv 2112.10752 and 2307.01952 have the architectures).
-        Row("sd15-512", "Stable Diffusion 1.5, 512x512 pixels", new UNetConfig(), 64, 401.6e9),
-        Row("sdxl-1024", "Stable Diffusion XL, 1024x1024 pixels", UNetConfig.StableDiffusionXL, 128, 3380.6e9),
+        Row("sd15-512", "Stable Diffusion 1.5, 512x512 pixels", new UNetConfig(), 64, 401.6e9, Precision.BFloat16),
+        Row("sdxl-1024", "Stable Diffusion XL, 1024x1024 pixels", UNetConfig.StableDiffusionXL, 128, 3380.6e9, Precision.BFloat16),
+        Row("sd15-512-f32", "Stable Diffusion 1.5, 512x512 pixels", new UNetConfig(), 64, 401.6e9, Precision.Float32),
     ]);
 
-    private static BenchRow Row(string name, string about, UNetConfig config, int side, double multiplyAdds) => new()
+    private static BenchRow Row(string name, string about, UNetConfig config, int side, double multiplyAdds, Precision precision) => new()
     {
         Name = name,
-        About = $"{about}, random weights, bf16, batch {Batch}",
+        About = $"{about}, random weights, {precision.ShortName()}, batch {Batch}",
+        Type = precision.ToScalarType(),
         Operations = 2 * Batch * multiplyAdds,
-        Prepare = kernels => Prepare(config, side, kernels),
+        Prepare = kernels => Prepare(config, side, kernels, precision.ToScalarType()),
     };
 
-    private static BenchWork Prepare(UNetConfig config, int side, KernelSet kernels)
+    private static BenchWork Prepare(UNetConfig config, int side, KernelSet kernels, ScalarType type)
     {
         using var gradients = no_grad();
         using Generator generator = new(1, CPU);
-        Tensor Normal(params long[] shape) => randn(shape, generator: generator).to(ScalarType.BFloat16);
-        var network = new UNet2DConditionModel(config, ScalarType.BFloat16);
-        network.PrepareForInference(kernels, ScalarType.BFloat16);
+        Tensor Normal(params long[] shape) => randn(shape, generator: generator).to(type);
+        var network = new UNet2DConditionModel(config, type);
+        network.PrepareForInference(kernels, type);
         PreparedPrompt prompt = network.Prepare(new UNetConditioning(Normal(Batch, TextTokens, config.CrossAttentionWidth))
         {
             PooledText = config.SizeEmbeddingWidth is null ? null : Normal(Batch, 1280),

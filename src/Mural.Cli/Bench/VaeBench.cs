@@ -1,4 +1,5 @@
 using Mural.Autoencoders;
+using Mural.Runtime;
 using static TorchSharp.torch;
 
 namespace Mural.Cli.Bench;
@@ -8,28 +9,29 @@ internal static class VaeBench
 {
     private const int LatentSide = 64;
 
-    internal static Benchmark Create() => new("vae", "Stable Diffusion's decoder.", () =>
-    [
-        new BenchRow
+    internal static Benchmark Create() => new("vae", "Stable Diffusion's decoder.", () => [Row("decode-512", Precision.BFloat16), Row("decode-512-f32", Precision.Float32)]);
+
+    private static BenchRow Row(string name, Precision precision) => new()
+    {
+        Name = name,
+        About = $"a latent 4x64x64 to 512x512 pixels, random weights, {precision.ShortName()}",
+        Type = precision.ToScalarType(),
+        Operations = 2.515e12,
+        Prepare = kernels =>
         {
-            Name = "decode-512",
-            About = "a latent 4x64x64 to 512x512 pixels, random weights, bf16",
-            Operations = 2.515e12,
-            Prepare = kernels =>
-            {
-                using var gradients = no_grad();
-                using Generator generator = new(1, CPU);
-                var autoencoder = new AutoencoderKL(new AutoencoderConfig(), ScalarType.BFloat16);
-                autoencoder.PrepareForInference(kernels, ScalarType.BFloat16);
-                Tensor latent = randn([1, 4, LatentSide, LatentSide], generator: generator).to(ScalarType.BFloat16);
-                return new BenchWork(
-                    () =>
-                    {
-                        using var inference = inference_mode();
-                        autoencoder.Decode(latent).Dispose();
-                    },
-                    new Held(autoencoder, latent));
-            },
+            using var gradients = no_grad();
+            using Generator generator = new(1, CPU);
+            ScalarType type = precision.ToScalarType();
+            var autoencoder = new AutoencoderKL(new AutoencoderConfig(), type);
+            autoencoder.PrepareForInference(kernels, type);
+            Tensor latent = randn([1, 4, LatentSide, LatentSide], generator: generator).to(type);
+            return new BenchWork(
+                () =>
+                {
+                    using var inference = inference_mode();
+                    autoencoder.Decode(latent).Dispose();
+                },
+                new Held(autoencoder, latent));
         },
-    ]);
+    };
 }

@@ -23,10 +23,9 @@ internal static partial class Allocator
         if (!OperatingSystem.IsLinux() || Environment.GetEnvironmentVariable(Variable) == "default") return;
         try
         {
-            // .NET's own SetEnvironmentVariable is invisible to native code.
-            _ = SetEnvironment("THP_MEM_ALLOC_ENABLE", "1", 0);
+            NativeEnvironment.SetDefault("THP_MEM_ALLOC_ENABLE", "1");
             // Threads that spin while they wait take the processor from those they wait for: on a busy machine that costs a factor, on a quiet one a few per cent.
-            _ = SetEnvironment("OMP_WAIT_POLICY", "passive", 0);
+            NativeEnvironment.SetDefault("OMP_WAIT_POLICY", "passive");
             bool done = Configure(MapMaximum, 0) == 1;
             done &= Configure(TrimThreshold, int.MaxValue) == 1;
             done &= Configure(TopPad, 256 << 20) == 1;
@@ -53,7 +52,4 @@ internal static partial class Allocator
 
     [LibraryImport("libc", EntryPoint = "malloc_trim")]
     private static partial int TrimHeap(nuint pad);
-
-    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int SetEnvironment(string name, string value, int overwrite);
 }

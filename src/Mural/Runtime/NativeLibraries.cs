@@ -22,6 +22,8 @@ public static class NativeLibraries
         {
             if (_prepared) return;
             Allocator.SetUp();
+            // Otherwise MKL's products differ in their last bits from run to run, by where memory happens to lie: a resumed training would not continue bit for bit.
+            NativeEnvironment.SetDefault("MKL_CBWR", "AUTO,STRICT");
             if (OperatingSystem.IsLinux()) LoadOnLinux(AppContext.BaseDirectory);
             _prepared = true;
         }

@@ -1,4 +1,5 @@
 using Mural.Attention;
+using Mural.HiDiffusion;
 using Mural.Layers;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -8,16 +9,18 @@ namespace Mural.UNet;
 /// <summary>One level on the way down: residual blocks, each followed by a transformer where the level attends, and the step to the next level (spec 2.6).</summary>
 internal sealed class DownBlock : NamedModule
 {
+    private readonly int _level;
     private readonly ResnetBlock[] _resnets;
     private readonly Transformer2D[] _transformers;
     private readonly Downsampler? _downsampler;
 
     internal DownBlock(int level, UNetConfig config, LayerFactory layers) : base(nameof(DownBlock))
     {
+        _level = level;
         int channels = config.BlockOutChannels[level], before = config.BlockOutChannels[Math.Max(level - 1, 0)], count = config.LayersPerBlock[level];
         _resnets = [.. Enumerable.Range(0, count).Select(i => this.RegisterAt($"resnets.{i}", new ResnetBlock(i == 0 ? before : channels, channels, config, layers)))];
         _transformers = [.. Enumerable.Range(0, config.DownBlockAttention[level] ? count : 0).Select(i => this.RegisterAt(
-            $"attentions.{i}", new Transformer2D(channels, config.AttentionHeads[level], config.TransformerLayers[level], config, layers)))];
+            $"attentions.{i}", new Transformer2D(BlockPath.Down, level, i, config, layers)))];
         if (level < config.BlockOutChannels.Count - 1)
             _downsampler = this.RegisterAt("downsamplers.0", new Downsampler(channels, config.DownsamplePadding, layers));
     }
@@ -33,9 +36,14 @@ internal sealed class DownBlock : NamedModule
                 using Tensor before = hidden;
                 hidden = _transformers[i].Forward(before, inputs);
             }
+            if (i == 0 && inputs.Step?.PooledLevel == _level)
+            {
+                using Tensor whole = hidden;
+                hidden = MapResizing.Halve(whole);
+            }
             skips.Add(hidden);
         }
-        if (_downsampler is not null) skips.Add(_downsampler.Forward(skips[^1]));
+        if (_downsampler is not null) skips.Add(inputs.Step?.StridedLevel == _level ? _downsampler.ForwardStrided(skips[^1]) : _downsampler.Forward(skips[^1]));
         inputs.Observe?.Invoke(this, skips[^1]);
     }
 }
@@ -50,7 +58,7 @@ internal sealed class MidBlock : NamedModule
     {
         int channels = config.BlockOutChannels[^1];
         _before = this.RegisterAt("resnets.0", new ResnetBlock(channels, channels, config, layers, config.MidBlockScaleFactor));
-        _transformer = this.RegisterAt("attentions.0", new Transformer2D(channels, config.AttentionHeads[^1], config.TransformerLayers[^1], config, layers));
+        _transformer = this.RegisterAt("attentions.0", new Transformer2D(BlockPath.Middle, config.BlockOutChannels.Count - 1, 0, config, layers));
         _after = this.RegisterAt("resnets.1", new ResnetBlock(channels, channels, config, layers, config.MidBlockScaleFactor));
     }
 
@@ -66,6 +74,7 @@ internal sealed class MidBlock : NamedModule
 /// <summary>One level on the way up: residual blocks that each join a skip, with transformers where the level attends, and the step to the next level (spec 2.6).</summary>
 internal sealed class UpBlock : NamedModule
 {
+    private readonly int _level;
     private readonly ResnetBlock[] _resnets;
     private readonly Transformer2D[] _transformers;
     private readonly Upsampler? _upsampler;
@@ -77,12 +86,13 @@ internal sealed class UpBlock : NamedModule
     /// <param name="layers">Creates the layers.</param>
     internal UpBlock(int level, int inputs, Stack<int> skips, UNetConfig config, LayerFactory layers) : base(nameof(UpBlock))
     {
+        _level = level;
         int channels = config.BlockOutChannels[level], count = config.LayersPerBlock[level] + 1;
         bool attends = config.UpBlockAttention[config.BlockOutChannels.Count - 1 - level];
         _resnets = [.. Enumerable.Range(0, count).Select(i =>
             this.RegisterAt($"resnets.{i}", new ResnetBlock((i == 0 ? inputs : channels) + skips.Pop(), channels, config, layers)))];
         _transformers = [.. Enumerable.Range(0, attends ? count : 0).Select(i => this.RegisterAt(
-            $"attentions.{i}", new Transformer2D(channels, config.AttentionHeads[level], config.TransformerLayers[level], config, layers)))];
+            $"attentions.{i}", new Transformer2D(BlockPath.Up, level, i, config, layers)))];
         if (level > 0) _upsampler = this.RegisterAt("upsamplers.0", new Upsampler(channels, layers));
     }
 
@@ -93,6 +103,12 @@ internal sealed class UpBlock : NamedModule
         Tensor hidden = input.alias();
         for (int i = 0; i < _resnets.Length; i++)
         {
+            if (i == _resnets.Length - 1 && inputs.Step?.PooledLevel == _level)
+            {
+                // The last skip is that of the map before it was halved.
+                using Tensor half = hidden;
+                hidden = MapResizing.Bicubic(half, MapSize.Of(skips[^1]));
+            }
             Tensor joined = Join(hidden, skips);
             hidden = _resnets[i].Forward(joined, inputs);
             joined.Dispose();
@@ -100,7 +116,12 @@ internal sealed class UpBlock : NamedModule
             using Tensor before = hidden;
             hidden = _transformers[i].Forward(before, inputs);
         }
-        if (_upsampler is not null) hidden = _upsampler.Forward(hidden, MapSize.Of(skips[^1]));
+        if (_upsampler is not null)
+        {
+            using Tensor small = hidden;
+            MapSize size = MapSize.Of(skips[^1]);
+            hidden = inputs.Step?.EnlargesSmoothly(_level - 1) == true ? _upsampler.ForwardSmoothly(small, size) : _upsampler.Forward(small, size);
+        }
         inputs.Observe?.Invoke(this, hidden);
         return hidden.MoveToOuterDisposeScope();
     }

@@ -151,7 +151,7 @@ public sealed class ControlNetModel : nn.Module
 
         using IDisposable? guard = _inference.Guard();
         using DisposeScope scope = NewDisposeScope();
-        BlockInputs inputs = _encoder.Embed(timestep.reshape(-1).expand(sample.shape[0]), prompt, null);
+        BlockInputs inputs = _encoder.Embed(timestep.reshape(-1).expand(sample.shape[0]), prompt);
         List<Tensor> skips = _encoder.Down(sample.to(prompt.Type), picture.to(prompt.Type), inputs);
         Tensor mid = _encoder.Mid(skips[^1], inputs);
         double Factor(int part) => guessMode && !Config.GlobalPooling ? scale * Math.Pow(10, -1 + (double)part / _down.Length) : scale;

@@ -1,4 +1,6 @@
+using Mural.Attention;
 using Mural.Checkpoints;
+using Mural.HiDiffusion;
 using Mural.Layers;
 using static TorchSharp.torch;
 
@@ -65,13 +67,22 @@ public sealed class ControlResiduals : IDisposable
     }
 
     /// <summary>Adds each to its skip, in the list, and returns the middle with its own.</summary>
+    /// <param name="skips">The UNet's skips.</param>
+    /// <param name="mid">Its middle.</param>
+    /// <param name="resizes">Whether residuals of other sizes are resized to those of the maps (HiDiffusion specification 4.1).</param>
     /// <exception cref="MuralException">Their number or shapes are not the UNet's.</exception>
-    internal Tensor AddTo(List<Tensor> skips, Tensor mid)
+    internal Tensor AddTo(List<Tensor> skips, Tensor mid, bool resizes = false)
     {
         if (skips.Count != _down.Length)
             throw new MuralException($"There are {_down.Length} control residuals for {skips.Count} skips; use a ControlNet of the UNet's family.");
-        for (int i = 0; i < skips.Count; i++) skips[i] = Added(skips[i], _down[i], $"Control residual {i}");
-        return Added(mid, Mid, "The middle's control residual");
+        for (int i = 0; i < skips.Count; i++) skips[i] = Added(skips[i], _down[i], resizes, $"Control residual {i}");
+        return Added(mid, Mid, resizes, "The middle's control residual");
+    }
+
+    private static Tensor Added(Tensor map, Tensor residual, bool resizes, string what)
+    {
+        using Tensor fitting = resizes ? MapResizing.Bicubic(residual, MapSize.Of(map)) : residual.alias();
+        return Added(map, fitting, what);
     }
 
     private static Tensor Added(Tensor map, Tensor residual, string what)

@@ -1,4 +1,5 @@
 using Mural.Attention;
+using Mural.HiDiffusion;
 using Mural.Layers;
 using static TorchSharp.torch;
 
@@ -25,6 +26,13 @@ internal sealed class Downsampler : NamedModule
         using Tensor padded = nn.functional.pad(input, (0, 1, 0, 1));
         return _conv.forward(padded);
     }
+
+    /// <summary>Quarters the map, with the convolution at twice its stride, padding and dilation (HiDiffusion specification 2.2).</summary>
+    internal Tensor ForwardStrided(Tensor input)
+    {
+        using Tensor every = MapResizing.EveryOther(input), map = every.ForConvolution();
+        return Forward(map);
+    }
 }
 
 /// <summary>Enlarges the map to a given size, which is that of the next skip: nearest neighbour, then a 3x3 convolution (spec 2.5).</summary>
@@ -39,5 +47,12 @@ internal sealed class Upsampler : NamedModule
     {
         using Tensor enlarged = nn.functional.upsample_nearest2d(input, [size.Height, size.Width]);
         return _conv.forward(enlarged);
+    }
+
+    /// <summary>The same with the smoother enlargement of HiDiffusion's first release (HiDiffusion specification 2.3).</summary>
+    internal Tensor ForwardSmoothly(Tensor input, MapSize size)
+    {
+        using Tensor enlarged = MapResizing.EnlargeSmoothly(input, size), map = enlarged.ForConvolution();
+        return _conv.forward(map);
     }
 }

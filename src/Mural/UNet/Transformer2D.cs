@@ -15,18 +15,19 @@ internal sealed class Transformer2D : NamedModule
     private readonly WeightedLayer _input, _output;
     private readonly TransformerBlock[] _blocks;
 
-    /// <param name="channels">Channels of the map.</param>
-    /// <param name="heads">Attention heads.</param>
-    /// <param name="depth">Number of transformer blocks.</param>
+    /// <param name="path">On which way it stands.</param>
+    /// <param name="level">At which level.</param>
+    /// <param name="index">Which of the level it is.</param>
     /// <param name="config">The network.</param>
     /// <param name="layers">Creates the layers.</param>
-    internal Transformer2D(int channels, int heads, int depth, UNetConfig config, LayerFactory layers) : base(nameof(Transformer2D))
+    internal Transformer2D(BlockPath path, int level, int index, UNetConfig config, LayerFactory layers) : base(nameof(Transformer2D))
     {
+        (int channels, int heads) = (config.BlockOutChannels[level], config.AttentionHeads[level]);
         WeightedLayer Projection() => config.UseLinearProjection ? layers.Linear(channels, channels) : layers.Convolution(channels, channels, 1);
         _norm = this.Register("norm", layers.GroupNorm(config.NormGroupCount, channels, NormEpsilon));
         _input = this.Register("proj_in", Projection());
-        _blocks = [.. Enumerable.Range(0, depth).Select(i =>
-            this.RegisterAt($"transformer_blocks.{i}", new TransformerBlock(channels, heads, config.CrossAttentionWidth, layers)))];
+        _blocks = [.. Enumerable.Range(0, config.TransformerLayers[level]).Select(i => this.RegisterAt(
+            $"transformer_blocks.{i}", new TransformerBlock(new BlockPlace(path, level, index, i), channels, heads, config.CrossAttentionWidth, layers)))];
         _output = this.Register("proj_out", Projection());
     }
 

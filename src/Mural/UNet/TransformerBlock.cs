@@ -1,4 +1,5 @@
 using Mural.Attention;
+using Mural.HiDiffusion;
 using Mural.Layers;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -14,8 +15,9 @@ internal sealed class TransformerBlock : NamedModule
     private readonly CrossAttention _cross;
     private readonly FeedForward _feedForward;
 
-    internal TransformerBlock(int channels, int heads, int contextWidth, LayerFactory layers) : base(nameof(TransformerBlock))
+    internal TransformerBlock(BlockPlace place, int channels, int heads, int contextWidth, LayerFactory layers) : base(nameof(TransformerBlock))
     {
+        Place = place;
         Channels = channels;
         Heads = heads;
         _norm1 = this.Register("norm1", layers.LayerNorm(channels));
@@ -28,6 +30,9 @@ internal sealed class TransformerBlock : NamedModule
 
     /// <summary>The kind of self-attention that runs: softmax over all tokens, unless another has taken its place.</summary>
     internal ISelfAttention SelfAttention { get; set; }
+
+    /// <summary>Where it stands.</summary>
+    internal BlockPlace Place { get; }
 
     /// <summary>Features of the tokens.</summary>
     internal int Channels { get; }
@@ -50,10 +55,16 @@ internal sealed class TransformerBlock : NamedModule
     internal Tensor Forward(Tensor tokens, MapSize map, BlockInputs inputs)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor hidden = Joined(SelfAttention, SelfAttention.Forward(_norm1.forward(tokens), map), tokens, inputs);
+        Tensor hidden = Joined(SelfAttention, Mixed(_norm1.forward(tokens), map, inputs.Step), tokens, inputs);
         hidden = Joined(_cross, _cross.Forward(_norm2.forward(hidden), inputs.Prompt.For(_cross)), hidden, inputs);
         return Joined(_feedForward, _feedForward.Forward(_norm3.forward(hidden)), hidden, inputs).MoveToOuterDisposeScope();
     }
+
+    // Linear attention has no need of windows, and would lose by them what it sees of the whole map.
+    private Tensor Mixed(Tensor tokens, MapSize map, HiDiffusionStep? step) =>
+        step is not null && SelfAttention is SelfAttention && step.Windows.TryGetValue(Place, out IReadOnlyList<int>? shifts)
+            ? WindowAttention.Forward(SelfAttention, tokens, map, shifts, step.ResizesOddMaps)
+            : SelfAttention.Forward(tokens, map);
 
     private static Tensor Joined(object part, Tensor branch, Tensor tokens, BlockInputs inputs)
     {

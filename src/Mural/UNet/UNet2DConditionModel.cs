@@ -1,4 +1,5 @@
 using Mural.Attention;
+using Mural.HiDiffusion;
 using Mural.Layers;
 using Mural.Runtime;
 using TorchSharp;
@@ -73,18 +74,21 @@ public sealed partial class UNet2DConditionModel : nn.Module
     /// <exception cref="MuralException">Latents, timesteps, prompt or residuals that this network cannot take.</exception>
     public Tensor Forward(Tensor sample, Tensor timestep, PreparedPrompt prompt, ControlResiduals? residuals = null) => Run(sample, timestep, prompt, residuals);
 
-    /// <summary><see cref="Forward"/>, with somebody who sees the parts' results; see <see cref="BlockInputs"/>.</summary>
-    internal Tensor Run(Tensor sample, Tensor timestep, PreparedPrompt prompt, ControlResiduals? residuals = null, Action<object, Tensor>? observe = null)
+    /// <summary>
+    /// <see cref="Forward"/>, with HiDiffusion and with somebody who sees the parts' results; see <see cref="BlockInputs"/>. Residuals are resized to the maps of that step.
+    /// </summary>
+    internal Tensor Run(
+        Tensor sample, Tensor timestep, PreparedPrompt prompt, ControlResiduals? residuals = null, Action<object, Tensor>? observe = null, HiDiffusionStep? step = null)
     {
         ArgumentNullException.ThrowIfNull(prompt);
         ConditioningCheck.Require(sample, timestep, Config);
         prompt.Require(this, sample.shape[0]);
         using IDisposable? guard = _inference.Guard();
         using DisposeScope scope = NewDisposeScope();
-        BlockInputs inputs = _encoder.Embed(timestep.reshape(-1).expand(sample.shape[0]), prompt, observe);
+        BlockInputs inputs = _encoder.Embed(timestep.reshape(-1).expand(sample.shape[0]), prompt, observe, step);
         List<Tensor> skips = _encoder.Down(sample.to(prompt.Type), null, inputs);
         Tensor hidden = _encoder.Mid(skips[^1], inputs);
-        if (residuals is not null) hidden = residuals.AddTo(skips, hidden);
+        if (residuals is not null) hidden = residuals.AddTo(skips, hidden, resizes: step is not null);
         foreach (UpBlock block in _up)
         {
             using Tensor below = hidden;

@@ -1,4 +1,5 @@
 using Mural.Attention;
+using Mural.HiDiffusion;
 using Mural.Layers;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -60,7 +61,8 @@ internal sealed class UNetEncoder
     /// <param name="timestep">Shape: `[B]`.</param>
     /// <param name="prompt">Prepared by this network.</param>
     /// <param name="observe">See <see cref="BlockInputs"/>.</param>
-    internal BlockInputs Embed(Tensor timestep, PreparedPrompt prompt, Action<object, Tensor>? observe)
+    /// <param name="step">Likewise.</param>
+    internal BlockInputs Embed(Tensor timestep, PreparedPrompt prompt, Action<object, Tensor>? observe = null, HiDiffusionStep? step = null)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor sinusoids = Sinusoids.Of(timestep, _config.BlockOutChannels[0], _config.FrequencyShift, _config.FlipSinToCos);
@@ -68,7 +70,7 @@ internal sealed class UNetEncoder
         Tensor embedding = _time.Forward(sinusoids);
         observe?.Invoke(_time, embedding);
         if (prompt.Added is not null) embedding = embedding + prompt.Added;
-        return new BlockInputs(nn.functional.silu(embedding).to(prompt.Type).MoveToOuterDisposeScope(), prompt, observe);
+        return new BlockInputs(nn.functional.silu(embedding).to(prompt.Type).MoveToOuterDisposeScope(), prompt, observe, step);
     }
 
     /// <summary>The way down: the map after the first convolution and after every part of every level.</summary>

@@ -1,0 +1,55 @@
+using Mural.UNet;
+
+namespace Mural.HiDiffusion;
+
+/// <summary>The kinds of networks that HiDiffusion has values for.</summary>
+internal enum HiDiffusionFamily
+{
+    /// <summary>Stable Diffusion 1 and 2.</summary>
+    StableDiffusion,
+
+    /// <summary>SDXL.</summary>
+    StableDiffusionXL,
+
+    /// <summary>SDXL distilled to a few steps.</summary>
+    FewSteps,
+}
+
+/// <summary>Where HiDiffusion acts in a UNet (specification 2.1, 3.1).</summary>
+/// <param name="Family">Whose values hold.</param>
+/// <param name="StridedLevel">The level whose step down is made twice as large.</param>
+/// <param name="PooledLevel">The level whose map is halved after its first transformer, and restored before its last one on the way up.</param>
+/// <param name="Windowed">The transformer blocks whose self-attention is split into windows, in the order in which they run.</param>
+/// <param name="TrainedSide">Side of the latents that the network was trained on.</param>
+/// <param name="Inpaints">Whether the network sees a mask and the picture around it.</param>
+internal sealed record HiDiffusionArchitecture(
+    HiDiffusionFamily Family, int StridedLevel, int PooledLevel, IReadOnlyList<BlockPlace> Windowed, int TrainedSide, bool Inpaints)
+{
+    private const int UsualSide = 64, UsualSideXL = 128;
+
+    /// <summary>
+    /// Recognises a UNet by the levels that attend: the three upper ones of four are Stable Diffusion 1 and 2, the two lower ones of three SDXL. Null for others, such as
+    /// SDXL's refiner.
+    /// </summary>
+    /// <param name="config">The network.</param>
+    /// <param name="fewSteps">Whether it was distilled to a few steps.</param>
+    internal static HiDiffusionArchitecture? Find(UNetConfig config, bool fewSteps = false)
+    {
+        bool Attends(params bool[] down) => config.DownBlockAttention.SequenceEqual(down) && config.UpBlockAttention.Reverse().SequenceEqual(down);
+        bool inpaints = config.InChannels > config.OutChannels;
+        if (Attends(true, true, true, false))
+            return new(HiDiffusionFamily.StableDiffusion, 0, 1, BlocksOf(config, 0), config.SampleSize ?? UsualSide, inpaints);
+        if (!Attends(false, true, true)) return null;
+        return new(fewSteps ? HiDiffusionFamily.FewSteps : HiDiffusionFamily.StableDiffusionXL, 1, 1, BlocksOf(config, 1), config.SampleSize ?? UsualSideXL, inpaints);
+    }
+
+    /// <summary>Longer side of the latents that a ControlNet sees while the UNet's deep blocks are resampled (specification 4.1).</summary>
+    internal int ControlSide => Family == HiDiffusionFamily.StableDiffusion ? UsualSide : UsualSideXL;
+
+    private static List<BlockPlace> BlocksOf(UNetConfig config, int level)
+    {
+        IEnumerable<BlockPlace> Blocks(BlockPath path, int attentions) =>
+            from attention in Enumerable.Range(0, attentions) from depth in Enumerable.Range(0, config.TransformerLayers[level]) select new BlockPlace(path, level, attention, depth);
+        return [.. Blocks(BlockPath.Down, config.LayersPerBlock[level]), .. Blocks(BlockPath.Up, config.LayersPerBlock[level] + 1)];
+    }
+}

@@ -1,0 +1,110 @@
+namespace Mural.HiDiffusion;
+
+/// <summary>Some of a run's calls in a row: none where both are 0.</summary>
+/// <param name="Begin">The first of them.</param>
+/// <param name="End">The first that is none of them.</param>
+internal readonly record struct CallSpan(int Begin, int End)
+{
+    /// <summary>The calls between two, or none.</summary>
+    internal static CallSpan Of(int begin, int end) => begin < end ? new(begin, end) : default;
+
+    internal bool Holds(int call) => call >= Begin && call < End;
+}
+
+/// <summary>
+/// What HiDiffusion does in a run: a pure function of the network's architecture, the latents' size, the number of network calls and the options (specification 2.5, 3.1).
+/// It is computed before the run and remembers nothing during it.
+/// </summary>
+internal sealed record HiDiffusionPlan
+{
+    // Share of the calls that SDXL's aggressive way begins with, and that of those that ControlNets take part in.
+    private const double AggressiveShare = 8.0 / 50, ControlledShare = 0.6;
+
+    /// <summary>The network.</summary>
+    internal required HiDiffusionArchitecture Architecture { get; init; }
+
+    /// <summary>Calls whose step down at <see cref="HiDiffusionArchitecture.StridedLevel"/> is twice as large.</summary>
+    internal required CallSpan Strided { get; init; }
+
+    /// <summary>Calls in which the map of <see cref="HiDiffusionArchitecture.PooledLevel"/> is halved.</summary>
+    internal required CallSpan Pooled { get; init; }
+
+    /// <summary>Whether self-attentions look at windows, in all calls.</summary>
+    internal required bool Windowed { get; init; }
+
+    /// <summary>What only a step needs to know.</summary>
+    internal required HiDiffusionOptions Options { get; init; }
+
+    /// <summary>
+    /// Height and width of the latents that ControlNets see, or null for those that the UNet sees: they were trained for maps of the size to which its deep blocks are
+    /// resampled.
+    /// </summary>
+    internal (long Height, long Width)? ControlSize { get; init; }
+
+    /// <summary>The plan of a run.</summary>
+    /// <param name="architecture">The network.</param>
+    /// <param name="height">Height of the latents.</param>
+    /// <param name="width">Their width.</param>
+    /// <param name="calls">Network calls of the run, guidance counted once.</param>
+    /// <param name="options">What is asked for.</param>
+    /// <param name="controlled">Whether noise, not a picture, is painted under the control of a picture.</param>
+    /// <exception cref="MuralException">The network's family has no such preset, or a share is out of range.</exception>
+    internal static HiDiffusionPlan For(HiDiffusionArchitecture architecture, long height, long width, int calls, HiDiffusionOptions options, bool controlled = false)
+    {
+        Require("T1", options.T1);
+        Require("T2", options.T2);
+        HiDiffusionFamily family = architecture.Family;
+        HiDiffusionPreset preset = options.Preset == HiDiffusionPreset.Automatic ? SwitchRatios.PresetFor(family, height, width) : options.Preset;
+        SwitchRatios usual = SwitchRatios.Of(family, preset, controlled);
+        int main = (int)(calls * (options.T1 ?? usual.T1)), other = (int)(calls * (options.T2 ?? usual.T2)), first = (int)(AggressiveShare * calls);
+        bool aggressive = family != HiDiffusionFamily.StableDiffusion
+            && (options.Aggressive ?? (preset == HiDiffusionPreset.Sides2048 && !architecture.Inpaints && options.T2 is null));
+        bool chosen = options.Preset != HiDiffusionPreset.Automatic || options.T1 is not null || options.T2 is not null || options.Aggressive is not null;
+        bool resamples = options.RauNet && (chosen || height * width > (long)architecture.TrainedSide * architecture.TrainedSide);
+        (CallSpan strided, CallSpan pooled) = aggressive ? (CallSpan.Of(0, first), CallSpan.Of(first, main))
+            : family == HiDiffusionFamily.StableDiffusion ? (CallSpan.Of(0, main), CallSpan.Of(0, other))
+            : (CallSpan.Of(0, other), CallSpan.Of(0, main));
+        return new HiDiffusionPlan
+        {
+            Architecture = architecture,
+            Strided = resamples ? strided : default,
+            Pooled = resamples ? pooled : default,
+            Windowed = options.WindowAttention,
+            Options = options,
+            ControlSize = resamples ? SizeForControl(architecture, height, width) : null,
+        };
+    }
+
+    /// <summary>Whether deep blocks are resampled in any call.</summary>
+    internal bool Resamples => Strided != default || Pooled != default;
+
+    /// <summary>Whether ControlNets take part in a call.</summary>
+    internal bool Controls(int call, int calls) => ControlSize is null || call < ControlledShare * calls;
+
+    /// <summary>What is done in one call.</summary>
+    /// <param name="call">How many calls were made before.</param>
+    /// <param name="shifts">Where windows begin; drawn from once for each windowed block.</param>
+    internal HiDiffusionStep At(int call, IWindowShifts shifts) => new()
+    {
+        StridedLevel = Strided.Holds(call) ? Architecture.StridedLevel : null,
+        PooledLevel = Pooled.Holds(call) ? Architecture.PooledLevel : null,
+        EarlierUpsampler = Options.EarlierUpsampler,
+        ResizesOddMaps = Options.ResizeOddMaps,
+        Windows = Windowed ? Architecture.Windowed.Index().ToDictionary(block => block.Item, block => shifts.Next(block.Index)) : HiDiffusionStep.NoWindows,
+    };
+
+    // The longer side is that of training, and both are multiples of 8.
+    private static (long, long) SizeForControl(HiDiffusionArchitecture architecture, long height, long width)
+    {
+        const int Multiple = 8;
+        double factor = Math.Max((double)height / architecture.ControlSide, (double)width / architecture.ControlSide);
+        long Fitted(long side) => Math.Max((long)(side / factor) / Multiple * Multiple, Multiple);
+        return (Fitted(height), Fitted(width));
+    }
+
+    private static void Require(string name, double? share)
+    {
+        if (share is { } value && !(value >= 0 && value <= 1))
+            throw new MuralException($"HiDiffusion's {name} is {value}; give a share of the steps from 0 to 1.");
+    }
+}

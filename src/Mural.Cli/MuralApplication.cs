@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using Mural.Cli.CommandLine;
 using Mural.Cli.Commands;
+using Mural.Cli.Painting;
 
 namespace Mural.Cli;
 
@@ -27,7 +28,7 @@ internal sealed class MuralApplication
     /// <summary>Runs one command line and returns the exit code.</summary>
     internal int Run(IReadOnlyList<string> arguments)
     {
-        ParseResult parsed = _root.Parse(arguments);
+        ParseResult parsed = _root.Parse(HiDiffusionArguments.Complete(arguments));
         if (parsed.Errors.Count > 0) return Fail(parsed, UsageProblem.Describe(parsed), ExitCode.Usage, null);
         try
         {

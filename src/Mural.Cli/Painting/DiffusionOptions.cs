@@ -20,6 +20,7 @@ internal sealed class DiffusionOptions
     private readonly Option<string> _rng = new("--rng") { Description = "Whose random numbers the seed stands for: PyTorch's on a CPU or on an NVIDIA card.", DefaultValueFactory = _ => Cpu };
     private readonly Option<string?> _vae = new("--vae") { Description = "Another autoencoder, TAESD's too: a folder or a file.", HelpName = "PATH" };
     private readonly Option<string?> _linFusion = new("--linfusion") { Description = "LinFusion's weights for the model's family, whose attention takes time and memory in proportion to the pixels: their folder.", HelpName = "FOLDER" };
+    private readonly HiDiffusionArguments _hiDiffusion = new();
     private readonly Option<string?> _prediction = new("--prediction") { Description = "What the model predicts, where its file does not tell (default: what it says).", HelpName = "eps|v" };
     private readonly Option<string?> _refiner = new("--refiner") { Description = "SDXL's refiner, a folder or a file, which finishes what the base model begins.", HelpName = "PATH" };
     private readonly Option<double?> _refinerStart = new("--refiner-start") { Description = "Share of the steps after which it takes over (default: 0.8).", HelpName = "SHARE" };
@@ -55,7 +56,7 @@ internal sealed class DiffusionOptions
         });
     }
 
-    private Option[] All => [_negative, _rescale, _sampler, _schedule, _eta, _clipSkip, _rng, _prediction, _linFusion, _vae, _variant, _embedding, _lora, _initial, _strength, _mask, _maskPadding, _control, _ipAdapter, _refiner, _refinerStart, _preview];
+    private Option[] All => [_negative, _rescale, _sampler, _schedule, _eta, _clipSkip, _rng, _prediction, .. _hiDiffusion.All, _linFusion, _vae, _variant, _embedding, _lora, _initial, _strength, _mask, _maskPadding, _control, _ipAdapter, _refiner, _refinerStart, _preview];
 
     internal void AddTo(Command command)
     {
@@ -91,7 +92,7 @@ internal sealed class DiffusionOptions
     };
 
     /// <summary>The request with what these options say.</summary>
-    /// <exception cref="MuralException">A picture cannot be read.</exception>
+    /// <exception cref="MuralException">A picture cannot be read, or options contradict each other.</exception>
     internal StableDiffusionRequest Apply(StableDiffusionRequest request, CommandContext context) => request with
     {
         NegativePrompt = context.Value(_negative) ?? request.NegativePrompt,
@@ -107,6 +108,7 @@ internal sealed class DiffusionOptions
         MaskPadding = context.Value(_maskPadding),
         RefinerStart = context.Value(_refinerStart) ?? request.RefinerStart,
         PreviewEvery = context.Value(_preview) ?? 0,
+        HiDiffusion = _hiDiffusion.Read(context, request.HiDiffusion),
     };
 
     private static Picture? Read(string? path) => path is null ? null : PictureReader.Read(path);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Mural.Cli.CommandLine;
+using Mural.HiDiffusion;
 using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.Runtime;
@@ -32,6 +33,7 @@ internal static class SharedParameters
         Noise = parameters.Rng == "CPU" ? NoiseOrigin.Cpu : NoiseOrigin.Cuda,
         Eta = Number(parameters, StableDiffusionParameters.Eta),
         GuidanceRescale = Number(parameters, StableDiffusionParameters.GuidanceRescale),
+        HiDiffusion = Find(parameters, StableDiffusionParameters.HiDiffusion) is { } words ? HiDiffusionWords.Read(words) : null,
     };
 
     /// <summary>The number format that Mural painted it in; null where the picture does not say.</summary>

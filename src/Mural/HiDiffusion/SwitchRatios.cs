@@ -25,18 +25,10 @@ internal readonly record struct SwitchRatios(double T1, double T2)
     {
         (HiDiffusionFamily.StableDiffusion, HiDiffusionPreset.Sides1024) => new(0.4, 0),
         (HiDiffusionFamily.StableDiffusion, HiDiffusionPreset.Sides2048) => new(0.7, 0.3),
-        (HiDiffusionFamily.StableDiffusion, _) => throw new MuralException($"HiDiffusion's presets for Stable Diffusion 1 and 2 are 1024 and 2048, not {NameOf(preset)}; give one of them."),
+        (HiDiffusionFamily.StableDiffusion, _) => throw new MuralException($"HiDiffusion's presets for Stable Diffusion 1 and 2 are 1024 and 2048, not {HiDiffusionWords.NameOf(preset)}; give one of them."),
         (_, HiDiffusionPreset.Sides2048) => new(controlled ? 0.5 : 0.4, 0),
         (_, HiDiffusionPreset.Sides4096) => new(0.7, 0.3),
         (_, HiDiffusionPreset.FewSteps) => new(0.5, 0),
-        _ => throw new MuralException($"HiDiffusion's presets for Stable Diffusion XL are 2048, 4096 and turbo, not {NameOf(preset)}; give one of them."),
-    };
-
-    private static string NameOf(HiDiffusionPreset preset) => preset switch
-    {
-        HiDiffusionPreset.Sides1024 => "1024",
-        HiDiffusionPreset.Sides2048 => "2048",
-        HiDiffusionPreset.Sides4096 => "4096",
-        _ => "turbo",
+        _ => throw new MuralException($"HiDiffusion's presets for Stable Diffusion XL are 2048, 4096 and turbo, not {HiDiffusionWords.NameOf(preset)}; give one of them."),
     };
 }

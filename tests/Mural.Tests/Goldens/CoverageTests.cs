@@ -9,6 +9,7 @@ public class CoverageTests
     [InlineData("adapters")]
     [InlineData("control")]
     [InlineData("dim")]
+    [InlineData("hidiffusion")]
     [InlineData("image")]
     [InlineData("pipelines")]
     [InlineData("rng")]

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Mural.Adapters;
+using Mural.HiDiffusion;
 using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.Runtime;
@@ -101,6 +102,8 @@ public class LinFusionPipelineGoldenTests
 
     private sealed class OneDraw(Tensor noise) : INoise
     {
+        public IWindowShifts Shifts => throw new InvalidOperationException("The case has no windows.");
+
         public Tensor Draw(long[] shape)
         {
             Assert.Equal(noise.shape, shape);

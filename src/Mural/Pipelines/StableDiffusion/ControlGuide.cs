@@ -1,3 +1,4 @@
+using Mural.HiDiffusion;
 using Mural.Imaging;
 using Mural.Samplers;
 using Mural.UNet;
@@ -12,15 +13,18 @@ internal sealed class ControlGuide : IDisposable
     private readonly ControlInput _input;
     private readonly PreparedTexts _prepared;
     private readonly Tensor _picture;
+    private readonly HiDiffusionPlan? _hiDiffusion;
     private Tensor? _embedded;
 
     internal ControlGuide(ControlInput input, StableDiffusionPlan plan, Device device)
     {
         _input = input;
+        _hiDiffusion = plan.HiDiffusion;
         _prepared = new PreparedTexts(input.Network.Prepare);
         using DisposeScope scope = NewDisposeScope();
         Tensor picture = input.Values?.to(device) ?? PictureTensors.Unit(PictureResizer.Resize(input.Picture.ToRgb(), plan.Width, plan.Height), device);
-        _picture = picture.alias().DetachFromDisposeScope();
+        int scale = input.Network.Config.Downscale;
+        _picture = (_hiDiffusion?.ControlSize is { } size ? Nearest(picture, size.Height * scale, size.Width * scale) : picture.alias()).DetachFromDisposeScope();
     }
 
     /// <summary>What all ControlNets together add in one call, or null for nothing.</summary>
@@ -46,7 +50,7 @@ internal sealed class ControlGuide : IDisposable
 
     private ControlResiduals? Residuals(GuidingTexts texts, IReadOnlyList<GuidingText> group, Tensor latents, Tensor timestep, DenoiserCall call)
     {
-        if (!CallRange.Holds(call, _input.Start, _input.End)) return null;
+        if (!CallRange.Holds(call, _input.Start, _input.End) || _hiDiffusion?.Controls(call.Index, call.Count) == false) return null;
         _prepared.Use(texts);
         int batch = (int)latents.shape[0] / group.Count;
         if (!_input.GuessMode || !group[0].IsNegative) return Run(group, latents, timestep, batch);
@@ -60,6 +64,9 @@ internal sealed class ControlGuide : IDisposable
     {
         PreparedPrompt prompt = _prepared.Of(group, batch);
         _embedded ??= _input.Network.EmbedPicture(_picture, prompt).DetachFromDisposeScope();
-        return _input.Network.Forward(latents, timestep, prompt, _embedded, _input.Scale, _input.GuessMode);
+        using Tensor sample = _hiDiffusion?.ControlSize is { } size ? Nearest(latents, size.Height, size.Width) : latents.alias();
+        return _input.Network.Forward(sample, timestep, prompt, _embedded, _input.Scale, _input.GuessMode);
     }
+
+    private static Tensor Nearest(Tensor map, long height, long width) => nn.functional.interpolate(map, [height, width], mode: InterpolationMode.Nearest);
 }

@@ -1,3 +1,4 @@
+using Mural.HiDiffusion;
 using Mural.Samplers;
 using Mural.UNet;
 using TorchSharp;
@@ -5,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Mural.Pipelines;
 
-/// <summary>A UNet with everything around it: the texts of the step, guidance, ControlNets, and the channels that inpainting models see beside the latents.</summary>
+/// <summary>A UNet with everything around it: the texts of the step, guidance, ControlNets, HiDiffusion, and the channels that inpainting models see beside the latents.</summary>
 internal sealed class GuidedDenoiser : IDisposable
 {
     private readonly UNet2DConditionModel _unet;
@@ -14,6 +15,7 @@ internal sealed class GuidedDenoiser : IDisposable
     private readonly PreparedTexts _prepared;
     private readonly ControlGuide[] _controls;
     private readonly PictureGuide[] _pictures;
+    private readonly HiDiffusionPlan? _hiDiffusion;
     private readonly bool _batched;
 
     /// <param name="unet">The network.</param>
@@ -23,6 +25,7 @@ internal sealed class GuidedDenoiser : IDisposable
     internal GuidedDenoiser(UNet2DConditionModel unet, StableDiffusionPlan plan, TextTimeline timeline, bool batched)
     {
         (_unet, _plan, _timeline, _batched) = (unet, plan, timeline, batched);
+        _hiDiffusion = plan.HiDiffusion;
         _controls = [.. plan.Request.Controls.Select(control => new ControlGuide(control, plan, plan.Device))];
         _pictures = [.. plan.Request.PicturePrompts.Select(prompt => new PictureGuide(prompt))];
         _prepared = new PreparedTexts(unet.Prepare, unet.Config.GuidanceEmbeddingWidth is null ? null : plan.Guidance) { Extend = AddPictures };
@@ -30,7 +33,8 @@ internal sealed class GuidedDenoiser : IDisposable
 
     /// <summary>The denoiser of one batch.</summary>
     /// <param name="channels">What the network sees beside the latents, or null. Shape: <c>[B, C, h, w]</c>.</param>
-    internal LatentDenoiser For(Tensor? channels) => (input, call) => Predict(input, channels, call);
+    /// <param name="shifts">Where HiDiffusion's windows begin.</param>
+    internal LatentDenoiser For(Tensor? channels, IWindowShifts shifts) => (input, call) => Predict(new CallInputs(input, channels, call, _hiDiffusion?.At(call.Index, shifts)));
 
     public void Dispose()
     {
@@ -44,31 +48,36 @@ internal sealed class GuidedDenoiser : IDisposable
         foreach (PictureGuide picture in _pictures) picture.AddTo(prompt, group, copies);
     }
 
-    private Tensor Predict(Tensor input, Tensor? channels, DenoiserCall call)
+    // All texts of a call see windows with the same shifts, batched or not.
+    private Tensor Predict(CallInputs inputs)
     {
         using DisposeScope scope = NewDisposeScope();
+        DenoiserCall call = inputs.Call;
         GuidingTexts texts = _timeline.At(call.Index);
         _prepared.Use(texts);
         double scale = CallRange.Holds(call, _plan.Request.GuidanceStart, _plan.Request.GuidanceStop) ? _plan.ClassifierFreeScale : 1;
         bool guided = texts.HasNegative && (scale > 1 || texts.Positives is not [{ Weight: 1 }]);
-        if (!guided) return Run(texts, texts.Positives, input, channels, call).MoveToOuterDisposeScope();
+        if (!guided) return Run(texts, texts.Positives, inputs).MoveToOuterDisposeScope();
         Tensor[] predictions = _batched
-            ? Run(texts, texts.All, input, channels, call).chunk(texts.All.Count)
-            : [.. texts.Each.Select(text => Run(texts, text, input, channels, call))];
+            ? Run(texts, texts.All, inputs).chunk(texts.All.Count)
+            : [.. texts.Each.Select(text => Run(texts, text, inputs))];
         var positives = predictions.Skip(1).Zip(texts.Positives, (prediction, text) => (prediction, text.Weight)).ToArray();
         return Guidance.Combine(predictions[0], positives, scale, scale > 1 ? _plan.Request.GuidanceRescale : 0).MoveToOuterDisposeScope();
     }
 
     // The latents once for each text.
-    private Tensor Run(GuidingTexts texts, IReadOnlyList<GuidingText> group, Tensor input, Tensor? channels, DenoiserCall call)
+    private Tensor Run(GuidingTexts texts, IReadOnlyList<GuidingText> group, CallInputs inputs)
     {
+        (Tensor input, Tensor? channels, DenoiserCall call, HiDiffusionStep? step) = inputs;
         using DisposeScope scope = NewDisposeScope();
         Tensor timestep = tensor((float)call.Timestep, device: input.device);
         Tensor latents = Repeated(input, group.Count);
         ControlResiduals? residuals = ControlGuide.Sum(_controls, texts, group, latents, timestep, call);
         Tensor sample = channels is null ? latents : cat([latents, Repeated(channels, group.Count)], 1);
-        return _unet.Forward(sample, timestep, _prepared.Of(group, (int)input.shape[0]), residuals).MoveToOuterDisposeScope();
+        return _unet.Run(sample, timestep, _prepared.Of(group, (int)input.shape[0]), residuals, step: step).MoveToOuterDisposeScope();
     }
 
     private static Tensor Repeated(Tensor tensor, int times) => times == 1 ? tensor : cat([.. Enumerable.Repeat(tensor, times)]);
+
+    private sealed record CallInputs(Tensor Input, Tensor? Channels, DenoiserCall Call, HiDiffusionStep? Step);
 }

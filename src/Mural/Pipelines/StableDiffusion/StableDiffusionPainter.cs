@@ -28,9 +28,9 @@ internal sealed class StableDiffusionPainter(StableDiffusionParts parts, StableD
         RunStart start = RunStart.Of(plan, _picture, parts.Codec, noise, batch);
         Func<Tensor, int, Tensor>? afterCall = Changed(start);
         Tensor Draw(Tensor like) => noise.Draw(like.shape);
-        Tensor latents = plan.Sampler.Sample(denoiser.For(start.Channels), start.State, Draw, plan.FirstCall..plan.EndCall, afterCall, onStep, cancellationToken);
+        Tensor latents = plan.Sampler.Sample(denoiser.For(start.Channels, noise.Shifts), start.State, Draw, plan.FirstCall..plan.EndCall, afterCall, onStep, cancellationToken);
         if (plan.Refiner is { } second && refiner is not null)
-            latents = second.Sampler.Sample(refiner.For(null), latents, Draw, second.FirstCall..second.EndCall, afterCall, Later(onStep), cancellationToken);
+            latents = second.Sampler.Sample(refiner.For(null, noise.Shifts), latents, Draw, second.FirstCall..second.EndCall, afterCall, Later(onStep), cancellationToken);
         return latents.MoveToOuterDisposeScope();
     }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Mural.HiDiffusion;
 using Mural.Imaging;
 using Mural.Samplers;
 
@@ -8,7 +9,7 @@ namespace Mural.Pipelines;
 internal static class StableDiffusionParameters
 {
     // Settings that the webui has no word for.
-    internal const string Eta = "Eta", GuidanceRescale = "Guidance rescale", LinFusion = "LinFusion";
+    internal const string Eta = "Eta", GuidanceRescale = "Guidance rescale", LinFusion = "LinFusion", HiDiffusion = "HiDiffusion";
 
     internal static GenerationParameters Of(StableDiffusionPlan plan, long seed)
     {
@@ -21,6 +22,7 @@ internal static class StableDiffusionParameters
         Add(Eta, request.Eta, 0);
         Add(GuidanceRescale, request.GuidanceRescale, 0);
         if (plan.Model.LinFusion is { } attention) others.Add(new(LinFusion, attention));
+        if (request.HiDiffusion is { } hiDiffusion) others.Add(new(HiDiffusion, HiDiffusionWords.Write(hiDiffusion)));
         if (plan.Refiner is { } refiner)
         {
             others.Add(new("Refiner", refiner.Model.Name));

@@ -51,6 +51,9 @@ internal sealed class StableDiffusionParts : IDisposable
 
     internal StableDiffusionModelInfo Info { get; }
 
+    /// <summary>Whether the model was distilled to a few steps.</summary>
+    internal bool TakesFewSteps => IsDistilled(Sampling) || UNet.Config.GuidanceEmbeddingWidth is not null;
+
     /// <summary>The LoRAs that are in the model now, beside those that were merged while it was loaded.</summary>
     internal IReadOnlyList<StableDiffusionLora> Loras { get; private set; } = [];
 
@@ -153,7 +156,6 @@ internal sealed class StableDiffusionParts : IDisposable
     private StableDiffusionModelInfo Describe(string name, ModelFamily family, DiffusersIndex index)
     {
         UNetConfig config = UNet.Config;
-        bool distilled = IsDistilled(Sampling);
         // Folders saved before diffusers 0.9 state half the side.
         bool halved = family < ModelFamily.StableDiffusionXL && Version.TryParse(index.Text("_diffusers_version")?.Split(".dev")[0], out Version? version) && version < new Version(0, 9);
         return new StableDiffusionModelInfo
@@ -168,8 +170,8 @@ internal sealed class StableDiffusionParts : IDisposable
             },
             Side = (halved ? UsualSampleSize : config.SampleSize ?? UsualSampleSize) * Codec.Downscale,
             Multiple = Codec.Downscale,
-            Steps = distilled || config.GuidanceEmbeddingWidth is not null ? 4 : 50,
-            Guidance = config.GuidanceEmbeddingWidth is not null ? 8.5 : distilled ? 1 : SizeNumbers > 0 ? 5 : 7.5,
+            Steps = TakesFewSteps ? 4 : 50,
+            Guidance = config.GuidanceEmbeddingWidth is not null ? 8.5 : TakesFewSteps ? 1 : SizeNumbers > 0 ? 5 : 7.5,
             Inpaints = config.InChannels > Codec.LatentChannels,
         };
     }

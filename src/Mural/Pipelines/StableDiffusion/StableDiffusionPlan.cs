@@ -1,3 +1,4 @@
+using Mural.HiDiffusion;
 using Mural.Samplers;
 using static TorchSharp.torch;
 
@@ -47,6 +48,13 @@ public sealed record StableDiffusionPlan
 
     /// <summary>Network calls that will be made for each batch, without the refiner's.</summary>
     public int Calls => EndCall - FirstCall;
+
+    /// <summary>Where HiDiffusion acts in the model, or null where it is not asked for.</summary>
+    internal HiDiffusionArchitecture? Architecture { get; init; }
+
+    /// <summary>What HiDiffusion does during these calls, or null for nothing.</summary>
+    internal HiDiffusionPlan? HiDiffusion => Architecture is null || Request.HiDiffusion is not { } options ? null : HiDiffusionPlan.For(
+        Architecture, Height / Model.Multiple, Width / Model.Multiple, Calls, options, controlled: Request.Controls.Count > 0 && Request.InitialPicture is null);
 
     /// <summary>Sentences about what may not turn out as hoped.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Mural.HiDiffusion;
 using Mural.Runtime;
 using Mural.Samplers;
 using Mural.Text;
@@ -45,8 +46,10 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
             EndCall = sampler.Timesteps.Count,
             Device = parts.Runtime.Device,
             ClassifierFreeScale = told ? 1 : guidance,
-            Warnings = [.. Warnings(request, width, height, guidance, sampler)],
+            Architecture = Architecture(request),
+            Warnings = [],
         };
+        plan = plan with { Warnings = [.. Warnings(plan)] };
         return refiner is null ? plan : Refined(plan, refiner);
     }
 
@@ -66,6 +69,7 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
             MaskPadding = null,
             Controls = [],
             PicturePrompts = [],
+            HiDiffusion = null,
         });
         int takeover = Math.Max(plan.Sampler.CallsBefore(request.RefinerStart), plan.FirstCall);
         if (second.Sampler.Timesteps.Count != plan.Sampler.Timesteps.Count)
@@ -118,11 +122,21 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
         throw new MuralException($"The {name} is {side} pixels, but {parts.Info.Name} needs a multiple of {multiple}; use {nearest}.");
     }
 
-    private IEnumerable<string> Warnings(StableDiffusionRequest request, int width, int height, double guidance, Sampler sampler)
+    private HiDiffusionArchitecture? Architecture(StableDiffusionRequest request) => request.HiDiffusion is null ? null : HiDiffusionArchitecture.Find(parts.UNet.Config, parts.TakesFewSteps)
+        ?? throw new MuralException($"HiDiffusion is for the networks of Stable Diffusion 1, 2 and XL, but {parts.Info.Name} ({parts.Info.Family}) has another; leave it out.");
+
+    private IEnumerable<string> Warnings(StableDiffusionPlan plan)
     {
         if (parts.Doubt is { } doubt) yield return doubt;
-        int side = parts.Info.Side;
-        if ((long)width * height > 2L * side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect things to repeat.";
+        StableDiffusionRequest request = plan.Request;
+        Sampler sampler = plan.Sampler;
+        (int width, int height, double guidance, int side) = (plan.Width, plan.Height, plan.Guidance, parts.Info.Side);
+        HiDiffusionPlan? hiDiffusion = plan.HiDiffusion;
+        if (hiDiffusion is { Resamples: false, Options.RauNet: true })
+            yield return $"HiDiffusion resamples nothing at {width}x{height} pixels in {plan.Calls} network calls of {parts.Info.Name}, trained on {side}x{side}; a larger picture or more steps would let it.";
+        // What RAU-Net makes up for ends at about four times the side.
+        long factor = hiDiffusion is { Resamples: true } ? 16 : 2;
+        if ((long)width * height > factor * side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect things to repeat.";
         else if (4L * width * height < (long)side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect less.";
         if (guidance <= 1 && !string.IsNullOrEmpty(request.NegativePrompt))
             yield return string.Create(CultureInfo.InvariantCulture, $"At a guidance of {guidance} the negative prompt is not used; raise the guidance above 1.");

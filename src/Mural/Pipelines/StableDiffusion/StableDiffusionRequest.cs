@@ -1,3 +1,4 @@
+using Mural.HiDiffusion;
 using Mural.Imaging;
 using Mural.Samplers;
 
@@ -106,6 +107,11 @@ public sealed record StableDiffusionRequest
 
     /// <summary>Pictures that the result resembles.</summary>
     public IReadOnlyList<PicturePrompt> PicturePrompts { get; init; } = [];
+
+    /// <summary>
+    /// HiDiffusion, which paints beyond the size that the model was trained on, faster and with fewer repeated objects; null for none. SDXL's refiner runs without.
+    /// </summary>
+    public HiDiffusionOptions? HiDiffusion { get; init; }
 
     /// <summary>Called after each network call with the state and the estimate, on the painting thread.</summary>
     public Action<SamplerStep>? OnStep { get; init; }

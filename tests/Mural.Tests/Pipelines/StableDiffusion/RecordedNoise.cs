@@ -1,3 +1,4 @@
+using Mural.HiDiffusion;
 using Mural.Pipelines;
 using Mural.Tests.Goldens;
 
@@ -12,6 +13,8 @@ internal sealed class RecordedNoise(GoldenCase golden) : INoise
     internal bool IsUsedUp => !golden.Has(Name);
 
     private string Name => _next < 0 ? "in.latents" : $"in.noise.{_next}";
+
+    public IWindowShifts Shifts => throw new InvalidOperationException("The case has no windows.");
 
     public Tensor Draw(long[] shape)
     {

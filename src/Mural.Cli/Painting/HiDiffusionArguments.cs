@@ -1,0 +1,64 @@
+using System.CommandLine;
+using Mural.Cli.CommandLine;
+using Mural.HiDiffusion;
+
+namespace Mural.Cli.Painting;
+
+/// <summary>The options of HiDiffusion.</summary>
+internal sealed class HiDiffusionArguments
+{
+    private const string Name = "--hidiffusion", Off = "off";
+
+    private readonly Option<string?> _preset = new(Name)
+    {
+        Description = $"Paint beyond the size that the model was trained on with HiDiffusion, alone for what suits the size, or ={string.Join(", =", HiDiffusionWords.PresetNames)}.",
+        HelpName = "PRESET",
+    };
+
+    private readonly Option<double?> _first = new("--t1") { Description = "Share of the steps with HiDiffusion's main resampling (default: the preset's).", HelpName = "SHARE" };
+    private readonly Option<double?> _second = new("--t2") { Description = "Share of the steps with its other one, for extreme sizes (default: the preset's).", HelpName = "SHARE" };
+    private readonly Option<bool?> _aggressive = new("--aggressive") { Description = "Whether SDXL begins with HiDiffusion's strided convolution (default: below 4096 pixels).", HelpName = "true|false" };
+    private readonly Option<bool> _noRauNet = new("--no-raunet") { Description = "HiDiffusion without resampling: windows only." };
+    private readonly Option<bool> _noWindows = new("--no-window-attention") { Description = "HiDiffusion without windows: resampling only." };
+    private readonly Option<bool> _earlier = new("--earlier-upsampler") { Description = "HiDiffusion's smoother up-sampler of April 2024." };
+
+    internal HiDiffusionArguments()
+    {
+        _preset.CompletionSources.Add([.. HiDiffusionWords.PresetNames]);
+        _preset.Validators.Add(result =>
+        {
+            if (result.Tokens is [{ Value: var word }] && word != Off && HiDiffusionWords.Preset(word) is null)
+                result.AddError($"{Name} takes {string.Join(", ", HiDiffusionWords.PresetNames)} or {Off}, not '{word}'");
+        });
+        foreach (Option<double?> share in (Option<double?>[])[_first, _second]) share.TakeAtLeast(0);
+    }
+
+    internal IReadOnlyList<Option> All => [_preset, _first, _second, _aggressive, _noRauNet, _noWindows, _earlier];
+
+    /// <summary>Makes the bare option stand for the preset that suits, and not for the word that comes next on the command line, which is the prompt.</summary>
+    internal static IReadOnlyList<string> Complete(IReadOnlyList<string> arguments)
+    {
+        bool IsPreset(int index) => index < arguments.Count && (arguments[index] == Off || HiDiffusionWords.Preset(arguments[index]) is not null);
+        return [.. arguments.Select((word, index) => word == Name && !IsPreset(index + 1) ? $"{Name}={HiDiffusionWords.NameOf(HiDiffusionPreset.Automatic)}" : word)];
+    }
+
+    /// <summary>What these options say, over what a picture says that is painted again.</summary>
+    /// <exception cref="MuralException">A setting of HiDiffusion is given without HiDiffusion.</exception>
+    internal HiDiffusionOptions? Read(CommandContext context, HiDiffusionOptions? repeated)
+    {
+        string? word = context.Value(_preset);
+        if (word == Off) repeated = null;
+        HiDiffusionOptions? options = word is null or Off ? repeated : (repeated ?? new HiDiffusionOptions()) with { Preset = HiDiffusionWords.Preset(word)!.Value };
+        if (options is null)
+            return All.Skip(1).FirstOrDefault(context.Given) is { } given ? throw new MuralException($"{given.Name} is a setting of HiDiffusion; give {Name} too.") : null;
+        return options with
+        {
+            T1 = context.Value(_first) ?? options.T1,
+            T2 = context.Value(_second) ?? options.T2,
+            Aggressive = context.Value(_aggressive) ?? options.Aggressive,
+            RauNet = options.RauNet && !context.Value(_noRauNet),
+            WindowAttention = options.WindowAttention && !context.Value(_noWindows),
+            EarlierUpsampler = options.EarlierUpsampler || context.Value(_earlier),
+        };
+    }
+}

@@ -1,0 +1,126 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Mural.HiDiffusion;
+using Mural.Tests.Goldens;
+using Mural.UNet;
+
+namespace Mural.Tests.HiDiffusion;
+
+/// <summary>What the cases of the area have in common.</summary>
+internal static class HiDiffusionGoldens
+{
+    internal const string Area = "hidiffusion";
+
+    /// <summary>Asks for the cases that take minutes too.</summary>
+    private static readonly bool Slow = Environment.GetEnvironmentVariable("MURAL_HIDIFFUSION") == "full";
+
+    internal static TheoryData<string> Names(string kind) => GoldenCase.Names(Area, golden => Text(golden.Config, "kind") == kind);
+
+    internal static string? Text(JsonNode? node, string key) => node?[key]?.GetValue<string>();
+
+    internal static double? Number(JsonNode? node, string key) => node?[key]?.GetValue<double>();
+
+    internal static bool Flag(JsonNode? node, string key) => node?[key]?.GetValue<bool>() == true;
+
+    internal static (int Height, int Width) Size(JsonNode? pair) => (pair![0]!.GetValue<int>(), pair[1]!.GetValue<int>());
+
+    /// <summary>Positions of the latents in all network calls of a case: what it costs.</summary>
+    internal static bool IsAffordable(GoldenCase golden, int calls, long limit)
+    {
+        (int height, int width) = Size(golden.Config["latent_size"]);
+        return Slow || (long)height * width * calls <= limit;
+    }
+
+    /// <summary>What the official code does under the name and flags that a case or one of its evaluations gives.</summary>
+    internal static HiDiffusionOptions Options(JsonNode config, JsonNode? evaluation = null)
+    {
+        JsonNode? overwritten = config["thresholds_overwritten"]?.AsObject().First().Value;
+        string family = Text(evaluation, "family") ?? Text(config, "family")!;
+        bool named = family.EndsWith("inpainting", StringComparison.Ordinal) || Flag(evaluation, "playground") || Flag(evaluation, "is_playground") || Flag(evaluation, "is_inpainting_task");
+        return new HiDiffusionOptions
+        {
+            T1 = Number(overwritten, "T1_ratio"),
+            T2 = Number(overwritten, "T2_ratio"),
+            Aggressive = named ? false : null,
+            RauNet = Flag(evaluation ?? config, "raunet"),
+            WindowAttention = evaluation is null ? Flag(config, "windows") : Flag(evaluation, "window"),
+            ResizeOddMaps = true,
+        };
+    }
+
+    /// <summary>The official code resamples at every size, and knows by a model's name that it was distilled.</summary>
+    internal static HiDiffusionArchitecture Architecture(UNetConfig config, JsonNode? golden) =>
+        HiDiffusionArchitecture.Find(config, fewSteps: Text(golden, "family") == "sdxl_turbo")! with { TrainedSide = 1 };
+
+    internal static UNet2DConditionModel LoadUNet(GoldenCase golden)
+    {
+        if (golden.Json["model"]?.GetValue<string>() is { } model) return LoadUNet(model);
+        var network = new UNet2DConditionModel(UNetConfigJson.Parse(golden.Config["unet_config"]!.ToJsonString(), golden.Name));
+        golden.Change(network);
+        return network;
+    }
+
+    internal static UNet2DConditionModel LoadUNet(string model) => UNet2DConditionModel.FromFolder(Path.Combine(GoldenCase.Root, "models", model, "unet"));
+
+    /// <summary>Latents, which large cases bring in two parts.</summary>
+    internal static Tensor Sample(GoldenCase golden)
+    {
+        if (golden.Has("in.sample")) return golden.Get("in.sample", float32);
+        using var scope = NewDisposeScope();
+        (long height, long width) = Size(golden.Config["latent_size"]);
+        Tensor Indices(long count, Func<Tensor, Tensor> rule) => rule(arange(count, int64));
+        Tensor coarse = golden.Get("in.sample_coarse", float32), fine = golden.Get("in.sample_fine", float32);
+        Tensor large = coarse.index_select(2, Indices(height, y => y.div(8, RoundingMode.floor).to(int64))).index_select(3, Indices(width, x => x.div(8, RoundingMode.floor).to(int64)));
+        Tensor small = fine.index_select(2, Indices(height, y => y.remainder(61))).index_select(3, Indices(width, x => x.remainder(53)));
+        return (large + small).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Compares the part of a map that the case holds, and statistics of the whole.</summary>
+    internal static void AssertView(GoldenCase golden, string name, Tensor full, JsonNode? view)
+    {
+        using var scope = NewDisposeScope();
+        golden.AssertMatches(name, Viewed(full, view));
+        if (golden.Has(name + ".stats")) AssertStatistics(golden, name + ".stats", full);
+    }
+
+    /// <summary>The part of a map that a case holds: all of it where the view is none.</summary>
+    internal static Tensor Viewed(Tensor full, JsonNode? view)
+    {
+        if (view is not JsonObject) return full;
+        (int top, int left) = Size(view["start"]);
+        (int rows, int columns) = Size(view["step"]);
+        return full.slice(2, top, full.shape[2], rows).slice(3, left, full.shape[3], columns);
+    }
+
+    /// <summary>Compares mean, deviation, least and greatest value.</summary>
+    internal static void AssertStatistics(GoldenCase golden, string name, Tensor full)
+    {
+        using Tensor expected = golden.Get(name, float64);
+        AssertStatistics(golden, expected, full);
+    }
+
+    internal static void AssertStatistics(GoldenCase golden, Tensor expected, Tensor full)
+    {
+        using var scope = NewDisposeScope();
+        Tensor wide = full.to(float64);
+        double[] found = [wide.mean().item<double>(), wide.std(unbiased: false).item<double>(), wide.min().item<double>(), wide.max().item<double>()];
+        double allowed = golden.Json["tolerance"]!["max_abs"]!.GetValue<double>();
+        for (int i = 0; i < found.Length; i++) Assert.Equal(expected[i].item<double>(), found[i], allowed);
+    }
+
+    internal static int[] Integers(Tensor tensor) => [.. tensor.to(int32).contiguous().data<int>().ToArray()];
+
+    /// <summary>A block's name in diffusers.</summary>
+    internal static string NameOf(BlockPlace place, UNetConfig config) => string.Create(CultureInfo.InvariantCulture, $"{place.Path switch
+    {
+        BlockPath.Down => $"down_blocks.{place.Level}",
+        BlockPath.Up => $"up_blocks.{config.BlockOutChannels.Count - 1 - place.Level}",
+        _ => "mid_block",
+    }}.attentions.{place.Attention}.transformer_blocks.{place.Depth}");
+
+    /// <summary>The shifts that a case recorded for one call.</summary>
+    internal sealed class Recorded(int[] shifts) : IWindowShifts
+    {
+        public IReadOnlyList<int> Next(int block) => [shifts[block]];
+    }
+}

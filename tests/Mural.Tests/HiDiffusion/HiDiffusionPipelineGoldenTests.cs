@@ -1,0 +1,152 @@
+using System.Text.Json.Nodes;
+using Mural.HiDiffusion;
+using Mural.Imaging;
+using Mural.Pipelines;
+using Mural.Runtime;
+using Mural.Samplers;
+using Mural.Tests.Goldens;
+using Mural.UNet;
+
+namespace Mural.Tests.HiDiffusion;
+
+/// <summary>Whole runs against the official code, call by call, with the shifts that it drew. A case is recognised by its kind.</summary>
+[Trait("Area", HiDiffusionGoldens.Area)]
+public class HiDiffusionPipelineGoldenTests
+{
+    // Positions of latents, times network calls: what is run on both sets of kernels, and on ours alone.
+    private const long BothKernels = 20_000, OneWay = 110_000;
+
+    public static TheoryData<string, KernelSet> Cases
+    {
+        get
+        {
+            var rows = new TheoryData<string, KernelSet>();
+            foreach (string name in HiDiffusionGoldens.Names("pipeline").Select(row => row.Data))
+            {
+                using GoldenCase golden = GoldenCase.Open(HiDiffusionGoldens.Area, name);
+                int calls = golden.Json["observed"]!["N"]!.GetValue<int>();
+                foreach (KernelSet kernels in Enum.GetValues<KernelSet>())
+                    if (HiDiffusionGoldens.IsAffordable(golden, calls, kernels == KernelSet.Mural ? OneWay : BothKernels)) rows.Add(name, kernels);
+            }
+            return rows;
+        }
+    }
+
+    [Theory, MemberData(nameof(Cases))]
+    public void PaintsWhatTheOfficialCodePaints(string name, KernelSet kernels)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using GoldenCase golden = GoldenCase.Open(HiDiffusionGoldens.Area, name);
+        var runtime = new RuntimeOptions { Device = "cpu", Precision = Precision.Float32, Kernels = kernels };
+        using StableDiffusionParts parts = StableDiffusionParts.Load(golden.ModelFolder, new StableDiffusionOptions { Runtime = runtime }, RuntimePlan.Choose(runtime));
+        using ControlNetModel? control = ControlNet(golden, kernels);
+        StableDiffusionPlan plan = new StableDiffusionPlanner(parts).Plan(Request(golden, parts, control));
+        plan = plan with { Architecture = HiDiffusionGoldens.Architecture(parts.UNet.Config, golden.Config) };
+        JsonArray calls = golden.Json["observed"]!["calls"]!.AsArray();
+        Assert.Equal(calls.Count, plan.Calls);
+        Assert.Equal(
+            calls.Select(call => (HiDiffusionGoldens.Flag(call, "R"), HiDiffusionGoldens.Flag(call, "P"))),
+            Enumerable.Range(0, plan.Calls).Select(call => (plan.HiDiffusion!.Strided.Holds(call), plan.HiDiffusion.Pooled.Holds(call))));
+        if (golden.Json["observed"]!["controlnet_latent_size"] is { } controlled)
+        {
+            (int height, int width) = HiDiffusionGoldens.Size(controlled);
+            Assert.Equal((height, width), plan.HiDiffusion!.ControlSize);
+            Assert.Equal(golden.Json["observed"]!["controlnet_calls"]!.GetValue<int>(), Enumerable.Range(0, plan.Calls).Count(call => plan.HiDiffusion.Controls(call, plan.Calls)));
+        }
+
+        int batch = golden.Config["batch"]!.GetValue<int>();
+        Tensor[][] states = [.. Enumerable.Range(0, batch).Select(i => Paint(golden, parts, plan, i))];
+        for (int call = 0; call < plan.Calls; call++)
+        {
+            Tensor state = cat([.. states.Select(of => of[call])]);
+            if (golden.Has($"out.latents_{call}")) HiDiffusionGoldens.AssertView(golden, $"out.latents_{call}", state, golden.Config["view"]);
+            using Tensor statistics = golden.Get("mid.stats_per_step", float64);
+            HiDiffusionGoldens.AssertStatistics(golden, statistics[call], state);
+        }
+        HiDiffusionGoldens.AssertStatistics(golden, "out.final.stats", cat([.. states.Select(of => of[^1])]));
+    }
+
+    // One picture of the case, whose state after every call is returned.
+    private static Tensor[] Paint(GoldenCase golden, StableDiffusionParts parts, StableDiffusionPlan plan, int index)
+    {
+        var states = new List<Tensor>();
+        Tensor Row(Tensor tensor) => tensor.narrow(0, index, 1);
+        var noise = new Queue<Tensor>(golden.Has("in.noise") ? golden.Get("in.noise", float32).unbind().Select(Row) : []);
+        Tensor? clean = golden.Has("in.image_latents") ? Row(golden.Get("in.image_latents", float32)) : null;
+        Tensor? first = clean is null ? null : noise.Dequeue(), mask = golden.Has("in.mask") ? golden.Get("in.mask", float32) : null;
+        Tensor start = clean is null ? Row(HiDiffusionGoldens.Sample(golden)) * plan.Sampler.InitialNoiseSigma : plan.Sampler.AddNoise(clean, first!, plan.FirstCall);
+        Tensor After(Tensor state, int next)
+        {
+            if (mask is not null)
+            {
+                Tensor kept = next < plan.Sampler.Timesteps.Count ? plan.Sampler.AddNoise(clean!, first!, next) : clean!;
+                state = kept * (1 - mask) + state * mask;
+            }
+            states.Add(state.clone().DetachFromDisposeScope());
+            return state;
+        }
+        using TextTimeline texts = Texts(golden, index);
+        using var denoiser = new GuidedDenoiser(parts.UNet, plan, texts, batched: true);
+        var shifts = new RecordedCalls([.. golden.Get("in.shift_k").unbind().Select(HiDiffusionGoldens.Integers)]);
+        plan.Sampler.Sample(denoiser.For(null, shifts), start, _ => noise.Dequeue().clone(), plan.FirstCall..plan.EndCall, After);
+        Assert.Empty(noise);
+        return [.. states];
+    }
+
+    private static TextTimeline Texts(GoldenCase golden, int index)
+    {
+        Tensor? Row(string name) => golden.Has(name) ? golden.Get(name, float32).narrow(0, index, 1) : null;
+        Tensor? sizes = golden.Config["time_ids"] is JsonArray numbers ? tensor([.. numbers.Select(number => number!.GetValue<float>())], [1, numbers.Count]) : null;
+        var followed = new GuidingText(Row("in.prompt_embeds")!, Row("in.pooled"), sizes, 1, IsNegative: false);
+        GuidingText? led = Row("in.negative_prompt_embeds") is { } negative ? new GuidingText(negative, Row("in.negative_pooled"), sizes, 1, IsNegative: true) : null;
+        return new TextTimeline([(int.MaxValue, new GuidingTexts(led, [followed]))], []);
+    }
+
+    private static StableDiffusionRequest Request(GoldenCase golden, StableDiffusionParts parts, ControlNetModel? control)
+    {
+        (int height, int width) = HiDiffusionGoldens.Size(golden.Config["latent_size"]);
+        (height, width) = (height * parts.Info.Multiple, width * parts.Info.Multiple);
+        JsonObject scheduler = golden.Config["scheduler_config"]!.DeepClone().AsObject();
+        scheduler["_class_name"] = golden.Config["scheduler"]!.DeepClone();
+        return new StableDiffusionRequest
+        {
+            Width = width,
+            Height = height,
+            Steps = golden.Config["steps"]!.GetValue<int>(),
+            Guidance = golden.Config["guidance_scale"]!.GetValue<double>(),
+            Eta = HiDiffusionGoldens.Number(golden.Config, "eta") ?? 0,
+            Sampling = SchedulerConfig.Read(scheduler, golden.Name),
+            // Only that there is one counts: the case has its latents.
+            InitialPicture = golden.Has("in.image_latents") ? new Picture(width, height, 3) : null,
+            Strength = HiDiffusionGoldens.Number(golden.Config, "strength"),
+            HiDiffusion = HiDiffusionGoldens.Options(golden.Config),
+            Controls = control is null ? [] : [new ControlInput(control, new Picture(1, 1, 3))
+            {
+                Values = golden.Get("in.control_image").to(float32).div(255).permute(2, 0, 1).unsqueeze(0),
+                Scale = golden.Config["controlnet_conditioning_scale"]!.GetValue<double>(),
+                Start = golden.Config["control_guidance"]?[0]!.GetValue<double>() ?? 0,
+                End = golden.Config["control_guidance"]?[1]!.GetValue<double>() ?? 1,
+            }],
+        };
+    }
+
+    private static ControlNetModel? ControlNet(GoldenCase golden, KernelSet kernels)
+    {
+        if (HiDiffusionGoldens.Text(golden.Config, "controlnet") is not { } name) return null;
+        ControlNetModel network = ControlNetModel.FromFolder(Path.Combine(GoldenCase.Root, "models", name));
+        network.PrepareForInference(kernels, float32);
+        return network;
+    }
+
+    private sealed class RecordedCalls(int[][] shifts) : IWindowShifts
+    {
+        private int _call = -1;
+
+        public IReadOnlyList<int> Next(int block)
+        {
+            if (block == 0) _call++;
+            return [shifts[_call][block]];
+        }
+    }
+}

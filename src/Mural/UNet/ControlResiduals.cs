@@ -81,16 +81,10 @@ public sealed class ControlResiduals : IDisposable
 
     private static Tensor Added(Tensor map, Tensor residual, bool resizes, string what)
     {
-        using Tensor fitting = resizes ? MapResizing.Bicubic(residual, MapSize.Of(map)) : residual.alias();
-        return Added(map, fitting, what);
-    }
-
-    private static Tensor Added(Tensor map, Tensor residual, string what)
-    {
-        if (!residual.shape.AsSpan().SequenceEqual(map.shape))
+        using Tensor typed = residual.to(map.dtype), fitting = resizes ? MapResizing.Bicubic(typed, MapSize.Of(map)) : typed.alias();
+        if (!fitting.shape.AsSpan().SequenceEqual(map.shape))
             throw new MuralException($"{what} is {Sizes.Text(residual.shape)} where the UNet has {Sizes.Text(map.shape)}; use a ControlNet of the UNet's family, on latents of the same size.");
-        using Tensor typed = residual.to(map.dtype);
-        return Residual.Add(map, typed);
+        return Residual.Add(map, fitting);
     }
 
     private static Tensor Sum(IReadOnlyList<ControlResiduals> residuals, Func<ControlResiduals, Tensor?> part)

@@ -1,0 +1,96 @@
+using Mural.HiDiffusion;
+using Mural.UNet;
+
+namespace Mural.Tests.HiDiffusion;
+
+/// <summary>Choices beside the official code's: presets, and what replaces their values one by one.</summary>
+[Trait("Area", HiDiffusionGoldens.Area)]
+public class HiDiffusionPlanTests
+{
+    private static readonly HiDiffusionArchitecture First = HiDiffusionArchitecture.Find(new UNetConfig())!, XL = HiDiffusionArchitecture.Find(UNetConfig.StableDiffusionXL)!;
+
+    [Fact]
+    public void PicturesOfTheTrainedSizeAreNotResampled()
+    {
+        Assert.False(Plan(First, 64, 64, new()).Resamples);
+        Assert.False(Plan(First, 48, 80, new()).Resamples);
+        Assert.True(Plan(First, 64, 72, new()).Resamples);
+        Assert.False(Plan(XL, 104, 152, new()).Resamples);
+        Assert.Null(Plan(XL, 104, 152, new()).ControlSize);
+        // Unless one asks for it.
+        Assert.True(Plan(First, 64, 64, new() { Preset = HiDiffusionPreset.Sides1024 }).Resamples);
+        Assert.True(Plan(First, 64, 64, new() { T1 = 0.2 }).Resamples);
+        Assert.True(Plan(First, 64, 64, new()).Windowed);
+    }
+
+    [Fact]
+    public void ValuesReplaceThePresets()
+    {
+        Assert.Equal((new CallSpan(0, 20), default(CallSpan)), Spans(Plan(First, 128, 128, new())));
+        Assert.Equal((new CallSpan(0, 10), default), Spans(Plan(First, 128, 128, new() { T1 = 0.2 })));
+        Assert.Equal((new CallSpan(0, 20), new CallSpan(0, 5)), Spans(Plan(First, 128, 128, new() { T2 = 0.1 })));
+        Assert.Equal((new CallSpan(0, 35), new CallSpan(0, 15)), Spans(Plan(First, 128, 128, new() { Preset = HiDiffusionPreset.Sides2048 })));
+        Assert.Equal((new CallSpan(0, 8), new CallSpan(8, 20)), Spans(Plan(XL, 256, 256, new())));
+        Assert.Equal((default, new CallSpan(0, 20)), Spans(Plan(XL, 256, 256, new() { Aggressive = false })));
+        // In the aggressive way the second share would count for nothing.
+        Assert.Equal((new CallSpan(0, 15), new CallSpan(0, 20)), Spans(Plan(XL, 256, 256, new() { T2 = 0.3 })));
+        Assert.Equal((default, new CallSpan(0, 25)), Spans(Plan(XL, 256, 256, new() { Preset = HiDiffusionPreset.FewSteps })));
+        Assert.Equal((default(CallSpan), default(CallSpan)), Spans(Plan(XL, 256, 256, new() { RauNet = false })));
+        Assert.Equal((default, new CallSpan(0, 20)), Spans(Plan(XL with { Inpaints = true }, 256, 256, new())));
+    }
+
+    [Fact]
+    public void OneSwitchIsIndependentOfTheOther()
+    {
+        using var shifts = new WindowShifts([1]);
+        HiDiffusionStep windows = Plan(First, 128, 128, new() { RauNet = false }).At(0, shifts), resampling = Plan(First, 128, 128, new() { WindowAttention = false }).At(0, shifts);
+        Assert.Equal((null, 5), (windows.StridedLevel, windows.Windows.Count));
+        Assert.Equal((0, 0), (resampling.StridedLevel, resampling.Windows.Count));
+        Assert.Equal(10, Plan(XL, 256, 256, new()).At(0, shifts).Windows.Count);
+    }
+
+    [Fact]
+    public void WhatCannotBeIsRefused()
+    {
+        Assert.Contains("1024 and 2048, not 4096", Assert.Throws<MuralException>(() => Plan(First, 128, 128, new() { Preset = HiDiffusionPreset.Sides4096 })).Message, StringComparison.Ordinal);
+        Assert.Contains("not turbo", Assert.Throws<MuralException>(() => Plan(First, 128, 128, new() { Preset = HiDiffusionPreset.FewSteps })).Message, StringComparison.Ordinal);
+        Assert.Contains("not 1024", Assert.Throws<MuralException>(() => Plan(XL, 256, 256, new() { Preset = HiDiffusionPreset.Sides1024 })).Message, StringComparison.Ordinal);
+        foreach (double share in (double[])[-0.1, 1.1, double.NaN])
+        {
+            Assert.Contains("T1", Assert.Throws<MuralException>(() => Plan(First, 128, 128, new() { T1 = share })).Message, StringComparison.Ordinal);
+            Assert.Contains("T2", Assert.Throws<MuralException>(() => Plan(First, 128, 128, new() { T2 = share })).Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData(256, 256, 128, 128)]
+    [InlineData(192, 256, 96, 128)]
+    [InlineData(208, 304, 80, 128)]
+    [InlineData(135, 240, 72, 128)]
+    [InlineData(512, 512, 128, 128)]
+    [InlineData(16, 1024, 8, 128)]
+    public void ControlNetsSeeTheTrainedSize(int height, int width, int controlHeight, int controlWidth) =>
+        Assert.Equal((controlHeight, controlWidth), Plan(XL, height, width, new()).ControlSize);
+
+    [Theory]
+    [InlineData(50, 30)]
+    [InlineData(49, 30)]
+    [InlineData(42, 26)]
+    [InlineData(4, 3)]
+    public void ControlNetsTakePartInTheFirstThreeFifths(int calls, int controlled) =>
+        Assert.Equal(controlled, Enumerable.Range(0, calls).Count(call => HiDiffusionPlan.For(XL, 256, 256, calls, new()).Controls(call, calls)));
+
+    public static TheoryData<HiDiffusionOptions> Settings => new(
+        new HiDiffusionOptions(),
+        new HiDiffusionOptions { Preset = HiDiffusionPreset.Sides1024, T1 = 0.25 },
+        new HiDiffusionOptions { Preset = HiDiffusionPreset.FewSteps, T2 = 0.125, RauNet = false },
+        new HiDiffusionOptions { Preset = HiDiffusionPreset.Sides4096, WindowAttention = false, Aggressive = false },
+        new HiDiffusionOptions { Aggressive = true, EarlierUpsampler = true, ResizeOddMaps = true });
+
+    [Theory, MemberData(nameof(Settings))]
+    public void WordsSayThemAll(HiDiffusionOptions options) => Assert.Equal(options, HiDiffusionWords.Read(HiDiffusionWords.Write(options)));
+
+    private static HiDiffusionPlan Plan(HiDiffusionArchitecture architecture, int height, int width, HiDiffusionOptions options) => HiDiffusionPlan.For(architecture, height, width, 50, options);
+
+    private static (CallSpan, CallSpan) Spans(HiDiffusionPlan plan) => (plan.Strided, plan.Pooled);
+}

@@ -27,6 +27,9 @@ internal sealed record BenchRow
     /// <summary>Whether there is something to be compared with: <c>--kernels libtorch</c>, unless there is a <see cref="Baseline"/>.</summary>
     public bool Compared { get; init; } = true;
 
+    /// <summary>The row of the same benchmark whose work, done so many times, this one takes the place of; null for none.</summary>
+    public (string Row, int Times)? Against { get; init; }
+
     /// <summary>Prepares the work that the time is compared with where that is not the same with other kernels; after <see cref="Prepare"/>, in the same process.</summary>
     public Func<BenchWork>? Baseline { get; init; }
 }

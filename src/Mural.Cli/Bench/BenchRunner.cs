@@ -1,3 +1,4 @@
+using System.Globalization;
 using Mural.Cli.Machine;
 using Mural.Runtime;
 using static TorchSharp.torch;
@@ -17,6 +18,7 @@ internal sealed class BenchRunner(string benchmark, IReadOnlyList<BenchRow> rows
     {
         List<MachineRates> all = [];
         List<BenchFigure> figures = [];
+        var known = new Dictionary<string, (double Ours, double? Theirs)>();
         for (int index = 0; index < rows.Count; index++)
         {
             BenchRow row = rows[index];
@@ -37,7 +39,9 @@ internal sealed class BenchRunner(string benchmark, IReadOnlyList<BenchRow> rows
                 if (plain is not null) theirs.AddRange(plain.Round());
                 progress(index * rounds + round + 1);
             }
-            figures.Add(Figure(row, ours, theirs, work.Found?.Invoke() ?? Join(work.Note, plain?.Note), MachineRates.Median(rates)));
+            known.Add(row.Name, (Statistics.Median(ours), theirs.Count > 0 ? Statistics.Median(theirs) : null));
+            string? note = work.Found?.Invoke() ?? Join(work.Note, plain?.Note);
+            figures.Add(Figure(row, ours, theirs, Compared(row, known) is { } faster ? $"{faster}; {note}" : note, MachineRates.Median(rates)));
             all.AddRange(rates);
             Allocator.Trim();
         }
@@ -58,6 +62,14 @@ internal sealed class BenchRunner(string benchmark, IReadOnlyList<BenchRow> rows
             theirs.Count > 0 ? Math.Round(Statistics.Median(theirs) / milliseconds, 3) : null,
             row.Samples is { } samples ? Math.Round(samples / milliseconds * 1000, 2) : null,
             note);
+    }
+
+    private static string? Compared(BenchRow row, Dictionary<string, (double Ours, double? Theirs)> known)
+    {
+        if (row.Against is not var (name, times) || !known.TryGetValue(name, out (double Ours, double? Theirs) other)) return null;
+        (double ours, double? theirs) = known[row.Name];
+        string plain = theirs is { } milliseconds && other.Theirs is { } others ? string.Create(CultureInfo.InvariantCulture, $", with libtorch {times * others / milliseconds:0.00}x") : "";
+        return string.Create(CultureInfo.InvariantCulture, $"{times * other.Ours / ours:0.00}x over {name}{plain}");
     }
 
     private static BenchMachine Describe(MachineRates rates) =>

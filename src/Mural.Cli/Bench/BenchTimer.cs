@@ -16,11 +16,16 @@ internal static class BenchTimer
         do
         {
             cancellation.ThrowIfCancellationRequested();
-            long start = Stopwatch.GetTimestamp();
-            work.Run();
-            times.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds * work.Scale);
+            times.Add(work.Parts.Count == 0 ? Time(work.Run) * work.Scale : work.Parts.Sum(part => Time(part.Run) * part.Times));
         }
         while (all.Elapsed < Least && times.Count < MostRuns);
         return times;
+    }
+
+    private static double Time(Action run)
+    {
+        long start = Stopwatch.GetTimestamp();
+        run();
+        return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
     }
 }

@@ -7,6 +7,9 @@ namespace Mural.Cli.Bench;
 /// <param name="Note">What a reader must know of this work, such as the part that is run.</param>
 internal sealed record BenchWork(Action Run, IDisposable Held, double Scale = 1, string? Note = null)
 {
+    /// <summary>The runs that the work is put together from, and how many times it has each; empty where it is one run.</summary>
+    internal IReadOnlyList<(Action Run, int Times)> Parts { get; init; } = [];
+
     /// <summary>What the runs have shown beside their time, asked once they are done; null for nothing.</summary>
     internal Func<string>? Found { get; init; }
 }

@@ -28,23 +28,7 @@ internal static class UNetBench
 
     private static BenchWork Prepare(UNetConfig config, int side, KernelSet kernels, ScalarType type)
     {
-        using var gradients = no_grad();
-        using Generator generator = new(1, CPU);
-        Tensor Normal(params long[] shape) => randn(shape, generator: generator).to(type);
-        var network = new UNet2DConditionModel(config, type);
-        network.PrepareForInference(kernels, type);
-        PreparedPrompt prompt = network.Prepare(new UNetConditioning(Normal(Batch, TextTokens, config.CrossAttentionWidth))
-        {
-            PooledText = config.SizeEmbeddingWidth is null ? null : Normal(Batch, 1280),
-            SizeNumbers = config.SizeEmbeddingWidth is null ? null : full([Batch, 6], 1024f),
-        });
-        Tensor latent = Normal(Batch, config.InChannels, side, side), time = full(1, 500f);
-        return new BenchWork(
-            () =>
-            {
-                using var inference = inference_mode();
-                network.Forward(latent, time, prompt).Dispose();
-            },
-            new Held(network, prompt, latent, time));
+        UNetWork unet = UNetWork.Create(config, side, Batch, TextTokens, kernels, type);
+        return new BenchWork(() => unet.Run(), unet);
     }
 }

@@ -22,8 +22,12 @@ internal sealed class HiDiffusionArguments
     private readonly Option<bool> _noWindows = new("--no-window-attention") { Description = "HiDiffusion without windows: resampling only." };
     private readonly Option<bool> _earlier = new("--earlier-upsampler") { Description = "HiDiffusion's smoother up-sampler of April 2024." };
 
-    internal HiDiffusionArguments()
+    private readonly bool _switches;
+
+    /// <param name="switches">Whether its parts can be switched off.</param>
+    internal HiDiffusionArguments(bool switches = true)
     {
+        _switches = switches;
         _preset.CompletionSources.Add([.. HiDiffusionWords.PresetNames]);
         _preset.Validators.Add(result =>
         {
@@ -33,7 +37,7 @@ internal sealed class HiDiffusionArguments
         foreach (Option<double?> share in (Option<double?>[])[_first, _second]) share.TakeAtLeast(0);
     }
 
-    internal IReadOnlyList<Option> All => [_preset, _first, _second, _aggressive, _noRauNet, _noWindows, _earlier];
+    internal IReadOnlyList<Option> All => [_preset, _first, _second, _aggressive, _earlier, .. _switches ? (Option[])[_noRauNet, _noWindows] : []];
 
     /// <summary>Makes the bare option stand for the preset that suits, and not for the word that comes next on the command line, which is the prompt.</summary>
     internal static IReadOnlyList<string> Complete(IReadOnlyList<string> arguments)
@@ -56,8 +60,8 @@ internal sealed class HiDiffusionArguments
             T1 = context.Value(_first) ?? options.T1,
             T2 = context.Value(_second) ?? options.T2,
             Aggressive = context.Value(_aggressive) ?? options.Aggressive,
-            RauNet = options.RauNet && !context.Value(_noRauNet),
-            WindowAttention = options.WindowAttention && !context.Value(_noWindows),
+            RauNet = options.RauNet && !(_switches && context.Value(_noRauNet)),
+            WindowAttention = options.WindowAttention && !(_switches && context.Value(_noWindows)),
             EarlierUpsampler = options.EarlierUpsampler || context.Value(_earlier),
         };
     }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Mural.HiDiffusion;
+using Mural.Runtime;
 using Mural.Tests.Goldens;
 using Mural.UNet;
 
@@ -24,11 +25,26 @@ internal static class HiDiffusionGoldens
 
     internal static (int Height, int Width) Size(JsonNode? pair) => (pair![0]!.GetValue<int>(), pair[1]!.GetValue<int>());
 
-    /// <summary>Positions of the latents in all network calls of a case: what it costs.</summary>
-    internal static bool IsAffordable(GoldenCase golden, int calls, long limit)
+    /// <summary>
+    /// Every case of a kind, in each of these ways: with our kernels in float32 always, but skipped where that takes minutes; otherwise where the case is cheap.
+    /// </summary>
+    internal static TheoryData<string, KernelSet?, ScalarType> Cases(string kind, IEnumerable<(KernelSet? Kernels, ScalarType Type)> ways)
     {
-        (int height, int width) = Size(golden.Config["latent_size"]);
-        return Slow || (long)height * width * calls <= limit;
+        // Seconds that the official code took.
+        const double MostOfMost = 1.5, MostOfOurs = 25;
+        var rows = new TheoryData<string, KernelSet?, ScalarType>();
+        foreach (string name in Names(kind).Select(row => row.Data))
+        {
+            double seconds = GoldenCase.ReadJson(Area, name)["seconds_one_core_python"]?["float32"]?.GetValue<double>() ?? 0;
+            foreach ((KernelSet? kernels, ScalarType type) in ways)
+            {
+                bool ours = (kernels, type) is (KernelSet.Mural, ScalarType.Float32);
+                if (!ours && seconds > MostOfMost) continue;
+                string? skip = Slow || seconds <= MostOfOurs ? null : "takes minutes; MURAL_HIDIFFUSION=full runs it";
+                rows.Add(new TheoryDataRow<string, KernelSet?, ScalarType>(name, kernels, type) { Skip = skip });
+            }
+        }
+        return rows;
     }
 
     /// <summary>What the official code does under the name and flags that a case or one of its evaluations gives.</summary>

@@ -13,32 +13,17 @@ namespace Mural.Tests.HiDiffusion;
 [Trait("Area", HiDiffusionGoldens.Area)]
 public class HiDiffusionPipelineGoldenTests
 {
-    // Positions of latents, times network calls: what is run on both sets of kernels, and on ours alone.
-    private const long BothKernels = 20_000, OneWay = 110_000;
-
-    public static TheoryData<string, KernelSet> Cases
-    {
-        get
-        {
-            var rows = new TheoryData<string, KernelSet>();
-            foreach (string name in HiDiffusionGoldens.Names("pipeline").Select(row => row.Data))
-            {
-                using GoldenCase golden = GoldenCase.Open(HiDiffusionGoldens.Area, name);
-                int calls = golden.Json["observed"]!["N"]!.GetValue<int>();
-                foreach (KernelSet kernels in Enum.GetValues<KernelSet>())
-                    if (HiDiffusionGoldens.IsAffordable(golden, calls, kernels == KernelSet.Mural ? OneWay : BothKernels)) rows.Add(name, kernels);
-            }
-            return rows;
-        }
-    }
+    public static TheoryData<string, KernelSet?, ScalarType> Cases =>
+        HiDiffusionGoldens.Cases("pipeline", Enum.GetValues<KernelSet>().Select(kernels => ((KernelSet?)kernels, ScalarType.Float32)));
 
     [Theory, MemberData(nameof(Cases))]
-    public void PaintsWhatTheOfficialCodePaints(string name, KernelSet kernels)
+    public void PaintsWhatTheOfficialCodePaints(string name, KernelSet? chosen, ScalarType type)
     {
+        KernelSet kernels = chosen!.Value;
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         using GoldenCase golden = GoldenCase.Open(HiDiffusionGoldens.Area, name);
-        var runtime = new RuntimeOptions { Device = "cpu", Precision = Precision.Float32, Kernels = kernels };
+        var runtime = new RuntimeOptions { Device = "cpu", Precision = type == float32 ? Precision.Float32 : null, Kernels = kernels };
         using StableDiffusionParts parts = StableDiffusionParts.Load(golden.ModelFolder, new StableDiffusionOptions { Runtime = runtime }, RuntimePlan.Choose(runtime));
         using ControlNetModel? control = ControlNet(golden, kernels);
         StableDiffusionPlan plan = new StableDiffusionPlanner(parts).Plan(Request(golden, parts, control));

@@ -12,23 +12,7 @@ namespace Mural.Tests.HiDiffusion;
 [Trait("Area", HiDiffusionGoldens.Area)]
 public class HiDiffusionUNetGoldenTests
 {
-    // Positions of latents, times evaluations: what is run in every way, and with our kernels in float32 alone.
-    private const long AllWays = 10_000, OneWay = 110_000;
-
-    public static TheoryData<string, KernelSet?, ScalarType> Cases
-    {
-        get
-        {
-            var rows = new TheoryData<string, KernelSet?, ScalarType>();
-            foreach ((string name, KernelSet? kernels, ScalarType type) in UNetGoldens.CasesInAllWays(HiDiffusionGoldens.Area, golden => HiDiffusionGoldens.Text(golden.Config, "kind") == "unet").Select(row => row.Data))
-            {
-                using GoldenCase golden = GoldenCase.Open(HiDiffusionGoldens.Area, name);
-                long limit = (kernels, type) is (KernelSet.Mural, ScalarType.Float32) ? OneWay : AllWays;
-                if (HiDiffusionGoldens.IsAffordable(golden, golden.Config["evaluations"]!.AsArray().Count, limit)) rows.Add(name, kernels, type);
-            }
-            return rows;
-        }
-    }
+    public static TheoryData<string, KernelSet?, ScalarType> Cases => HiDiffusionGoldens.Cases("unet", UNetGoldens.Ways.Select(row => row.Data));
 
     [Theory, MemberData(nameof(Cases))]
     public void MatchesTheOfficialNetwork(string name, KernelSet? kernels, ScalarType type)

@@ -1,0 +1,75 @@
+using System.Globalization;
+using Mural.Attention;
+using Mural.HiDiffusion;
+using Mural.Runtime;
+using Mural.UNet;
+using static TorchSharp.torch;
+
+namespace Mural.Cli.Bench;
+
+/// <summary>
+/// Guided steps of Stable Diffusion beyond the size it was trained on, plain and with HiDiffusion in its phases, and whole schedules put together from them. Weights are random.
+/// </summary>
+internal static class HiDiffusionBench
+{
+    private const int Batch = 2, TextTokens = 77, Steps = 30;
+
+    internal static Benchmark Create() => new("hidiffusion", "Steps beyond the trained size, plain and with HiDiffusion.", () =>
+    [
+        .. Rows("sd15-1024", "Stable Diffusion 1.5, 1024x1024 pixels", new UNetConfig(), 128),
+        .. Rows("sd15-2048", "Stable Diffusion 1.5, 2048x2048 pixels", new UNetConfig(), 256),
+        .. Rows("sdxl-2048", "Stable Diffusion XL, 2048x2048 pixels", UNetConfig.StableDiffusionXL, 256),
+    ]);
+
+    /// <summary>The rows of one model and size: a plain step, HiDiffusion's first and last ones, and its schedule.</summary>
+    /// <param name="name">What the rows' names begin with.</param>
+    /// <param name="about">Model and size in words.</param>
+    /// <param name="config">The network.</param>
+    /// <param name="side">Side of the latents.</param>
+    internal static IReadOnlyList<BenchRow> Rows(string name, string about, UNetConfig config, int side)
+    {
+        HiDiffusionPlan plan = HiDiffusionPlan.For(HiDiffusionArchitecture.Find(config)!, side, side, Steps, new HiDiffusionOptions());
+        using var shifts = new WindowShifts([1]);
+        HiDiffusionStep[] steps = [.. Enumerable.Range(0, Steps).Select(call => plan.At(call, shifts))];
+        (HiDiffusionStep Step, int Count)[] phases = [.. steps.GroupBy(step => (step.StridedLevel, step.PooledLevel)).Select(phase => (phase.First(), phase.Count()))];
+        string plain = $"{name}-plain", described = $"{about}, random weights, bf16, batch {Batch}";
+        BenchRow Row(string part, string what, params (HiDiffusionStep? Step, int Count)[] parts) => new()
+        {
+            Name = $"{name}-{part}",
+            About = $"{what}, {described}",
+            Operations = parts.Sum(one => one.Count * Batch * UNetCost.Forward(config, new MapSize(side, side), TextTokens, one.Step)),
+            Against = part == "plain" ? null : (plain, parts.Sum(one => one.Count)),
+            Prepare = kernels => Prepare(config, side, kernels, parts),
+        };
+        return
+        [
+            Row("plain", "a step", (null, 1)),
+            Row("early", "HiDiffusion's first step", (steps[0], 1)),
+            Row("late", "HiDiffusion's last step", (steps[^1], 1)),
+            Row("schedule", $"{Steps} steps of HiDiffusion, each of its {phases.Length} kinds run once", [.. phases.Select(phase => ((HiDiffusionStep?)phase.Step, phase.Count))]),
+        ];
+    }
+
+    private static BenchWork Prepare(UNetConfig config, int side, KernelSet kernels, IReadOnlyList<(HiDiffusionStep? Step, int Count)> parts)
+    {
+        UNetWork unet = UNetWork.Create(config, side, side, Batch, TextTokens, kernels);
+        long weights = SystemMemory.Read().Resident, most = 0;
+        bool known = true;
+        Action[] runs = [.. parts.Select(part => (Action)(() =>
+        {
+            known &= SystemMemory.ResetPeak();
+            unet.Run(part.Step);
+            most = Math.Max(most, SystemMemory.Read().Peak - weights);
+        }))];
+        return new BenchWork(
+            () =>
+            {
+                foreach (Action run in runs) run();
+            },
+            unet)
+        {
+            Parts = parts.Count == 1 ? [] : [.. runs.Zip(parts, (run, part) => (run, part.Count))],
+            Found = () => known ? string.Create(CultureInfo.InvariantCulture, $"at most {most / 1e9:0.00} GB beside the weights") : "",
+        };
+    }
+}

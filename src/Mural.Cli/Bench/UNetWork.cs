@@ -1,0 +1,60 @@
+using Mural.HiDiffusion;
+using Mural.Runtime;
+using Mural.UNet;
+using static TorchSharp.torch;
+
+namespace Mural.Cli.Bench;
+
+/// <summary>A denoiser of random weights in bf16, ready to run, with random latents and texts.</summary>
+internal sealed class UNetWork : IDisposable
+{
+    private readonly UNet2DConditionModel _network;
+    private readonly PreparedPrompt _prompt;
+    private readonly Tensor _latent, _time;
+
+    private UNetWork(UNet2DConditionModel network, PreparedPrompt prompt, Tensor latent)
+    {
+        _network = network;
+        _prompt = prompt;
+        _latent = latent;
+        _time = full(1, 500f);
+    }
+
+    /// <summary>Prepares one.</summary>
+    /// <param name="config">The network.</param>
+    /// <param name="height">Height of the latents.</param>
+    /// <param name="width">Their width.</param>
+    /// <param name="batch">How many of them.</param>
+    /// <param name="textTokens">Tokens of each text.</param>
+    /// <param name="kernels">With what it is run.</param>
+    internal static UNetWork Create(UNetConfig config, int height, int width, int batch, int textTokens, KernelSet kernels)
+    {
+        using var gradients = no_grad();
+        using Generator generator = new(1, CPU);
+        Tensor Normal(params long[] shape) => randn(shape, generator: generator).to(ScalarType.BFloat16);
+        var network = new UNet2DConditionModel(config, ScalarType.BFloat16);
+        network.PrepareForInference(kernels, ScalarType.BFloat16);
+        PreparedPrompt prompt = network.Prepare(new UNetConditioning(Normal(batch, textTokens, config.CrossAttentionWidth))
+        {
+            PooledText = config.SizeEmbeddingWidth is { } size ? Normal(batch, config.AddedEmbeddingWidth!.Value - 6 * size) : null,
+            SizeNumbers = config.SizeEmbeddingWidth is null ? null : full([batch, 6], 1024f),
+        });
+        return new UNetWork(network, prompt, Normal(batch, config.InChannels, height, width));
+    }
+
+    /// <summary>One pass.</summary>
+    /// <param name="step">What HiDiffusion does in it, or null.</param>
+    internal void Run(HiDiffusionStep? step = null)
+    {
+        using var inference = inference_mode();
+        _network.Run(_latent, _time, _prompt, step: step).Dispose();
+    }
+
+    public void Dispose()
+    {
+        _network.Dispose();
+        _prompt.Dispose();
+        _latent.Dispose();
+        _time.Dispose();
+    }
+}

@@ -3,7 +3,6 @@ using Mural.Attention;
 using Mural.HiDiffusion;
 using Mural.Runtime;
 using Mural.UNet;
-using static TorchSharp.torch;
 
 namespace Mural.Cli.Bench;
 
@@ -50,7 +49,7 @@ internal static class HiDiffusionBench
         ];
     }
 
-    private static BenchWork Prepare(UNetConfig config, int side, KernelSet kernels, IReadOnlyList<(HiDiffusionStep? Step, int Count)> parts)
+    private static BenchWork Prepare(UNetConfig config, int side, KernelSet kernels, (HiDiffusionStep? Step, int Count)[] parts)
     {
         UNetWork unet = UNetWork.Create(config, side, side, Batch, TextTokens, kernels);
         long weights = SystemMemory.Read().Resident, most = 0;
@@ -68,7 +67,7 @@ internal static class HiDiffusionBench
             },
             unet)
         {
-            Parts = parts.Count == 1 ? [] : [.. runs.Zip(parts, (run, part) => (run, part.Count))],
+            Parts = parts.Length == 1 ? [] : [.. runs.Zip(parts, (run, part) => (run, part.Count))],
             Found = () => known ? string.Create(CultureInfo.InvariantCulture, $"at most {most / 1e9:0.00} GB beside the weights") : "",
         };
     }

@@ -1,5 +1,4 @@
 using Mural.Runtime;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Mural.HiDiffusion;

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Mural.HiDiffusion;
 using Mural.Tests.Goldens;
+using Mural.Tests.UNet;
 using Mural.UNet;
 
 namespace Mural.Tests.HiDiffusion;
@@ -30,6 +31,33 @@ public class HiDiffusionScheduleGoldenTests
             HiDiffusionPlan plan = HiDiffusionPlan.For(
                 HiDiffusionGoldens.Architecture(config, kind), row[1], row[2], row[3], options, HiDiffusionGoldens.Flag(kind, "text_to_img_controlnet"));
             Assert.Equal((row[4], row[5], row[6], row[7]), (plan.Strided.Begin, plan.Strided.End, plan.Pooled.Begin, plan.Pooled.End));
+        }
+    }
+
+    // On networks that are narrow enough for maps of a few positions.
+    [Theory, MemberData(nameof(Failures))]
+    public void SizesThatTheOfficialCodeRefusesAreTaken(string name)
+    {
+        using var quiet = inference_mode();
+        using GoldenCase golden = GoldenCase.Open(HiDiffusionGoldens.Area, name);
+        using Tensor rows = golden.Get("out.rows");
+        using Tensor time = tensor(500f);
+        using var shifts = new WindowShifts([5]);
+        foreach (IGrouping<bool, int[]> family in HiDiffusionGoldens.Integers(rows).Chunk((int)rows.shape[1]).GroupBy(row => row[0] == 1))
+        {
+            UNetConfig config = family.Key ? HiDiffusionUNetTests.XL : HiDiffusionUNetTests.First;
+            using UNet2DConditionModel network = TinyUNets.Network(config);
+            using PreparedPrompt prompt = network.Prepare(TinyUNets.Conditioning(config, batch: 1));
+            foreach (int[] row in family)
+            {
+                using var scope = NewDisposeScope();
+                (double strided, double pooled) = (row[1] == 0 ? 1 : 0, row[1] == 1 ? 1 : 0);
+                var options = new HiDiffusionOptions { Aggressive = false, T1 = family.Key ? pooled : strided, T2 = family.Key ? strided : pooled };
+                HiDiffusionStep step = HiDiffusionPlan.For(HiDiffusionArchitecture.Find(config)!, row[2], row[3], 1, options).At(0, shifts);
+                Tensor latents = TinyUNets.Latents(config, row[2], row[3], batch: 1), painted = network.Run(latents, time, prompt, step: step);
+                Assert.Equal(latents.shape, painted.shape);
+                Assert.True(painted.isfinite().all().item<bool>());
+            }
         }
     }
 

@@ -9,7 +9,7 @@ namespace Mural.Tests.HiDiffusion;
 [Trait("Area", HiDiffusionGoldens.Area)]
 public class HiDiffusionUNetTests
 {
-    private static readonly UNetConfig First = new()
+    internal static readonly UNetConfig First = new()
     {
         BlockOutChannels = [8, 8, 8, 8],
         LayersPerBlock = [1, 1, 1, 1],
@@ -18,7 +18,7 @@ public class HiDiffusionUNetTests
         NormGroupCount = 4,
     };
 
-    private static readonly UNetConfig XL = First with
+    internal static readonly UNetConfig XL = First with
     {
         BlockOutChannels = [8, 8, 8],
         DownBlockAttention = [false, true, true],

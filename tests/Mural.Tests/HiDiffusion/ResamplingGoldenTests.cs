@@ -50,7 +50,7 @@ public partial class ResamplingGoldenTests
             .First(entry => entry.name == HiDiffusionGoldens.Text(golden.Config, key)).module as T ?? throw new InvalidOperationException();
         DownBlock down = Part<DownBlock>("down_block");
         UpBlock up = Part<UpBlock>("up_block");
-        JsonNode view = View(HiDiffusionGoldens.Text(golden.Config, "up_view")!);
+        JsonObject view = View(HiDiffusionGoldens.Text(golden.Config, "up_view")!);
         foreach ((string key, JsonNode? one) in golden.Config["cases"]!.AsObject())
         {
             (int height, int width) = HiDiffusionGoldens.Size(one!["latent_size"]);
@@ -75,14 +75,13 @@ public partial class ResamplingGoldenTests
         }
     }
 
-    // The case tells what the ratios are, or that the named ones hold.
-    private static HiDiffusionOptions Options(JsonNode one) => HiDiffusionGoldens.Options(new JsonObject
+    // The case tells what the ratios are, or the named ones hold.
+    private static HiDiffusionOptions Options(JsonNode one)
     {
-        ["family"] = "",
-        ["thresholds_overwritten"] = one["thresholds_overwritten"]?.DeepClone(),
-        ["raunet"] = true,
-        ["windows"] = false,
-    }) with { Aggressive = one["thresholds_overwritten"] is null ? null : false };
+        JsonNode? overwritten = one["thresholds_overwritten"];
+        var config = new JsonObject { ["family"] = "", ["thresholds_overwritten"] = overwritten?.DeepClone(), ["raunet"] = true, ["windows"] = false };
+        return HiDiffusionGoldens.Options(config) with { Aggressive = overwritten is null ? null : false };
+    }
 
     private static UNetConditioning Conditioning(UNetConfig config, Tensor context) => new(context)
     {
@@ -90,7 +89,7 @@ public partial class ResamplingGoldenTests
         SizeNumbers = config.SizeEmbeddingWidth is null ? null : zeros(context.shape[0], 6),
     };
 
-    private static JsonNode View(string text)
+    private static JsonObject View(string text)
     {
         int[] numbers = [.. Slices().Match(text).Groups.Values.Skip(1).Select(group => int.Parse(group.Value, CultureInfo.InvariantCulture))];
         return new JsonObject { ["start"] = new JsonArray(numbers[0], numbers[2]), ["step"] = new JsonArray(numbers[1], numbers[3]) };

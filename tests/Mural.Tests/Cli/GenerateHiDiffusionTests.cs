@@ -39,7 +39,7 @@ public sealed class GenerateHiDiffusionTests : IDisposable
     [Fact]
     public void ThePresetIsOptional()
     {
-        foreach (string words in (string[])["--hidiffusion fox", "fox --hidiffusion 2048", "fox --hidiffusion=1024 --seed 3"])
+        foreach (string words in (string[])["--hidiffusion fox", "fox --hidiffusion 2048", "--count 1 fox --hidiffusion=1024"])
         {
             CommandRun run = CommandRun.Of(["generate", .. words.Split(' '), "--model", TinyStableDiffusion.At(TinyStableDiffusion.First), .. Fast.Split(' '), "-o", _folder.At("fox.png")]);
             Assert.True(run.ExitCode == ExitCode.Success, run.Error);

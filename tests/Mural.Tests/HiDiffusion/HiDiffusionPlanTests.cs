@@ -68,7 +68,7 @@ public class HiDiffusionPlanTests
     [InlineData(208, 304, 80, 128)]
     [InlineData(135, 240, 72, 128)]
     [InlineData(512, 512, 128, 128)]
-    [InlineData(16, 1024, 8, 128)]
+    [InlineData(16, 2048, 8, 128)]
     public void ControlNetsSeeTheTrainedSize(int height, int width, int controlHeight, int controlWidth) =>
         Assert.Equal((controlHeight, controlWidth), Plan(XL, height, width, new()).ControlSize);
 

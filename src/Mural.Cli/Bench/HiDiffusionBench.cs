@@ -12,12 +12,14 @@ namespace Mural.Cli.Bench;
 internal static class HiDiffusionBench
 {
     private const int Batch = 2, TextTokens = 77, Steps = 30;
+    private const string Plain = "plain";
 
     internal static Benchmark Create() => new("hidiffusion", "Steps beyond the trained size, plain and with HiDiffusion.", () =>
     [
-        .. Rows("sd15-1024", "Stable Diffusion 1.5, 1024x1024 pixels", new UNetConfig(), 128),
-        .. Rows("sd15-2048", "Stable Diffusion 1.5, 2048x2048 pixels", new UNetConfig(), 256),
-        .. Rows("sdxl-2048", "Stable Diffusion XL, 2048x2048 pixels", UNetConfig.StableDiffusionXL, 256),
+        .. Rows("sd15-1024", "Stable Diffusion 1.5, 1024x1024 pixels", new UNetConfig(), 128, Precision.BFloat16),
+        .. Rows("sd15-2048", "Stable Diffusion 1.5, 2048x2048 pixels", new UNetConfig(), 256, Precision.BFloat16),
+        .. Rows("sdxl-2048", "Stable Diffusion XL, 2048x2048 pixels", UNetConfig.StableDiffusionXL, 256, Precision.BFloat16),
+        .. Rows("sd15-1024", "Stable Diffusion 1.5, 1024x1024 pixels", new UNetConfig(), 128, Precision.Float32),
     ]);
 
     /// <summary>The rows of one model and size: a plain step, HiDiffusion's first and last ones, and its schedule.</summary>
@@ -25,33 +27,35 @@ internal static class HiDiffusionBench
     /// <param name="about">Model and size in words.</param>
     /// <param name="config">The network.</param>
     /// <param name="side">Side of the latents.</param>
-    internal static IReadOnlyList<BenchRow> Rows(string name, string about, UNetConfig config, int side)
+    /// <param name="precision">The number format; names of rows in f32 end with it.</param>
+    internal static IReadOnlyList<BenchRow> Rows(string name, string about, UNetConfig config, int side, Precision precision)
     {
         HiDiffusionPlan plan = HiDiffusionPlan.For(HiDiffusionArchitecture.Find(config)!, side, side, Steps, new HiDiffusionOptions());
         using var shifts = new WindowShifts([1]);
         HiDiffusionStep[] steps = [.. Enumerable.Range(0, Steps).Select(call => plan.At(call, shifts))];
         (HiDiffusionStep Step, int Count)[] phases = [.. steps.GroupBy(step => (step.StridedLevel, step.PooledLevel)).Select(phase => (phase.First(), phase.Count()))];
-        string plain = $"{name}-plain", described = $"{about}, random weights, bf16, batch {Batch}";
+        string Named(string part) => precision == Precision.BFloat16 ? $"{name}-{part}" : $"{name}-{part}-{precision.ShortName()}";
         BenchRow Row(string part, string what, params (HiDiffusionStep? Step, int Count)[] parts) => new()
         {
-            Name = $"{name}-{part}",
-            About = $"{what}, {described}",
+            Name = Named(part),
+            About = $"{what}, {about}, random weights, {precision.ShortName()}, batch {Batch}",
+            Type = precision.ToScalarType(),
             Operations = parts.Sum(one => one.Count * Batch * UNetCost.Forward(config, new MapSize(side, side), TextTokens, one.Step)),
-            Against = part == "plain" ? null : (plain, parts.Sum(one => one.Count)),
-            Prepare = kernels => Prepare(config, side, kernels, parts),
+            Against = part == Plain ? null : (Named(Plain), parts.Sum(one => one.Count)),
+            Prepare = kernels => Prepare(config, side, kernels, precision, parts),
         };
         return
         [
-            Row("plain", "a step", (null, 1)),
+            Row(Plain, "a step", (null, 1)),
             Row("early", "HiDiffusion's first step", (steps[0], 1)),
             Row("late", "HiDiffusion's last step", (steps[^1], 1)),
             Row("schedule", $"{Steps} steps of HiDiffusion, each of its {phases.Length} kinds run once", [.. phases.Select(phase => ((HiDiffusionStep?)phase.Step, phase.Count))]),
         ];
     }
 
-    private static BenchWork Prepare(UNetConfig config, int side, KernelSet kernels, (HiDiffusionStep? Step, int Count)[] parts)
+    private static BenchWork Prepare(UNetConfig config, int side, KernelSet kernels, Precision precision, (HiDiffusionStep? Step, int Count)[] parts)
     {
-        UNetWork unet = UNetWork.Create(config, side, side, Batch, TextTokens, kernels);
+        UNetWork unet = UNetWork.Create(config, side, Batch, TextTokens, kernels, precision.ToScalarType());
         long weights = SystemMemory.Read().Resident, most = 0;
         bool known = true;
         Action[] runs = [.. parts.Select(part => (Action)(() =>

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Mural.Cli.Bench;
 
-/// <summary>A denoiser of random weights in bf16, ready to run, with random latents and texts.</summary>
+/// <summary>A denoiser of random weights, ready to run, with random latents and texts.</summary>
 internal sealed class UNetWork : IDisposable
 {
     private readonly UNet2DConditionModel _network;
@@ -22,24 +22,24 @@ internal sealed class UNetWork : IDisposable
 
     /// <summary>Prepares one.</summary>
     /// <param name="config">The network.</param>
-    /// <param name="height">Height of the latents.</param>
-    /// <param name="width">Their width.</param>
+    /// <param name="side">Side of the latents.</param>
     /// <param name="batch">How many of them.</param>
     /// <param name="textTokens">Tokens of each text.</param>
     /// <param name="kernels">With what it is run.</param>
-    internal static UNetWork Create(UNetConfig config, int height, int width, int batch, int textTokens, KernelSet kernels)
+    /// <param name="type">The number format.</param>
+    internal static UNetWork Create(UNetConfig config, int side, int batch, int textTokens, KernelSet kernels, ScalarType type)
     {
         using var gradients = no_grad();
         using Generator generator = new(1, CPU);
-        Tensor Normal(params long[] shape) => randn(shape, generator: generator).to(ScalarType.BFloat16);
-        var network = new UNet2DConditionModel(config, ScalarType.BFloat16);
-        network.PrepareForInference(kernels, ScalarType.BFloat16);
+        Tensor Normal(params long[] shape) => randn(shape, generator: generator).to(type);
+        var network = new UNet2DConditionModel(config, type);
+        network.PrepareForInference(kernels, type);
         PreparedPrompt prompt = network.Prepare(new UNetConditioning(Normal(batch, textTokens, config.CrossAttentionWidth))
         {
             PooledText = config.SizeEmbeddingWidth is { } size ? Normal(batch, config.AddedEmbeddingWidth!.Value - 6 * size) : null,
             SizeNumbers = config.SizeEmbeddingWidth is null ? null : full([batch, 6], 1024f),
         });
-        return new UNetWork(network, prompt, Normal(batch, config.InChannels, height, width));
+        return new UNetWork(network, prompt, Normal(batch, config.InChannels, side, side));
     }
 
     /// <summary>One pass.</summary>

@@ -22,7 +22,8 @@ public class HiDiffusionBenchTests
     public void TheRowsOfTheDocumentationAreThere()
     {
         string[] rows = [.. Assert.Single(Benchmark.All, benchmark => benchmark.Name == "hidiffusion").Rows().Select(row => row.Name)];
-        Assert.Equal([.. from model in new[] { "sd15-1024", "sd15-2048", "sdxl-2048" } from part in new[] { "plain", "early", "late", "schedule" } select $"{model}-{part}"], rows);
+        string[] parts = ["plain", "early", "late", "schedule"];
+        Assert.Equal([.. from model in new[] { "sd15-1024", "sd15-2048", "sdxl-2048" } from part in parts select $"{model}-{part}", .. parts.Select(part => $"sd15-1024-{part}-f32")], rows);
     }
 
     [Theory]
@@ -32,7 +33,7 @@ public class HiDiffusionBenchTests
     [InlineData("schedule", 2)]
     public void EveryRowRuns(string part, int kinds)
     {
-        BenchRow row = Assert.Single(HiDiffusionBench.Rows("tiny", "A tiny model", Tiny, 16), row => row.Name == $"tiny-{part}");
+        BenchRow row = Assert.Single(HiDiffusionBench.Rows("tiny", "A tiny model", Tiny, 16, Precision.BFloat16), row => row.Name == $"tiny-{part}");
         Assert.Equal(part == "plain" ? null : ("tiny-plain", part == "schedule" ? 30 : 1), row.Against);
         BenchWork work = row.Prepare(KernelSet.Mural);
         using (work.Held)

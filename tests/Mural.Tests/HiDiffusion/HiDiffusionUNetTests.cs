@@ -30,11 +30,11 @@ public class HiDiffusionUNetTests
         AddedEmbeddingWidth = 10 + 6 * 4,
     };
 
-    private static readonly int[] Heights = [64, 71, 90, 101, 137];
+    private static readonly int[] Heights = [64, 71, 90];
 
     public static TheoryData<string, bool, bool> Families => new() { { "1 and 2", false, false }, { "XL", true, false }, { "XL Turbo", true, true } };
 
-    // Pictures 512 to 1096 pixels wide, each at two of the heights.
+    // Pictures 512 to 1096 pixels wide, each at one of the heights; the narrowest and the widest at others too.
     [Theory, MemberData(nameof(Families))]
     public void EverySizeIsTaken(string family, bool extraLarge, bool fewSteps)
     {
@@ -46,8 +46,8 @@ public class HiDiffusionUNetTests
         using Tensor time = tensor(500f);
         HiDiffusionArchitecture architecture = HiDiffusionArchitecture.Find(config, fewSteps)!;
         using var shifts = new WindowShifts([5]);
-        for (int width = 64; width <= 137; width++)
-            foreach (int height in (int[])[Heights[width % Heights.Length], Heights[(width / Heights.Length + width + 2) % Heights.Length]])
+        for (int width = 64; width <= 137; width += fewSteps ? 9 : 1)
+            foreach (int height in width is 64 or 65 or 137 ? [101, 137] : (int[])[Heights[width % Heights.Length]])
             {
                 using var scope = NewDisposeScope();
                 Tensor latents = TinyUNets.Latents(config, height, width, batch: 1);
@@ -58,7 +58,7 @@ public class HiDiffusionUNetTests
                 Tensor painted = network.Run(latents, time, prompt, step: step);
                 Assert.Equal(latents.shape, painted.shape);
                 Assert.True(painted.isfinite().all().item<bool>());
-                if (width % 8 != 1) continue;
+                if (width % 16 != 1) continue;
                 Assert.Equal(latents.shape, network.Run(latents, time, prompt, step: step with { StridedLevel = null, PooledLevel = null }).shape);
                 Assert.True(network.Run(latents, time, prompt, step: none.At(0, shifts)).equal(network.Forward(latents, time, prompt)).all().item<bool>());
             }

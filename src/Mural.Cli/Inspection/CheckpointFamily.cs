@@ -1,5 +1,6 @@
 using Mural.Checkpoints;
 using Mural.DiM;
+using Mural.LinFusion;
 
 namespace Mural.Cli.Inspection;
 
@@ -29,7 +30,7 @@ internal static class CheckpointFamily
     {
         if (source.Tensors.ContainsKey("transformer_blocks.0.attn1.A_log") && source.Tensors.ContainsKey("pos_embed.proj.weight"))
             return DescribeDiM(DiMConfig.FromCheckpoint(source));
-        return Known.FirstOrDefault(known => known.Tensors.All(source.Tensors.ContainsKey)).Family;
+        return Known.FirstOrDefault(known => known.Tensors.All(source.Tensors.ContainsKey)).Family ?? LinFusionSummary.Describe(source);
     }
 
     private static string DescribeDiM(DiMConfig config)

@@ -32,7 +32,7 @@ internal sealed class DiMBlock : nn.Module, IKernelSelectable
     {
         _modulation = this.Register("scale_shift_table", empty(3, config.Width, device: device));
         _norm = this.Register("norm1.norm.weight", empty(config.Width, device: device));
-        _mixer = this.Register("attn1", new MambaMixer(config, device));
+        _mixer = this.Register("attn1", new MambaMixer(config.Mixer, device));
         if (decoder) _fusion = new SkipFusion(this, config, device);
     }
 

@@ -90,6 +90,9 @@ public sealed record DiMConfig
     [JsonIgnore]
     public int TimeStepRank => (Width + 15) / 16;
 
+    /// <summary>Sizes of a block's mixer.</summary>
+    internal MambaShape Mixer => new(Width, InnerWidth, TimeStepRank, StateSize, ConvolutionKernel);
+
     /// <summary>Tokens before the grid: time, class and <see cref="PadLength"/> pads.</summary>
     [JsonIgnore]
     public int FrontTokens => 2 + PadLength;

@@ -8,7 +8,7 @@ namespace Mural.DiM;
 internal static class DiMInitialization
 {
     private const double Embedding = 0.02;
-    private const double LeastStep = 1e-4;
+    private const string MixerPrefix = "attn1.";
 
     internal static void Apply(DiMModel model, Generator generator)
     {
@@ -23,10 +23,10 @@ internal static class DiMInitialization
     {
         switch (name)
         {
-            case "attn1.A_log":
-                parameter.copy_(arange(1, config.StateSize + 1, dtype: ScalarType.Float32).log());
+            case not null when name.StartsWith(MixerPrefix, StringComparison.Ordinal):
+                MambaInitialization.Fill(parameter, name[MixerPrefix.Length..], config.Mixer, config.Blocks, generator);
                 break;
-            case "attn1.D" or "norm1.norm.weight" or "norm_out.norm.weight":
+            case "norm1.norm.weight" or "norm_out.norm.weight":
                 parameter.fill_(1);
                 break;
             case "scale_shift_table":
@@ -39,45 +39,22 @@ internal static class DiMInitialization
             case "additional_embed":
                 parameter.fill_(0);
                 break;
-            case "attn1.dt_proj.weight":
-                Uniform(parameter, 1 / Math.Sqrt(config.TimeStepRank), generator);
-                break;
-            case "attn1.dt_proj.bias":
-                parameter.copy_(StepBias(parameter.numel(), generator));
-                break;
-            case "attn1.out_proj.weight":
-                Uniform(parameter, 1 / Math.Sqrt((double)config.InnerWidth * config.Blocks), generator);
-                break;
-            case "attn1.conv1d.bias":
-                Uniform(parameter, 1 / Math.Sqrt(config.ConvolutionKernel), generator);
-                break;
             case "a4m_adapter.first_smoother.bias" or "a4m_adapter.last_smoother.bias":
-                Uniform(parameter, 1.0 / 3, generator);
+                MambaInitialization.Uniform(parameter, 1.0 / 3, generator);
                 break;
             case "pos_embed.proj.bias":
-                Uniform(parameter, 1 / Math.Sqrt((double)config.InChannels * config.PatchSize * config.PatchSize), generator);
+                MambaInitialization.Uniform(parameter, 1 / Math.Sqrt((double)config.InChannels * config.PatchSize * config.PatchSize), generator);
                 break;
             case not null when name.EndsWith(".bias", StringComparison.Ordinal):
                 parameter.fill_(0);
                 break;
             default:
-                Uniform(parameter, 1 / Math.Sqrt(parameter.numel() / (double)parameter.shape[0]), generator);
+                MambaInitialization.Uniform(parameter, 1 / Math.Sqrt(parameter.numel() / (double)parameter.shape[0]), generator);
                 break;
         }
-    }
-
-    // Steps softplus(bias) spread evenly in logarithm between 0.001 and 0.1.
-    private static Tensor StepBias(long count, Generator generator)
-    {
-        Tensor uniform = rand(count, dtype: ScalarType.Float32, generator: generator);
-        Tensor step = (uniform * (Math.Log(0.1) - Math.Log(0.001)) + Math.Log(0.001)).exp().clamp_min(LeastStep);
-        return step + (-(-step).expm1()).log();
     }
 
     // Drawn on the CPU, so that a seed gives the same model on every device.
     private static void Normal(Tensor parameter, double deviation, Generator generator) =>
         parameter.copy_(randn(parameter.shape, dtype: ScalarType.Float32, generator: generator) * deviation);
-
-    private static void Uniform(Tensor parameter, double bound, Generator generator) =>
-        parameter.copy_(empty(parameter.shape, dtype: ScalarType.Float32).uniform_(-bound, bound, generator));
 }

@@ -8,6 +8,14 @@ using Parameter = TorchSharp.Modules.Parameter;
 
 namespace Mural.DiM;
 
+/// <summary>Sizes of a Mamba-1 mixer.</summary>
+/// <param name="Width">Channels of the tokens.</param>
+/// <param name="Inner">Channels inside, E.</param>
+/// <param name="Rank">Width of the low-rank projection that gives the scan's step sizes.</param>
+/// <param name="States">States of each inner channel, N.</param>
+/// <param name="Taps">Length of the causal convolution.</param>
+internal readonly record struct MambaShape(int Width, int Inner, int Rank, int States, int Taps);
+
 /// <summary>
 /// The Mamba-1 mixer (spec dim.md 1.8): projection to values and gate, causal convolution, selective scan whose steps and vectors depend on the values, projection back.
 /// Projections run in the type of the input; A, D and the bias of the steps stay float32.
@@ -45,16 +53,16 @@ internal sealed class MambaMixer : nn.Module, IKernelSelectable
     [ComponentName(Name = "dt_proj.bias")]
     private readonly Parameter _stepsBias;
 
-    internal MambaMixer(DiMConfig config, Device? device) : base(nameof(MambaMixer))
+    internal MambaMixer(MambaShape shape, Device? device) : base(nameof(MambaMixer))
     {
-        (_inner, _rank, _states) = (config.InnerWidth, config.TimeStepRank, config.StateSize);
-        _input = this.Register("in_proj", new Linear(config.Width, 2 * _inner, bias: false, device: device, initialize: false));
+        (_inner, _rank, _states) = (shape.Inner, shape.Rank, shape.States);
+        _input = this.Register("in_proj", new Linear(shape.Width, 2 * _inner, bias: false, device: device, initialize: false));
         _vectors = this.Register("x_proj", new Linear(_inner, _rank + 2 * _states, bias: false, device: device, initialize: false));
         _steps = this.Register("dt_proj", new Linear(_rank, _inner, bias: false, device: device, initialize: false));
-        _output = this.Register("out_proj", new Linear(_inner, config.Width, bias: false, device: device, initialize: false));
+        _output = this.Register("out_proj", new Linear(_inner, shape.Width, bias: false, device: device, initialize: false));
         _logRates = this.Register("A_log", empty(_inner, _states, device: device));
         _skip = this.Register("D", empty(_inner, device: device));
-        _taps = this.Register("conv1d.weight", empty(_inner, 1, config.ConvolutionKernel, device: device));
+        _taps = this.Register("conv1d.weight", empty(_inner, 1, shape.Taps, device: device));
         _tapsBias = this.Register("conv1d.bias", empty(_inner, device: device));
         _stepsBias = this.Register("dt_proj.bias", empty(_inner, device: device));
     }
@@ -73,7 +81,7 @@ internal sealed class MambaMixer : nn.Module, IKernelSelectable
         Tensor mixed = CausalConvolution.Apply(values, _taps, _tapsBias, order, _kernels);
         Tensor[] parts = _vectors.forward(mixed).split([_rank, _states, _states], 2);
         Tensor steps = _steps.forward(parts[0]);
-        Tensor rates = _logRates.to(ScalarType.Float32).exp().neg();
+        Tensor rates = _logRates.to(SelectiveScanTerms.TypeFor(mixed)).exp().neg();
         Tensor scanned = SelectiveScan.Apply(mixed, steps, rates, parts[1], parts[2], _skip, gate, _stepsBias, order, _kernels);
         return _output.forward(scanned).MoveToOuterDisposeScope();
     }

@@ -34,5 +34,23 @@ internal sealed class GroupNorm : nn.Module<Tensor, Tensor>, IKernelSelectable
 
     void IKernelSelectable.UseKernels(KernelSet kernels) => _kernels = kernels;
 
+    /// <summary>The same for a part of a map whose groups reach over all parts.</summary>
+    /// <param name="part">Some rows of the map. Shape: `[B, C, h, W]`.</param>
+    /// <param name="total">Adds up what all parts say.</param>
+    internal Tensor Forward(Tensor part, Func<Tensor, Tensor> total)
+    {
+        using TorchSharp.DisposeScope scope = NewDisposeScope();
+        Tensor wide = part.to(part.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32), groups = wide.contiguous().view(part.shape[0], _groups, -1);
+        // Moments about each part's own mean lose no digits; they are joined in double precision.
+        Tensor mean = groups.mean([2], keepdim: true), variance = (groups - mean).square().mean([2]).to(ScalarType.Float64);
+        Tensor center = mean.squeeze(2).to(ScalarType.Float64), count = full_like(center, groups.shape[2]);
+        Tensor sums = total(stack([count, count * center, count * (variance + center.square())]));
+        Tensor shared = sums[1] / sums[0], scale = (sums[2] / sums[0] - shared.square() + _epsilon).rsqrt();
+        Tensor ByChannel(Tensor ofGroups) => ofGroups.repeat_interleave(part.shape[1] / _groups, dim: 1);
+        Tensor factor = ByChannel(scale) * _weight.to(ScalarType.Float64), addend = _bias.to(ScalarType.Float64) - ByChannel(shared) * factor;
+        Tensor output = wide * factor.to(wide.dtype).unsqueeze(-1).unsqueeze(-1) + addend.to(wide.dtype).unsqueeze(-1).unsqueeze(-1);
+        return (_silu ? output.silu() : output).to(part.dtype).MoveToOuterDisposeScope();
+    }
+
     public override Tensor forward(Tensor input) => GroupNormalization.Apply(input, _groups, _weight, _bias, _epsilon, _silu, _kernels);
 }

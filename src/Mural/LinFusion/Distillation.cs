@@ -19,6 +19,18 @@ internal sealed record DistillationLosses(Tensor Noise, Tensor Output, Tensor Fe
     }
 }
 
+/// <summary>What a teacher says of noisy latents.</summary>
+/// <param name="Output">Its prediction.</param>
+/// <param name="Features">The results of its self-attentions, in the order in which they run.</param>
+internal sealed record Teaching(Tensor Output, IReadOnlyList<Tensor> Features) : IDisposable
+{
+    public void Dispose()
+    {
+        Output.Dispose();
+        foreach (Tensor feature in Features) feature.Dispose();
+    }
+}
+
 /// <summary>A UNet with softmax attention and the same one with linear attention, each with the texts that it was shown.</summary>
 /// <param name="Teacher">Gives no gradients.</param>
 /// <param name="TeacherPrompt">Prepared by the teacher.</param>
@@ -29,6 +41,9 @@ internal sealed record Distillation(UNet2DConditionModel Teacher, PreparedPrompt
     /// <summary>Sees the mean square of each layer's results, in the order in which they run.</summary>
     internal Action<Tensor>? OnLayer { get; init; }
 
+    /// <summary>Whether the backward pass computes the student's blocks once more instead of keeping what they need.</summary>
+    internal bool Recompute { get; init; }
+
     /// <summary>Lets gradients reach the linear attentions of a student and nothing else (spec 3.2).</summary>
     internal static void Freeze(UNet2DConditionModel student)
     {
@@ -36,39 +51,45 @@ internal sealed record Distillation(UNet2DConditionModel Teacher, PreparedPrompt
         foreach (TorchSharp.Modules.Parameter parameter in student.LinearAttentions().parameters()) parameter.requires_grad = true;
     }
 
-    /// <summary>Runs both on the same inputs, each on its own activations.</summary>
+    /// <summary>Runs the teacher.</summary>
+    /// <param name="noisy">Noisy latents, float32. Shape: `[B, C, h, w]`.</param>
+    /// <param name="timesteps">The timestep of each. Shape: `[B]`.</param>
+    internal Teaching Teach(Tensor noisy, Tensor timesteps)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using IDisposable quiet = no_grad();
+        var features = new List<Tensor>();
+        Tensor output = Teacher.Run(noisy, timesteps, TeacherPrompt, observe: (part, result) =>
+        {
+            // What is seen may be written over afterwards.
+            if (part is ISelfAttention) features.Add(result.clone().MoveToOtherDisposeScope(scope));
+        });
+        return new Teaching(output.MoveToOuterDisposeScope(), [.. features.Select(feature => feature.MoveToOuterDisposeScope())]);
+    }
+
+    /// <summary>Runs the student on what the teacher was shown, each on its own activations.</summary>
     /// <param name="noisy">Noisy latents, float32. Shape: `[B, C, h, w]`.</param>
     /// <param name="timesteps">The timestep of each. Shape: `[B]`.</param>
     /// <param name="target">What the scheduler asks for, float32. Shape: `[B, C, h, w]`.</param>
-    internal DistillationLosses Losses(Tensor noisy, Tensor timesteps, Tensor target)
+    /// <param name="taught">The teacher's part.</param>
+    internal DistillationLosses Losses(Tensor noisy, Tensor timesteps, Tensor target, Teaching taught)
     {
         using DisposeScope scope = NewDisposeScope();
-        var features = new Queue<Tensor>();
-        Tensor taught;
-        using (no_grad())
-        {
-            // What is seen may be written over afterwards.
-            taught = Teacher.Run(noisy, timesteps, TeacherPrompt, observe: (part, result) =>
-            {
-                if (part is ISelfAttention) features.Enqueue(result.clone().MoveToOtherDisposeScope(scope));
-            });
-        }
         var layers = new List<Tensor>();
-        Tensor learned = Student.Run(noisy, timesteps, StudentPrompt, observe: (part, result) =>
+        Tensor learned = Student.Run(noisy, timesteps, StudentPrompt, recompute: Recompute, observe: (part, result) =>
         {
             if (part is not ISelfAttention) return;
-            using Tensor wanted = features.Dequeue();
-            Tensor layer = MeanSquare(result, wanted).MoveToOtherDisposeScope(scope);
+            Tensor layer = MeanSquare(result, taught.Features[layers.Count]).MoveToOtherDisposeScope(scope);
             OnLayer?.Invoke(layer);
             layers.Add(layer);
         });
         return new DistillationLosses(
-            MeanSquare(learned, target).MoveToOuterDisposeScope(), MeanSquare(learned, taught).MoveToOuterDisposeScope(), stack(layers).mean().MoveToOuterDisposeScope());
+            MeanSquare(learned, target).MoveToOuterDisposeScope(), MeanSquare(learned, taught.Output).MoveToOuterDisposeScope(), stack(layers).mean().MoveToOuterDisposeScope());
     }
 
     private static Tensor MeanSquare(Tensor found, Tensor wanted)
     {
         using DisposeScope scope = NewDisposeScope();
-        return (found.to(ScalarType.Float32) - wanted.to(ScalarType.Float32)).square().mean().MoveToOuterDisposeScope();
+        return (found.to(ScalarType.Float32) - wanted.to(ScalarType.Float32, found.device)).square().mean().MoveToOuterDisposeScope();
     }
 }

@@ -15,9 +15,12 @@ internal static class FeatureMap
         using DisposeScope scope = NewDisposeScope();
         Tensor features = projected.dtype is ScalarType.Float32 or ScalarType.Float64
             ? nn.functional.elu(projected, 1).add_(1)
-            : Slope(projected).add_(projected.to(ScalarType.Float32).relu_());
+            : Sum(Slope(projected), projected.to(ScalarType.Float32).relu());
         return features.MoveToOuterDisposeScope();
     }
+
+    // What is differentiated keeps its results.
+    private static Tensor Sum(Tensor below, Tensor above) => below.requires_grad ? below + above : below.add_(above);
 
     /// <summary>φ', which is 1 from zero on and e^t below.</summary>
     internal static Tensor Slope(Tensor projected)

@@ -9,7 +9,11 @@ namespace Mural.LinFusion;
 /// <param name="ProjectionWidth">Width of the perceptrons before queries and keys: null or 0 for that of the tokens, -1 for none.</param>
 internal sealed record LinFusionModule(string Name, int Width, int Heads, int? ProjectionWidth)
 {
-    private const int WithoutMlp = -1;
+    /// <summary><see cref="ProjectionWidth"/> of attentions without perceptrons.</summary>
+    internal const int WithoutMlp = -1;
+
+    /// <summary>Tokens that it is trained at, where its weights depend on that.</summary>
+    internal long? TrainingTokens { get; init; }
 
     /// <summary>Width of the perceptrons, or null for none.</summary>
     internal int? MlpWidth => ProjectionWidth switch { null or 0 => Width, WithoutMlp => null, var width => width };
@@ -20,6 +24,12 @@ internal sealed record LinFusionConfig(IReadOnlyList<LinFusionModule> Modules)
 {
     private const string Suffix = ".attn1";
 
+    /// <summary>What takes their place.</summary>
+    internal LinearMixer Mixer { get; init; }
+
+    /// <summary>Whether queries and keys of a mixer have perceptrons before them.</summary>
+    internal static bool HasMlp(LinearMixer mixer) => mixer is LinearMixer.LinFusion or LinearMixer.UnnormalizedLinearAttention or LinearMixer.CausalLinearAttention;
+
     /// <summary>Reads a checkpoint's <c>config.json</c>, in today's form or that of the first releases.</summary>
     /// <param name="path">The file, or the folder that holds it.</param>
     /// <exception cref="MuralException">The file is missing or describes something else.</exception>
@@ -28,7 +38,9 @@ internal sealed record LinFusionConfig(IReadOnlyList<LinFusionModule> Modules)
     /// <summary>All self-attentions of a UNet: the way down, the way up, the middle (spec 1.6).</summary>
     /// <param name="config">The UNet's architecture.</param>
     /// <param name="divisor">How many times narrower than the tokens the perceptrons are: 1 in the releases for Stable Diffusion 1 and 2, 16 in that for SDXL.</param>
-    internal static LinFusionConfig For(UNetConfig config, int divisor = 1)
+    /// <param name="mixer">What takes their place.</param>
+    /// <param name="side">Height and width of the latents that they are trained at; only mixers that depend on the number of tokens need it.</param>
+    internal static LinFusionConfig For(UNetConfig config, int divisor = 1, LinearMixer mixer = LinearMixer.LinFusion, int side = 0)
     {
         int last = config.BlockOutChannels.Count - 1;
         var modules = new List<LinFusionModule>();
@@ -39,7 +51,13 @@ internal sealed record LinFusionConfig(IReadOnlyList<LinFusionModule> Modules)
                 for (int layer = 0; layer < config.TransformerLayers[level]; layer++)
                 {
                     int width = config.BlockOutChannels[level];
-                    modules.Add(new LinFusionModule(NameOf($"{block}.attentions.{attention}.transformer_blocks.{layer}"), width, config.AttentionHeads[level], divisor == 1 ? null : Math.Max(width / divisor, 1)));
+                    int? projection = !HasMlp(mixer) ? LinFusionModule.WithoutMlp : divisor == 1 ? null : Math.Max(width / divisor, 1);
+                    // Every level halves the map, rounding up.
+                    long rows = (side + (1 << level) - 1) >> level;
+                    modules.Add(new LinFusionModule(NameOf($"{block}.attentions.{attention}.transformer_blocks.{layer}"), width, config.AttentionHeads[level], projection)
+                    {
+                        TrainingTokens = mixer == LinearMixer.UnnormalizedLinearAttention ? rows * rows : null,
+                    });
                 }
             }
         }
@@ -48,7 +66,7 @@ internal sealed record LinFusionConfig(IReadOnlyList<LinFusionModule> Modules)
         for (int block = 0; block <= last; block++)
             if (config.UpBlockAttention[block]) Add($"up_blocks.{block}", last - block, config.LayersPerBlock[last - block] + 1);
         Add("mid_block", last, 1);
-        return new LinFusionConfig(modules);
+        return new LinFusionConfig(modules) { Mixer = mixer };
     }
 
     /// <summary>A checkpoint's name for the self-attention of a transformer block.</summary>

@@ -10,6 +10,9 @@ internal static class LinFusionConfigJson
     private const string ClassKey = "_class_name", VersionKey = "_diffusers_version", ListKey = "modules_list";
     private const string WidthKey = "dim_n", HeadsKey = "heads", NameKey = "module_name", ProjectionKey = "projection_mid_dim";
 
+    // Not in the released files, which are all of one kind.
+    private const string MixerKey = "mixer", TokensKey = "training_tokens";
+
     // The version that the released files name, and the class's name in the first of them.
     private const string Version = "0.30.0", ClassName = "LinFusion", FirstClassName = "StableMamba";
 
@@ -41,10 +44,11 @@ internal static class LinFusionConfigJson
         string found = Text(json[ClassKey]) ?? "no class";
         if (found is not (ClassName or FirstClassName)) throw new MuralException($"{source} describes {found}, but {ClassName} is wanted; give the folder of a LinFusion checkpoint.");
         if (json[ListKey] is not JsonArray { Count: > 0 } list) throw new MuralException($"{source} has no {ListKey}; give the {ModelFolder.ConfigName} of a LinFusion checkpoint.");
-        LinFusionModule[] modules = [.. list.Select(entry => Module(entry, source))];
+        LinearMixer mixer = Mixer(json[MixerKey], source);
+        LinFusionModule[] modules = [.. list.Select(entry => Module(entry, mixer, source))];
         if (modules.GroupBy(module => module.Name).FirstOrDefault(group => group.Count() > 1) is { Key: { } twice })
             throw new MuralException($"{source} lists {Quote.Name(twice)} twice; copy the file from the checkpoint's origin again.");
-        return new LinFusionConfig(modules);
+        return new LinFusionConfig(modules) { Mixer = mixer };
     }
 
     internal static string Write(LinFusionConfig config)
@@ -53,18 +57,27 @@ internal static class LinFusionConfigJson
         {
             [ClassKey] = ClassName,
             [VersionKey] = Version,
-            [ListKey] = new JsonArray([.. config.Modules.Select(module => new JsonObject
-            {
-                [WidthKey] = module.Width,
-                [HeadsKey] = module.Heads,
-                [NameKey] = module.Name,
-                [ProjectionKey] = module.ProjectionWidth,
-            })]),
         };
+        if (config.Mixer != LinearMixer.LinFusion) json[MixerKey] = LinearMixers.NameOf(config.Mixer);
+        json[ListKey] = new JsonArray([.. config.Modules.Select(Entry)]);
         return json.ToJsonString(ConfigWriter.Indented) + "\n";
     }
 
-    private static LinFusionModule Module(JsonNode? entry, string source)
+    private static JsonObject Entry(LinFusionModule module)
+    {
+        var entry = new JsonObject { [WidthKey] = module.Width, [HeadsKey] = module.Heads, [NameKey] = module.Name, [ProjectionKey] = module.ProjectionWidth };
+        if (module.TrainingTokens is { } tokens) entry[TokensKey] = tokens;
+        return entry;
+    }
+
+    private static LinearMixer Mixer(JsonNode? node, string source)
+    {
+        if (node is null) return LinearMixer.LinFusion;
+        return LinearMixers.Parse(Text(node) ?? "") ??
+            throw new MuralException($"{source} has the mixer {node.ToJsonString()}; known are {string.Join(", ", LinearMixers.Names)}.");
+    }
+
+    private static LinFusionModule Module(JsonNode? entry, LinearMixer mixer, string source)
     {
         (string? name, int? width, int? heads, JsonNode? projection) = entry switch
         {
@@ -75,7 +88,10 @@ internal static class LinFusionConfigJson
         };
         if (name is not { Length: > 0 } || width is not >= 1 || heads is not >= 1 || width % heads != 0 || projection is not null && Number(projection) is not >= -1)
             throw new MuralException($"{source} has {entry?.ToJsonString() ?? "null"} in {ListKey}, where a name, a width, heads that divide it and perhaps a width of the perceptrons are expected; copy the file from the checkpoint's origin again.");
-        return new LinFusionModule(name, width.Value, heads.Value, Number(projection));
+        int? tokens = mixer == LinearMixer.UnnormalizedLinearAttention ? Number(entry![TokensKey]) : null;
+        if (mixer == LinearMixer.UnnormalizedLinearAttention && tokens is not >= 1)
+            throw new MuralException($"{source} does not say {TokensKey} for {Quote.Name(name)}, which {LinearMixers.NameOf(mixer)} needs; copy the file from the checkpoint's origin again.");
+        return new LinFusionModule(name, width.Value, heads.Value, Number(projection)) { TrainingTokens = tokens };
     }
 
     private static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue(out string? text) ? text : null;

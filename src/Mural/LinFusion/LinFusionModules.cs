@@ -8,14 +8,14 @@ namespace Mural.LinFusion;
 /// </summary>
 internal sealed class LinFusionModules : NamedModule
 {
-    internal LinFusionModules(IEnumerable<LinearAttention> attentions) : base("LinFusion")
+    internal LinFusionModules(IEnumerable<TokenMixer> attentions) : base("LinFusion")
     {
         Attentions = [.. attentions.Select((attention, index) => this.Register($"{index}", attention))];
     }
 
     /// <summary>New attentions, not mounted anywhere.</summary>
     internal static LinFusionModules Create(LinFusionConfig config, LayerFactory layers) =>
-        new(config.Modules.Select(module => new LinearAttention(module.Width, module.Heads, module.MlpWidth, layers)));
+        new(config.Modules.Select(module => TokenMixer.Create(config.Mixer, module, layers)));
 
-    internal IReadOnlyList<LinearAttention> Attentions { get; }
+    internal IReadOnlyList<TokenMixer> Attentions { get; }
 }

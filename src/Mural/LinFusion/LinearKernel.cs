@@ -1,3 +1,5 @@
+using Mural.Kernels;
+using Mural.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -10,15 +12,17 @@ namespace Mural.LinFusion;
 internal static class LinearKernel
 {
     // Added to the denominator, which is a mean, so it does not depend on the number of tokens.
-    private const double Epsilon = 1e-4;
+    internal const double Epsilon = 1e-4;
 
     /// <summary>Σ φ(k)ᵀ [v | 1] over the tokens. Sums of parts of the tokens add up to the sum of all.</summary>
     /// <param name="keys">Shape: `[B, N, C]`.</param>
     /// <param name="values">Shape: `[B, N, C]`.</param>
     /// <param name="heads">H; head h owns channels h d to (h + 1) d, with d = C / H.</param>
+    /// <param name="kernels">Hand-written kernel or plain operators.</param>
     /// <returns>Float32 or wider. Shape: `[B, H, d, d + 1]`.</returns>
-    internal static Tensor Sums(Tensor keys, Tensor values, int heads)
+    internal static Tensor Sums(Tensor keys, Tensor values, int heads, KernelSet kernels = KernelSet.Mural)
     {
+        if (kernels == KernelSet.Mural && FusedLinearAttention.Serves(keys, values)) return FusedLinearAttention.Sums(keys, values, heads, VectorWidths.Best);
         using DisposeScope scope = NewDisposeScope();
         long width = keys.shape[2] / heads;
         Tensor sums = zeros([keys.shape[0], heads, width, width + 1], FeatureMap.Accumulation(keys.dtype), keys.device);
@@ -34,9 +38,11 @@ internal static class LinearKernel
     /// <summary>What the queries get of all tokens: φ(q) S / (φ(q) k̄ + 1e-4).</summary>
     /// <param name="queries">Shape: `[B, N, C]`.</param>
     /// <param name="means">[S | k̄]: the sums over all tokens, divided by their number. Shape: `[B, H, d, d + 1]`.</param>
+    /// <param name="kernels">Hand-written kernel or plain operators.</param>
     /// <returns>In the queries' type. Shape: `[B, N, C]`.</returns>
-    internal static Tensor Attend(Tensor queries, Tensor means)
+    internal static Tensor Attend(Tensor queries, Tensor means, KernelSet kernels = KernelSet.Mural)
     {
+        if (kernels == KernelSet.Mural && FusedLinearAttention.Serves(queries)) return FusedLinearAttention.Attend(queries, means, VectorWidths.Best);
         using DisposeScope scope = NewDisposeScope();
         Tensor output = empty(queries.shape, queries.dtype, queries.device);
         foreach ((long start, long count) in TokenChunks.Of(queries.shape[1]))

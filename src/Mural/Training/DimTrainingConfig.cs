@@ -107,6 +107,7 @@ public sealed record DimTrainingConfig : TrainingConfig
     internal override void Check()
     {
         base.Check();
+        Data.RequirePictures();
         Sheet.Check();
         Settings.InRange("label_dropout", LabelDropout, 0, 1);
         Settings.InRange("balance", Balance, 0, 2);

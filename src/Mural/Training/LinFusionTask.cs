@@ -1,5 +1,6 @@
 using System.Globalization;
-using Mural.Autoencoders;
+using System.Security.Cryptography;
+using System.Text;
 using Mural.Checkpoints;
 using Mural.Checkpoints.StableDiffusion;
 using Mural.Layers;
@@ -9,7 +10,6 @@ using Mural.Runtime;
 using Mural.Text;
 using Mural.Training.Data;
 using Mural.UNet;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Mural.Training;
@@ -18,22 +18,19 @@ namespace Mural.Training;
 internal sealed class LinFusionTask : ITrainingTask
 {
     private readonly LinFusionTrainingConfig _config;
-    private readonly PictureSet _pictures;
+    private readonly IDistillationSamples _samples;
     private readonly SampleOrder _order;
     private readonly StableDiffusionParts _teacher;
     private readonly UNet2DConditionModel _student;
     private readonly LinFusionConfig _layout;
     private readonly LinFusionModules _model, _average;
-    private readonly AutoencoderKL _autoencoder;
-    private readonly LatentSet _latents;
+    private readonly TeacherCache? _cache;
     private readonly Device _device;
 
-    internal LinFusionTask(LinFusionTrainingConfig config, PictureSet pictures, Device device, Action<string> report, CancellationToken cancellation)
+    internal LinFusionTask(LinFusionTrainingConfig config, Device device, Action<string> report, CancellationToken cancellation)
     {
         _config = config;
-        _pictures = pictures;
         _device = device;
-        _order = new SampleOrder(pictures.Training, config.Seed);
         string model = Settings.Resolve(config.SettingsPath, config.Teacher);
         ScalarType type = config.Precision.ToScalarType();
         RuntimePlan runtime = RuntimePlan.Choose(new RuntimeOptions { Device = device.ToString(), Precision = config.Precision });
@@ -42,22 +39,33 @@ internal sealed class LinFusionTask : ITrainingTask
         {
             _teacher = Loaded(StableDiffusionParts.Load(model, new StableDiffusionOptions { Prompts = PromptSyntax.Plain }, runtime));
             if (_teacher.Info.Inpaints) throw new MuralException($"{model} was made for inpainting, whose masks a distillation does not have; give a plain model of its family.");
+            int downscale = _teacher.Codec.Downscale;
+            if (config.Data.Size % downscale != 0)
+                throw new MuralException($"The setting 'data.size' is {config.Data.Size}; a multiple of {downscale}, the autoencoder's factor, is expected.");
             using StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(model);
             // What is not trained needs no more precision than the run.
             _student = Loaded(checkpoint.LoadUNet(type, device));
-            _layout = LinFusionConfig.For(_student.Config, config.MlpDivisor);
+            _layout = LinFusionConfig.For(_student.Config, config.MlpDivisor, config.Mixer, config.Data.Size / downscale);
             using var generator = new Generator((ulong)config.Seed);
             _student.StartLinFusion(_layout, generator);
             Distillation.Freeze(_student);
             _model = _student.LinearAttentions();
             _average = Loaded(LinFusionModules.Create(_layout, new LayerFactory(ScalarType.Float32, Initialize: false, device)));
             foreach (TorchSharp.Modules.Parameter parameter in _average.parameters()) parameter.requires_grad = false;
-            _autoencoder = Loaded(checkpoint.LoadAutoencoder());
-            if (config.Data.Size % _autoencoder.Config.Downscale != 0)
-                throw new MuralException($"The setting 'data.size' is {config.Data.Size}; a multiple of {_autoencoder.Config.Downscale}, the autoencoder's factor, is expected.");
-            _autoencoder.to(device);
-            var encoding = new LatentEncoding(_autoencoder, runtime.TypeFor(_autoencoder.Config), device, config.Data.Flip);
-            _latents = Loaded(LatentSet.Open(pictures, encoding, PictureSet.CacheFolder(config.Data, config.SettingsPath), report, cancellation));
+            string weights = config.Data.Captions is null && config.TeacherCacheDraws == 0 ? "" : KeyOf(model);
+            if (config.Data.Captions is null)
+            {
+                Autoencoders.AutoencoderKL autoencoder = Loaded(checkpoint.LoadAutoencoder());
+                _samples = Loaded(new CaptionedPictures(config.Data, config.SettingsPath, autoencoder, runtime.TypeFor(autoencoder.Config), device, report, cancellation));
+            }
+            else
+            {
+                var painting = new TeacherPainting(_teacher, config.Data.Size, config.TeacherSamples.Steps, config.TeacherSamples.Guidance);
+                _samples = Loaded(TeacherSamples.Open(config, painting, weights, report, cancellation));
+            }
+            _order = new SampleOrder(_samples.Training, config.Seed);
+            if (config.TeacherCacheDraws > 0)
+                _cache = new TeacherCache(Path.Combine(PictureSet.CacheFolder(config.Data, config.SettingsPath), $"teacher-{_samples.Key}-{weights}-{config.Seed}-{config.Precision.ToString().ToLowerInvariant()}"));
         }
         catch
         {
@@ -77,7 +85,7 @@ internal sealed class LinFusionTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity => string.Create(CultureInfo.InvariantCulture,
-        $"linfusion of {_teacher.Info.Name}, perceptrons 1/{_config.MlpDivisor}, loss 1/{_config.Loss.Output}/{_config.Loss.Feature}, seed {_config.Seed}, batch {_config.StepSamples}, data {_latents.Key}");
+        $"{LinearMixers.NameOf(_config.Mixer)} of {_teacher.Info.Name}, perceptrons 1/{_config.MlpDivisor}, loss 1/{_config.Loss.Output}/{_config.Loss.Feature}, seed {_config.Seed}, batch {_config.StepSamples}, data {_samples.Key}{(_cache is null ? "" : $", {_config.TeacherCacheDraws} drawings of noise")}");
 
     public void Initialise()
     {
@@ -90,31 +98,31 @@ internal sealed class LinFusionTask : ITrainingTask
     {
         int count = _config.StepSamples;
         int[] rows = _order.Take(step * count, count);
-        using var generator = new Generator(SplitMix.Combine(_config.Seed, step));
         using var scope = NewDisposeScope();
-        int[] stored = rows;
-        if (_config.Data.Flip)
+        if (_cache is null)
         {
-            float[] draws = rand(count, generator: generator).data<float>().ToArray();
-            stored = [.. rows.Select((row, i) => draws[i] < 0.5f ? row + _pictures.Items.Count : row)];
+            using var generator = new Generator(SplitMix.Combine(_config.Seed, step));
+            return Step(rows, null, Drawn(rows, generator));
         }
-        int side = _config.Data.Size / _autoencoder.Config.Downscale;
-        long[] shape = [count, _autoencoder.Config.LatentChannels, side, side];
-        Tensor clean = _latents.Latents(stored, randn(shape, generator: generator)), noise = randn(shape, generator: generator);
-        int trained = NoisyLatents.Table(_teacher.Sampling).Steps;
-        long[] timesteps = randint(0, trained, [count], dtype: ScalarType.Int64, generator: generator).data<long>().ToArray();
-        NoisyLatents latents = NoisyLatents.At(_teacher.Sampling, clean.to(_device), noise.to(_device), timesteps);
-        return new Samples(
-            this, latents with { Noisy = latents.Noisy.DetachFromDisposeScope(), Target = latents.Target.DetachFromDisposeScope() }, timesteps, [.. rows.Select(row => _pictures.Items[row].ReadCaption())]);
+        // The noise of a sample is one of few, each drawn by the sample alone, and each epoch takes the next.
+        long[] turns = [.. Enumerable.Range(0, count).Select(i => (step * count + i) / _order.Count % _config.TeacherCacheDraws)];
+        Drawing[] drawings = [.. rows.Select((row, i) =>
+        {
+            using var generator = new Generator(SplitMix.Combine((long)SplitMix.Combine(_config.Seed, row), turns[i]));
+            return Drawn([row], generator);
+        })];
+        Tensor Whole(Func<Drawing, Tensor> part) => cat([.. drawings.Select(part)]);
+        return Step(rows, [.. rows.Select((row, i) => string.Create(CultureInfo.InvariantCulture, $"{row}-{turns[i]}"))],
+            new Drawing(Whole(drawing => drawing.Clean), Whole(drawing => drawing.Noise), [.. drawings.SelectMany(drawing => drawing.Timesteps)]));
     }
 
     public IReadOnlyList<(string Name, double Value)> WriteSheet(string path, CancellationToken cancellation)
     {
         // Held-out captions show what was not learned by heart.
-        IReadOnlyList<int> rows = _pictures.HeldOut.Count > 0 ? _pictures.HeldOut : _pictures.Training;
-        string[] captions = [.. Spread.Over(rows, _config.Sheet.Captions).Select(row => _pictures.Items[row].ReadCaption())];
+        IReadOnlyList<int> rows = _samples.HeldOut.Count > 0 ? _samples.HeldOut : _samples.Training;
+        string[] captions = [.. Spread.Over(rows, _config.Sheet.Captions).Select(_samples.Caption)];
         using var averaged = new BorrowedWeights(_model, _average);
-        new DistillationSheet(_teacher, _student, _config).Write(path, captions, cancellation);
+        new DistillationSheet(new TeacherPainting(_teacher, _config.Data.Size, _config.Sheet.Steps, _config.Sheet.Guidance), _student).Write(path, captions, _config.Seed, cancellation);
         return [];
     }
 
@@ -123,34 +131,59 @@ internal sealed class LinFusionTask : ITrainingTask
     public void Dispose()
     {
         // The trained attentions are the student's.
-        _latents.Dispose();
-        _autoencoder.Dispose();
+        _samples.Dispose();
         _average.Dispose();
         _student.Dispose();
         _teacher.Dispose();
-        _pictures.Dispose();
     }
 
-    private UNetConditioning Conditioning(IReadOnlyList<string> captions)
+    private Drawing Drawn(int[] rows, Generator generator)
+    {
+        Tensor clean = _samples.Latents(rows, generator), noise = randn(clean.shape, generator: generator);
+        Tensor timesteps = randint(0, NoisyLatents.Table(_teacher.Sampling).Steps, [rows.Length], dtype: ScalarType.Int64, generator: generator);
+        return new Drawing(clean, noise, timesteps.data<long>().ToArray());
+    }
+
+    private Samples Step(int[] rows, string[]? names, Drawing drawing)
+    {
+        NoisyLatents latents = NoisyLatents.At(_teacher.Sampling, drawing.Clean.to(_device), drawing.Noise.to(_device), drawing.Timesteps);
+        return new Samples(
+            this, latents with { Noisy = latents.Noisy.DetachFromDisposeScope(), Target = latents.Target.DetachFromDisposeScope() }, drawing.Timesteps, rows, names);
+    }
+
+    private UNetConditioning Conditioning(IReadOnlyList<int> rows)
     {
         using EncodedPrompts encoded = _teacher.Texts.Use(encoder =>
         {
-            Prompt[] prompts = [.. captions.Select(caption => new Prompt(caption))];
+            Prompt[] prompts = [.. rows.Select(row => new Prompt(_samples.Caption(row)))];
             return encoder.Encode(prompts, 0, encoder.CountWindows(prompts));
         });
         float size = _config.Data.Size;
-        // Whole pictures, made the size that they are trained at; SDXL's refiner is told a score instead of the last two.
-        float[] sizes = _teacher.SizeNumbers == 5 ? [size, size, 0, 0, 6] : [size, size, 0, 0, size, size];
+        // SDXL's refiner is told a score instead of the last two.
+        float[] last = _teacher.SizeNumbers == 5 ? [6] : [size, size];
         return new UNetConditioning(encoded.Context.alias().to(_device))
         {
             PooledText = _teacher.SizeNumbers > 0 ? encoded.Pooled!.alias().to(_device) : null,
-            SizeNumbers = _teacher.SizeNumbers > 0 ? tensor(sizes, device: _device).expand(captions.Count, sizes.Length) : null,
+            SizeNumbers = _teacher.SizeNumbers > 0 ? tensor([.. rows.SelectMany(row => (float[])[.. _samples.Sizes(row), .. last])], [rows.Count, _teacher.SizeNumbers], device: _device) : null,
         };
     }
 
-    private sealed class Samples(LinFusionTask task, NoisyLatents latents, long[] timesteps, string[] captions) : ITrainingStep
+    // The files of a model, without reading them: their names, lengths and times.
+    private static string KeyOf(string model)
+    {
+        FileInfo[] files = Directory.Exists(model) ? new DirectoryInfo(model).GetFiles("*", SearchOption.AllDirectories) : [new FileInfo(model)];
+        var text = new StringBuilder();
+        foreach (FileInfo file in files.OrderBy(file => file.FullName, StringComparer.Ordinal))
+            text.Append(CultureInfo.InvariantCulture, $"{file.FullName} {file.Length} {file.LastWriteTimeUtc.Ticks}\n");
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())))[..16];
+    }
+
+    private sealed record Drawing(Tensor Clean, Tensor Noise, long[] Timesteps);
+
+    private sealed class Samples(LinFusionTask task, NoisyLatents latents, long[] timesteps, int[] rows, string[]? names) : ITrainingStep
     {
         private readonly double[] _sums = new double[3];
+        private readonly List<PreparedPrompt> _prompts = [];
         private int _parts;
 
         public IReadOnlyList<(string Name, double Value)> Details => [("loss_noise", _sums[0] / _parts), ("loss_output", _sums[1] / _parts), ("loss_feature", _sums[2] / _parts)];
@@ -160,29 +193,36 @@ internal sealed class LinFusionTask : ITrainingTask
             using var scope = NewDisposeScope();
             LinFusionTrainingConfig config = task._config;
             int first = part * config.Batch, count = config.Batch;
+            // The backward pass of the part before, which may have computed from them once more, is done.
+            FreePrompts();
             PreparedPrompt taught, learned;
             using (no_grad())
             {
-                UNetConditioning conditioning = task.Conditioning(captions[first..(first + count)]);
-                taught = task._teacher.UNet.Prepare(conditioning);
-                learned = task._student.Prepare(conditioning with { Text = conditioning.Text.to(config.Precision.ToScalarType()) });
+                UNetConditioning conditioning = task.Conditioning(rows[first..(first + count)]);
+                _prompts.Add(taught = task._teacher.UNet.Prepare(conditioning));
+                _prompts.Add(learned = task._student.Prepare(conditioning with { Text = conditioning.Text.to(config.Precision.ToScalarType()) }));
             }
-            using (taught)
-            using (learned)
-            {
-                var distillation = new Distillation(task._teacher.UNet, taught, task._student, learned);
-                Tensor steps = tensor(timesteps[first..(first + count)], device: task._device);
-                DistillationLosses losses = distillation.Losses(latents.Noisy.narrow(0, first, count), steps, latents.Target.narrow(0, first, count));
-                foreach ((int i, Tensor loss) in new[] { losses.Noise, losses.Output, losses.Feature }.Index()) _sums[i] += loss.item<float>();
-                _parts++;
-                return losses.Total(config.Loss.Output, config.Loss.Feature).MoveToOuterDisposeScope();
-            }
+            var distillation = new Distillation(task._teacher.UNet, taught, task._student, learned) { Recompute = config.GradientCheckpointing };
+            Tensor steps = tensor(timesteps[first..(first + count)], device: task._device), noisy = latents.Noisy.narrow(0, first, count);
+            Teaching Compute() => distillation.Teach(noisy, steps);
+            using Teaching teaching = names is null ? Compute() : task._cache!.Of(names[first..(first + count)], Compute);
+            DistillationLosses losses = distillation.Losses(noisy, steps, latents.Target.narrow(0, first, count), teaching);
+            foreach ((int i, Tensor loss) in new[] { losses.Noise, losses.Output, losses.Feature }.Index()) _sums[i] += loss.item<float>();
+            _parts++;
+            return losses.Total(config.Loss.Output, config.Loss.Feature).MoveToOuterDisposeScope();
         }
 
         public void Dispose()
         {
+            FreePrompts();
             latents.Noisy.Dispose();
             latents.Target.Dispose();
+        }
+
+        private void FreePrompts()
+        {
+            foreach (PreparedPrompt prompt in _prompts) prompt.Dispose();
+            _prompts.Clear();
         }
     }
 }

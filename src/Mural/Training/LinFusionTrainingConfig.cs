@@ -1,3 +1,5 @@
+using Mural.LinFusion;
+
 namespace Mural.Training;
 
 /// <summary>What the parts of the distillation's loss weigh beside that of the noise, which weighs 1 (spec linfusion.md 3.1).</summary>
@@ -36,6 +38,22 @@ public sealed record DistillationSheetConfig
     }
 }
 
+/// <summary>How the teacher samples the latents of captions that have no pictures.</summary>
+public sealed record TeacherSamplesConfig
+{
+    /// <summary>Sampling steps.</summary>
+    public int Steps { get; init; } = 20;
+
+    /// <summary>Guidance scale; null for the model's.</summary>
+    public double? Guidance { get; init; }
+
+    internal void Check()
+    {
+        Settings.InRange("teacher_samples.steps", Steps, 1, 1000);
+        if (Guidance is { } guidance) Settings.InRange("teacher_samples.guidance", guidance, 0, 100);
+    }
+}
+
 /// <summary>
 /// Settings of the distillation that gives a Stable Diffusion linear attention (spec linfusion.md 3): the model teaches itself. Its pictures have captions: in the list's
 /// <c>caption</c>, in a text file beside each picture, or their words.
@@ -44,6 +62,9 @@ public sealed record LinFusionTrainingConfig : TrainingConfig
 {
     /// <summary>The model, a folder or a file, relative to the settings file.</summary>
     public string Teacher { get; init; } = "";
+
+    /// <summary>What takes the place of the self-attentions.</summary>
+    public LinearMixer Mixer { get; init; } = LinearMixer.LinFusion;
 
     /// <summary>How many times narrower than the tokens the perceptrons before queries and keys are: 1 in the releases for Stable Diffusion 1 and 2, 16 in that for SDXL.</summary>
     public int MlpDivisor { get; init; } = 1;
@@ -54,6 +75,17 @@ public sealed record LinFusionTrainingConfig : TrainingConfig
     /// <summary>The parts of the loss.</summary>
     public DistillationWeights Loss { get; init; } = new();
 
+    /// <summary>How latents are made where <see cref="Data.DataConfig.Captions"/> gives captions alone.</summary>
+    public TeacherSamplesConfig TeacherSamples { get; init; } = new();
+
+    /// <summary>
+    /// Drawings of noise that each sample is trained with. What the teacher says of each is computed once and kept on disk, in the cache of the data; 0 draws noise anew each time and keeps nothing.
+    /// </summary>
+    public int TeacherCacheDraws { get; init; }
+
+    /// <summary>Computes the student's blocks a second time in the backward pass instead of keeping what they need: about a third more time, a fraction of the memory.</summary>
+    public bool GradientCheckpointing { get; init; }
+
     /// <summary>The sheets of samples.</summary>
     public DistillationSheetConfig Sheet { get; init; } = new();
 
@@ -62,7 +94,12 @@ public sealed record LinFusionTrainingConfig : TrainingConfig
         base.Check();
         if (Teacher.Length == 0) throw new MuralException("The setting 'teacher' is missing; give the Stable Diffusion model whose attention is to become linear.");
         Settings.InRange("mlp_divisor", MlpDivisor, 1, 1024);
+        if (MlpDivisor != 1 && !LinFusionConfig.HasMlp(Mixer))
+            throw new MuralException($"The setting 'mlp_divisor' is {MlpDivisor}, but the mixer {LinearMixers.NameOf(Mixer)} has no perceptrons; leave it out.");
+        Settings.InRange("teacher_cache_draws", TeacherCacheDraws, 0, 1000);
+        if (Data.Captions is not null && Data.Flip) throw new MuralException("The setting 'data.flip' mirrors pictures, which 'data.captions' does not have; leave it out.");
         Loss.Check();
+        TeacherSamples.Check();
         Sheet.Check();
     }
 }

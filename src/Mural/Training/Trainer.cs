@@ -30,13 +30,13 @@ public static class Trainer
 
     private static ITrainingTask Create(TrainingConfig config, Device device, Action<string> report, CancellationToken cancellation)
     {
+        if (config is LinFusionTrainingConfig linFusion) return new LinFusionTask(linFusion, device, report, cancellation);
         PictureSet pictures = PictureSet.Open(config.Data, config.SettingsPath, report, cancellation);
         try
         {
             return config switch
             {
                 VaeTrainingConfig vae => new VaeTask(vae, pictures, device),
-                LinFusionTrainingConfig linFusion => new LinFusionTask(linFusion, pictures, device, report, cancellation),
                 DimTrainingConfig dim => new DimTask(dim, pictures, device, report, cancellation),
                 _ => throw new InvalidOperationException($"No task trains settings of the type {config.GetType().Name}."),
             };

@@ -53,6 +53,7 @@ public sealed record VaeTrainingConfig : TrainingConfig
     internal override void Check()
     {
         base.Check();
+        Data.RequirePictures();
         Loss.Check();
         AutoencoderConfig model = Model.ToAutoencoderConfig(Data.Size);
         model.Validate();

@@ -43,7 +43,7 @@ internal sealed class DownBlock : NamedModule
             }
             skips.Add(hidden);
         }
-        if (_downsampler is not null) skips.Add(inputs.Step?.StridedLevel == _level ? _downsampler.ForwardStrided(skips[^1]) : _downsampler.Forward(skips[^1]));
+        if (_downsampler is not null) skips.Add(inputs.Step?.StridedLevel == _level ? _downsampler.ForwardStrided(skips[^1]) : _downsampler.Forward(skips[^1], inputs.Part));
         inputs.Observe?.Invoke(this, skips[^1]);
     }
 }
@@ -120,7 +120,7 @@ internal sealed class UpBlock : NamedModule
         {
             using Tensor small = hidden;
             MapSize size = MapSize.Of(skips[^1]);
-            hidden = inputs.Step?.EnlargesSmoothly(_level - 1) == true ? _upsampler.ForwardSmoothly(small, size) : _upsampler.Forward(small, size);
+            hidden = inputs.Step?.EnlargesSmoothly(_level - 1) == true ? _upsampler.ForwardSmoothly(small, size) : _upsampler.Forward(small, size, inputs.Part);
         }
         inputs.Observe?.Invoke(this, hidden);
         return hidden.MoveToOuterDisposeScope();

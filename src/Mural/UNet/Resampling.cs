@@ -20,8 +20,9 @@ internal sealed class Downsampler : NamedModule
         _conv = this.Register("conv", layers.Convolution(channels, channels, 3, stride: 2, padding));
     }
 
-    internal Tensor Forward(Tensor input)
+    internal Tensor Forward(Tensor input, MapPart? part = null)
     {
+        if (part is not null) return _padFarSides ? part.DownsampleFarSides(_conv, input) : part.Downsample(_conv, input);
         if (!_padFarSides) return _conv.forward(input);
         using Tensor padded = nn.functional.pad(input, (0, 1, 0, 1));
         return _conv.forward(padded);
@@ -43,10 +44,10 @@ internal sealed class Upsampler : NamedModule
     internal Upsampler(int channels, LayerFactory layers) : base(nameof(Upsampler)) =>
         _conv = this.Register("conv", layers.Convolution(channels, channels, 3, padding: 1));
 
-    internal Tensor Forward(Tensor input, MapSize size)
+    internal Tensor Forward(Tensor input, MapSize size, MapPart? part = null)
     {
         using Tensor enlarged = nn.functional.upsample_nearest2d(input, [size.Height, size.Width]);
-        return _conv.forward(enlarged);
+        return part?.Convolve(_conv, enlarged) ?? _conv.forward(enlarged);
     }
 
     /// <summary>The same with the smoother enlargement of HiDiffusion's first release (HiDiffusion specification 2.3).</summary>

@@ -32,12 +32,18 @@ internal sealed class ResnetBlock : NamedModule
     /// <summary>Shapes: `[B, inputs, H, W]` to `[B, outputs, H, W]`.</summary>
     internal Tensor Forward(Tensor input, BlockInputs inputs)
     {
-        using DisposeScope scope = NewDisposeScope();
-        Tensor time = _time.forward(inputs.Time).unsqueeze(-1).unsqueeze(-1);
-        Tensor hidden = Residual.Add(_conv1.forward(_norm1.forward(input)), time);
-        hidden = Residual.Add(_conv2.forward(_norm2.forward(hidden)), _shortcut?.forward(input) ?? input);
-        if (_divisor != 1) hidden = hidden / _divisor;
+        Tensor hidden = inputs.Run((map, time) => Compute(map, time, inputs), input, this);
         inputs.Observe?.Invoke(this, hidden);
+        return hidden;
+    }
+
+    private Tensor Compute(Tensor input, Tensor embedding, BlockInputs inputs)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor time = _time.forward(embedding).unsqueeze(-1).unsqueeze(-1);
+        Tensor hidden = Residual.Add(inputs.Convolve(_conv1, inputs.Normalise(_norm1, input)), time);
+        hidden = Residual.Add(inputs.Convolve(_conv2, inputs.Normalise(_norm2, hidden)), _shortcut?.forward(input) ?? input);
+        if (_divisor != 1) hidden = hidden / _divisor;
         return hidden.MoveToOuterDisposeScope();
     }
 }

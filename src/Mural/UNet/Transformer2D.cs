@@ -36,7 +36,7 @@ internal sealed class Transformer2D : NamedModule
     {
         using DisposeScope scope = NewDisposeScope();
         MapSize map = MapSize.Of(input);
-        Tensor normalised = _norm.forward(input);
+        Tensor normalised = inputs.Normalise(_norm, input);
         Tensor tokens = _input is Linear ? _input.forward(Tokens(normalised)) : Tokens(_input.forward(normalised));
         foreach (TransformerBlock block in _blocks)
         {

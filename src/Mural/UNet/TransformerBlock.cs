@@ -55,16 +55,19 @@ internal sealed class TransformerBlock : NamedModule
     internal Tensor Forward(Tensor tokens, MapSize map, BlockInputs inputs)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor hidden = Joined(SelfAttention, Mixed(_norm1.forward(tokens), map, inputs.Step), tokens, inputs);
-        hidden = Joined(_cross, _cross.Forward(_norm2.forward(hidden), inputs.Prompt.For(_cross)), hidden, inputs);
-        return Joined(_feedForward, _feedForward.Forward(_norm3.forward(hidden)), hidden, inputs).MoveToOuterDisposeScope();
+        Tensor mixed = inputs.Run((part, _) => Mixed(_norm1.forward(part), map, inputs), tokens, _norm1, SelfAttentionModule);
+        Tensor hidden = Joined(SelfAttention, mixed, tokens, inputs);
+        Tensor told = inputs.Run((part, _) => _cross.Forward(_norm2.forward(part), inputs.Prompt.For(_cross)), hidden, _norm2, _cross);
+        hidden = Joined(_cross, told, hidden, inputs);
+        Tensor fed = inputs.Run((part, _) => _feedForward.Forward(_norm3.forward(part)), hidden, _norm3, _feedForward);
+        return Joined(_feedForward, fed, hidden, inputs).MoveToOuterDisposeScope();
     }
 
     // Linear attention has no need of windows, and would lose by them what it sees of the whole map.
-    private Tensor Mixed(Tensor tokens, MapSize map, HiDiffusionStep? step) =>
-        step is not null && SelfAttention is SelfAttention && step.Windows.TryGetValue(Place, out IReadOnlyList<int>? shifts)
+    private Tensor Mixed(Tensor tokens, MapSize map, BlockInputs inputs) =>
+        inputs.Step is { } step && SelfAttention is SelfAttention && step.Windows.TryGetValue(Place, out IReadOnlyList<int>? shifts)
             ? WindowAttention.Forward(SelfAttention, tokens, map, shifts, step.ResizesOddMaps)
-            : SelfAttention.Forward(tokens, map);
+            : inputs.Attend(SelfAttention, tokens, map);
 
     private static Tensor Joined(object part, Tensor branch, Tensor tokens, BlockInputs inputs)
     {

@@ -10,7 +10,7 @@ public sealed partial class UNet2DConditionModel
     private LinFusionConfig? _linFusion;
 
     /// <summary>
-    /// Replaces self-attentions by LinFusion's linear attention (LinFusion specification 2.3): the cost then grows linearly with the number of pixels. LoRAs are merged after
+    /// Replaces self-attentions by LinFusion's linear attention (LinFusion specification 2.3), or by the other mixer that a checkpoint names: the cost then grows linearly with the number of pixels. LoRAs are merged after
     /// that, or their change of these attentions is lost.
     /// </summary>
     /// <param name="folder">A checkpoint as published for the model's family: <c>config.json</c> and <c>diffusion_pytorch_model.safetensors</c>.</param>
@@ -48,7 +48,7 @@ public sealed partial class UNet2DConditionModel
         _inference.RequireWeights("changed");
         TransformerBlock[] blocks = Find(config, "The config");
         LinFusionModules modules = NewModules(config, blocks, ScalarType.Float32);
-        foreach ((TransformerBlock block, LinearAttention attention) in blocks.Zip(modules.Attentions))
+        foreach ((TransformerBlock block, TokenMixer attention) in blocks.Zip(modules.Attentions))
         {
             if (block.SelfAttention is not Attention.SelfAttention softmax) throw new InvalidOperationException("Only softmax attentions can be started from.");
             attention.StartFrom(softmax, generator);
@@ -58,7 +58,7 @@ public sealed partial class UNet2DConditionModel
 
     /// <summary>The linear attentions under their checkpoint's names; they stay the network's.</summary>
     internal LinFusionModules LinearAttentions() =>
-        new(Find(_linFusion!, "The config").Select(block => (LinearAttention)block.SelfAttention));
+        new(Find(_linFusion!, "The config").Select(block => (TokenMixer)block.SelfAttention));
 
     /// <summary>The transformer blocks, with their paths, in the order in which diffusers counts them.</summary>
     internal IEnumerable<(string Name, TransformerBlock Block)> TransformerBlocks() => InDiffusersOrder<TransformerBlock>();
@@ -68,7 +68,7 @@ public sealed partial class UNet2DConditionModel
 
     private void Mount(LinFusionConfig config, TransformerBlock[] blocks, LinFusionModules modules)
     {
-        foreach ((TransformerBlock block, LinearAttention attention) in blocks.Zip(modules.Attentions)) block.Replace(attention);
+        foreach ((TransformerBlock block, TokenMixer attention) in blocks.Zip(modules.Attentions)) block.Replace(attention);
         _linFusion = config;
     }
 

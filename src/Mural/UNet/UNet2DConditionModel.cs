@@ -75,17 +75,19 @@ public sealed partial class UNet2DConditionModel : nn.Module
     public Tensor Forward(Tensor sample, Tensor timestep, PreparedPrompt prompt, ControlResiduals? residuals = null) => Run(sample, timestep, prompt, residuals);
 
     /// <summary>
-    /// <see cref="Forward"/>, with HiDiffusion and with somebody who sees the parts' results; see <see cref="BlockInputs"/>. Residuals are resized to the maps of that step.
+    /// <see cref="Forward"/>, with HiDiffusion, with somebody who sees the parts' results, with activations that the backward pass recomputes or with a slab of rows; see <see cref="BlockInputs"/>. Residuals are resized to the maps of that step.
     /// </summary>
     internal Tensor Run(
-        Tensor sample, Tensor timestep, PreparedPrompt prompt, ControlResiduals? residuals = null, Action<object, Tensor>? observe = null, HiDiffusionStep? step = null)
+        Tensor sample, Tensor timestep, PreparedPrompt prompt, ControlResiduals? residuals = null, Action<object, Tensor>? observe = null, HiDiffusionStep? step = null,
+        bool recompute = false, MapPart? part = null)
     {
         ArgumentNullException.ThrowIfNull(prompt);
         ConditioningCheck.Require(sample, timestep, Config);
         prompt.Require(this, sample.shape[0]);
         using IDisposable? guard = _inference.Guard();
         using DisposeScope scope = NewDisposeScope();
-        BlockInputs inputs = _encoder.Embed(timestep.reshape(-1).expand(sample.shape[0]), prompt, observe, step);
+        BlockInputs inputs = _encoder.Embed(timestep.reshape(-1).expand(sample.shape[0]), prompt, observe, step) with { Recompute = recompute, Part = part };
+        if (recompute && inputs.Time.requires_grad) throw new InvalidOperationException("Gradients of the time embedding cannot be recomputed; freeze it.");
         List<Tensor> skips = _encoder.Down(sample.to(prompt.Type), null, inputs);
         Tensor hidden = _encoder.Mid(skips[^1], inputs);
         if (residuals is not null) hidden = residuals.AddTo(skips, hidden, resizes: step is not null);
@@ -94,7 +96,7 @@ public sealed partial class UNet2DConditionModel : nn.Module
             using Tensor below = hidden;
             hidden = block.Forward(below, skips, inputs);
         }
-        return _output.forward(_norm.forward(hidden)).to(sample.dtype).contiguous().MoveToOuterDisposeScope();
+        return inputs.Convolve(_output, inputs.Normalise(_norm, hidden)).to(sample.dtype).contiguous().MoveToOuterDisposeScope();
     }
 
     /// <summary>The cross-attentions in the order in which diffusers counts them: the way down, the way up, the middle (spec 7.2).</summary>

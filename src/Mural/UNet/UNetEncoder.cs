@@ -81,7 +81,7 @@ internal sealed class UNetEncoder
     {
         using Tensor centered = _config.CenterInputSample ? 2 * sample - 1 : sample.alias();
         using Tensor map = centered.ForConvolution();
-        Tensor first = _input.forward(map);
+        Tensor first = inputs.Convolve(_input, map);
         if (hint is not null) first = Residual.Add(first, hint);
         inputs.Observe?.Invoke(_input, first);
         List<Tensor> skips = [first];

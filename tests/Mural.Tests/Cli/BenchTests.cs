@@ -46,6 +46,12 @@ public class BenchTests
     [InlineData("load", "sd15")]
     [InlineData("load", "sdxl")]
     [InlineData("load", "sd15-pictures")]
+    [InlineData("linfusion", "sd15-512-plain")]
+    [InlineData("linfusion", "sd15-2048-plain")]
+    [InlineData("linfusion", "sd15-4096-linfusion")]
+    [InlineData("linfusion", "sd15-1024-both")]
+    [InlineData("linfusion", "attention-4096")]
+    [InlineData("linfusion", "kernel-65536")]
     public void TheDocumentedRowsAreThere(string benchmark, string row) =>
         Assert.Contains(Assert.Single(Benchmark.All, b => b.Name == benchmark).Rows(), r => r.Name == row);
 
@@ -75,6 +81,45 @@ public class BenchTests
             pictures.Run();
             Assert.Matches(@"^\d+\.\d\d GB resident after the first picture, \d+\.\d\d after 20, \d+\.\d\d after 20, never more than \d+\.\d\d$", pictures.Found!());
         }
+    }
+
+    [Fact]
+    public void StepsWithLinearAttentionAreComparedWithEachOther()
+    {
+        var seen = new LinFusionBench.Measured();
+        foreach ((int size, LinFusionBench.Kind kind) in new[] { (64, LinFusionBench.Kind.Plain), (64, LinFusionBench.Kind.LinFusion), (128, LinFusionBench.Kind.LinFusion) })
+        {
+            BenchWork work = LinFusionBench.Step(size, kind, TinyUNets.Plain, Precision.Float32, seen).Prepare(KernelSet.Mural);
+            using IDisposable held = work.Held;
+            work.Run();
+            LiveTensors.AssertFlat(work.Run);
+            Assert.Equal(kind == LinFusionBench.Kind.LinFusion && size == 64, work.Found!().Contains("times as fast as with softmax attention alone", StringComparison.Ordinal));
+            Assert.Equal(size == 128, work.Found!().Contains("slope of time in tokens", StringComparison.Ordinal));
+        }
+    }
+
+    [Theory]
+    [InlineData("attention-4096")]
+    [InlineData("kernel-4096")]
+    public void TheNearerLimitOfLinearAttentionIsSaid(string row)
+    {
+        BenchWork work = Assert.Single(LinFusionBench.Create().Rows(), r => r.Name == row).Prepare(KernelSet.Mural);
+        using IDisposable held = work.Held;
+        work.Run();
+        Assert.Matches(@"^the (product rate|memory bandwidth) binds: \d+\.\d\d ms of products at \d+ GFLOP/s, \d+\.\d\d ms of reading and writing at \d+\.\d GB/s; ", work.Found!());
+    }
+
+    // The specification's table (1.5), in 1e9 multiply-additions of all self-attentions, added to the rest of the network.
+    [Theory]
+    [InlineData(512, 87, 53)]
+    [InlineData(1024, 1082, 211)]
+    [InlineData(2048, 16089, 845)]
+    [InlineData(4096, 252507, 3378)]
+    public void TheCountOfAStepIsThatOfTheSpecification(int size, double softmax, double linear)
+    {
+        double rest = (401.6e9 - 87e9) * size * size / (512 * 512);
+        Assert.InRange(LinFusionCost.Step(size, linear: false), rest + softmax * 0.99e9, rest + softmax * 1.01e9);
+        Assert.InRange(LinFusionCost.Step(size, linear: true), rest + linear * 0.99e9, rest + linear * 1.01e9);
     }
 
     [Fact]

@@ -29,6 +29,16 @@ public class InspectTests
         Assert.Contains($"family      {family}", run.Out, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("tiny-sd15", "LinFusion: 16 attentions of 32 to 64 channels, mixer linfusion")]
+    [InlineData("tiny-sdxl", "LinFusion: ")]
+    public void ALinFusionCheckpointIsRecognised(string name, string family)
+    {
+        CommandRun run = CommandRun.Of("inspect", Path.Combine(GoldenCase.Root, "linfusion", "weights", name));
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        Assert.Contains($"family      {family}", run.Out, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void APictureTellsHowItWasMade()
     {

@@ -30,7 +30,7 @@ public class BlockGoldenTests
             ConvolutionKernel = golden.Config["d_conv"]!.GetValue<int>(),
             Expand = golden.Config["expand"]!.GetValue<int>(),
         };
-        using var mixer = new MambaMixer(config, null);
+        using var mixer = new MambaMixer(config.Mixer, null);
         mixer.UseKernels(kernels);
         using (no_grad())
             foreach ((string key, Parameter parameter) in mixer.named_parameters()) parameter.copy_(golden.Get("w." + key));

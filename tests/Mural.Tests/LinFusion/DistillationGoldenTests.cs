@@ -18,7 +18,13 @@ public class DistillationGoldenTests
     public static TheoryData<string> Cases => GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["optimizer"] is not null && golden.Config["linfusion"] is not null && golden.Has("out.losses"));
 
     [Theory, MemberData(nameof(Cases))]
-    public void StepsAreRepeated(string name)
+    public void StepsAreRepeated(string name) => Repeat(name, recompute: false);
+
+    // Gradient checkpointing changes no number.
+    [Theory, MemberData(nameof(Cases))]
+    public void StepsAreRepeatedWithRecomputedActivations(string name) => Repeat(name, recompute: true);
+
+    private static void Repeat(string name, bool recompute)
     {
         using var scope = NewDisposeScope();
         using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, name);
@@ -39,7 +45,7 @@ public class DistillationGoldenTests
         for (int step = 1; step <= steps; step++)
         {
             optimizer.ClearGradients();
-            losses.Add(Backward(golden, sampling, teacher, student, step));
+            losses.Add(Backward(golden, sampling, teacher, student, step, recompute));
             if (step == 1)
             {
                 golden.AssertMatches("out.step1.gradient_stats", Stats(ordered.Select(parameter => parameter.grad!)));
@@ -54,7 +60,7 @@ public class DistillationGoldenTests
     }
 
     // Total, noise, output, feature.
-    private static Tensor Backward(GoldenCase golden, SamplerOptions sampling, UNet2DConditionModel teacher, UNet2DConditionModel student, int step)
+    private static Tensor Backward(GoldenCase golden, SamplerOptions sampling, UNet2DConditionModel teacher, UNet2DConditionModel student, int step, bool recompute)
     {
         Tensor In(string what) => golden.Get($"in.step{step}.{what}");
         Tensor timesteps = In("timesteps"), rows = In("text");
@@ -65,9 +71,10 @@ public class DistillationGoldenTests
         };
         using PreparedPrompt taught = teacher.Prepare(conditioning), learned = student.Prepare(conditioning);
         var layers = new List<Tensor>();
-        var distillation = new Distillation(teacher, taught, student, learned) { OnLayer = layer => layers.Add(layer.detach().DetachFromDisposeScope()) };
+        var distillation = new Distillation(teacher, taught, student, learned) { Recompute = recompute, OnLayer = layer => layers.Add(layer.detach().DetachFromDisposeScope()) };
         NoisyLatents latents = NoisyLatents.At(sampling, In("latents"), In("noise"), timesteps.data<long>().ToArray());
-        DistillationLosses losses = distillation.Losses(latents.Noisy, timesteps, latents.Target);
+        using Teaching teaching = distillation.Teach(latents.Noisy, timesteps);
+        DistillationLosses losses = distillation.Losses(latents.Noisy, timesteps, latents.Target, teaching);
         if (step == 1)
         {
             golden.AssertMatches("mid.step1.noisy_latents", latents.Noisy);

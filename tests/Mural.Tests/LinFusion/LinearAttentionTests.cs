@@ -44,30 +44,8 @@ public class LinearAttentionTests
     [InlineData(3, 8, 1, null)]
     public void GradientsAreFiniteDifferences(int tokens, int channels, int heads, int? mlp)
     {
-        using var scope = NewDisposeScope();
         using LinearAttention module = Module(channels, heads, mlp, float64);
-        using var generator = new Generator(4);
-        Tensor x = randn([2, tokens, channels], dtype: float64, generator: generator), weights = randn([2, tokens, channels], dtype: float64, generator: generator);
-        x.requires_grad = true;
-        (module.Forward(x, Map) * weights).sum().backward();
-        foreach ((string name, Tensor value) in module.named_parameters().Select(p => (p.name, (Tensor)p.parameter)).Append(("x", x)).ToArray())
-        {
-            using var guard = no_grad();
-            Tensor gradient = value.grad!, flat = value.detach().reshape(-1);
-            for (long i = 0; i < flat.numel(); i += Math.Max(1, flat.numel() / 7))
-            {
-                const double Step = 1e-6;
-                double Loss(double change)
-                {
-                    flat[i].add_(change);
-                    double loss = (module.Forward(x.detach(), Map) * weights).sum().item<double>();
-                    flat[i].sub_(change);
-                    return loss;
-                }
-                double difference = (Loss(Step) - Loss(-Step)) / (2 * Step), found = gradient.reshape(-1)[i].item<double>();
-                Assert.True(Math.Abs(found - difference) <= 1e-6 * Math.Max(1, Math.Abs(difference)), $"{name}[{i}]: {found} instead of {difference}");
-            }
-        }
+        GradientCheck.AssertGradients(module, 2, tokens, channels);
     }
 
     // More tokens than a chunk holds: with and without recording, forward and backward, and against all at once in float64.

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Mural.Checkpoints;
 using Mural.Cli.CommandLine;
 using Mural.Imaging;
 using Mural.LinFusion;
@@ -34,16 +35,114 @@ public sealed class LinFusionTrainingTests : IDisposable
         TrainingConfig halves = _folder.Settings(Settings, ("run", "halves"));
         Assert.Equal(3, TrainingFolder.Train(halves, stopAfter: 3).Step);
         Assert.True(TrainingFolder.Train(halves).Finished);
-        foreach (string file in new[] { "model.safetensors", "ema.safetensors", "optimizer.safetensors" })
-            Assert.Equal(File.ReadAllBytes(Path.Combine(_folder.Checkpoint("whole", 6), file)), File.ReadAllBytes(Path.Combine(_folder.Checkpoint("halves", 6), file)));
-        Assert.Equal(_folder.Losses("whole"), _folder.Losses("halves"));
+        AssertSameBits("whole", "halves");
+    }
+
+    // A process that is killed leaves the checkpoint before, and one that it was just writing.
+    [Fact]
+    public void AKilledRunGoesOnBitForBit()
+    {
+        Assert.True(TrainingFolder.Train(_folder.Settings(Settings, ("run", "whole"), ("gradient_checkpointing", true))).Finished);
+        TrainingConfig killed = _folder.Settings(Settings, ("run", "killed"), ("gradient_checkpointing", true), ("checkpoint_minutes", 1e-9));
+        TrainingFolder.Train(killed, stopAfter: 4);
+        Directory.Delete(_folder.Checkpoint("killed", 4), recursive: true);
+        Directory.CreateDirectory(_folder.Checkpoint("killed", 4) + ".partial");
+        Assert.True(TrainingFolder.Train(killed).Finished);
+        AssertSameBits("whole", "killed");
     }
 
     [Fact]
-    public void StepsLeaveNothingBehind()
+    public void LossesFall()
+    {
+        TrainingFolder.Train(_folder.Settings(Settings, ("steps", 30), ("accumulation", 1), ("batch", 2), ("data.flip", false), ("teacher_cache_draws", 1), ("schedule.decay", "constant"), ("optimizer.learning_rate", 1e-3)));
+        double[] losses = [.. _folder.Losses("run").OrderBy(step => step.Key).Select(step => step.Value)];
+        Assert.Equal(30, losses.Length);
+        Assert.InRange(losses[22..].Average(), 0, 0.95 * losses[..8].Average());
+    }
+
+    // Every drawing of a sample's noise is computed once, in whatever run.
+    [Fact]
+    public void WhatTheTeacherSaidIsKept()
+    {
+        TrainingConfig Config(string run) => _folder.Settings(Settings, ("run", run), ("steps", 12), ("batch", 2), ("teacher_cache_draws", 2));
+        TrainingFolder.Train(Config("first"));
+        // 48 samples of 11 pictures: each has had both of its drawings.
+        string folder = Assert.Single(Directory.GetDirectories(_folder.At("cache"), "teacher-*"));
+        string[] files = [.. Directory.GetFiles(folder).Order(StringComparer.Ordinal)];
+        Assert.Equal(22, files.Length);
+        TrainingFolder.Train(Config("second"));
+        AssertSameBits("first", "second", step: 12);
+        // A teacher that says nothing: its losses are those of the student's own results.
+        foreach (string file in files) SafetensorsWriter.Save(file, Read(file).ToDictionary(tensor => tensor.Key, tensor => zeros_like(tensor.Value)));
+        TrainingFolder.Train(Config("third"));
+        JsonNode First(string run) => JsonNode.Parse(File.ReadLines(_folder.At($"{run}/log.jsonl")).First())!;
+        Assert.Equal(First("first")["loss_noise"]!.GetValue<double>(), First("third")["loss_noise"]!.GetValue<double>());
+        Assert.NotEqual(First("first")["loss_output"]!.GetValue<double>(), First("third")["loss_output"]!.GetValue<double>());
+    }
+
+    [Fact]
+    public void CaptionsAloneAreEnough()
+    {
+        _folder.WriteText("captions.txt", "a red heart\n\n  a star of clay \na house\na fox\n");
+        TrainingConfig Config(string run, string cache) => _folder.Settings(
+            Settings, ("run", run), ("steps", 2), ("data", new JsonObject { ["captions"] = "captions.txt", ["size"] = 64, ["held_out"] = 0.25, ["cache"] = cache }),
+            ("teacher_samples", new JsonObject { ["steps"] = 2 }));
+        Assert.True(TrainingFolder.Train(Config("whole", "cache-1")).Finished);
+        // Ended while the third picture is sampled, then started again.
+        var told = new List<string>();
+        using (var stop = new CancellationTokenSource())
+        {
+            Assert.ThrowsAny<OperationCanceledException>(() => Trainer.Run(Config("parts", "cache-2"), progress =>
+            {
+                if (progress.Message?.Contains("2 of 4", StringComparison.Ordinal) == true) stop.Cancel();
+            }, stop.Token));
+        }
+        Assert.True(TrainingFolder.Train(Config("parts", "cache-2"), watch: progress => told.Add(progress.Message ?? "")).Finished);
+        Assert.Contains(told, message => message.Contains("2 of 4", StringComparison.Ordinal));
+        Assert.DoesNotContain(told, message => message.Contains("1 of 4", StringComparison.Ordinal));
+        string[] samples = [.. new[] { "cache-1", "cache-2" }.Select(cache => Assert.Single(Directory.GetFiles(_folder.At(cache))))];
+        Assert.Equal(File.ReadAllBytes(samples[0]), File.ReadAllBytes(samples[1]));
+        AssertSameBits("whole", "parts", step: 2);
+        Assert.True(File.Exists(_folder.At("whole/sheets/step-000000002.png")));
+    }
+
+    [Fact]
+    public void CaptionsAreForDistillationAlone()
+    {
+        static (string, JsonNode?) Captions() => ("data", new JsonObject { ["captions"] = "captions.txt", ["size"] = 64 });
+        Assert.Contains("cannot be read", Refusal(() => TrainingFolder.Train(_folder.Settings(Settings, Captions()))), StringComparison.Ordinal);
+        _folder.WriteText("captions.txt", "\n \n");
+        Assert.Contains("holds no captions", Refusal(() => TrainingFolder.Train(_folder.Settings(Settings, Captions()))), StringComparison.Ordinal);
+        Assert.Contains("mirrors pictures", Refusal(() => _folder.Settings(Settings, Captions(), ("data.flip", true))), StringComparison.Ordinal);
+        Assert.Contains("'data.captions' is for distillation", Refusal(() => _folder.Settings(TrainingFolder.ClassesOfPixels, Captions())), StringComparison.Ordinal);
+        Assert.Contains("exactly one of", Refusal(() => _folder.Settings(Settings, ("data.captions", "captions.txt"))), StringComparison.Ordinal);
+    }
+
+    private static string Refusal(Action action) => Assert.Throws<MuralException>(action).Message;
+
+    private static Dictionary<string, Tensor> Read(string path)
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(path);
+        return file.Tensors.Keys.ToDictionary(name => name, name => file.Read(name));
+    }
+
+    private void AssertSameBits(string one, string other, long step = 6)
+    {
+        foreach (string file in new[] { "model.safetensors", "ema.safetensors", "optimizer.safetensors" })
+            Assert.Equal(File.ReadAllBytes(Path.Combine(_folder.Checkpoint(one, step), file)), File.ReadAllBytes(Path.Combine(_folder.Checkpoint(other, step), file)));
+        Assert.Equal(_folder.Losses(one), _folder.Losses(other));
+    }
+
+    [Fact]
+    public void StepsLeaveNothingBehind() => AssertFlat(_folder.Settings(Settings));
+
+    [Fact]
+    public void RecomputedStepsLeaveNothingBehind() => AssertFlat(_folder.Settings(Settings, ("gradient_checkpointing", true), ("teacher_cache_draws", 1)));
+
+    private static void AssertFlat(TrainingConfig config)
     {
         var counts = new List<long>();
-        TrainingFolder.Train(_folder.Settings(Settings), watch: progress =>
+        TrainingFolder.Train(config, watch: progress =>
         {
             if (progress.Message is null && progress.Step is > 1 and < 6) counts.Add(Tensor.TotalCount);
         });
@@ -52,12 +151,18 @@ public sealed class LinFusionTrainingTests : IDisposable
     }
 
     [Theory]
-    [InlineData(TinyStableDiffusion.First, 1)]
-    [InlineData(TinyStableDiffusion.Second, 4)]
-    [InlineData(TinyStableDiffusion.XL, 16)]
-    public void TheResultIsACheckpointThatPaints(string model, int divisor)
+    [InlineData(TinyStableDiffusion.First, 1, "linfusion")]
+    [InlineData(TinyStableDiffusion.Second, 4, "linfusion")]
+    [InlineData(TinyStableDiffusion.XL, 16, "linfusion")]
+    [InlineData(TinyStableDiffusion.First, 2, "unnormalized_linear_attention")]
+    [InlineData(TinyStableDiffusion.First, 2, "causal_linear_attention")]
+    [InlineData(TinyStableDiffusion.First, 1, "gated_linear_attention")]
+    [InlineData(TinyStableDiffusion.First, 1, "bidirectional_mamba")]
+    [InlineData(TinyStableDiffusion.First, 1, "mamba2")]
+    [InlineData(TinyStableDiffusion.First, 1, "bidirectional_mamba2")]
+    public void TheResultIsACheckpointThatPaints(string model, int divisor, string mixer)
     {
-        string settings = Path.GetFileName(_folder.WriteText("distill.json", Changed(model, divisor)));
+        string settings = Path.GetFileName(_folder.WriteText("distill.json", Changed(model, divisor, mixer)));
         CommandRun run = CommandRun.Of("distill", "linfusion", _folder.At(settings), "--json");
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         JsonNode log = JsonNode.Parse(File.ReadLines(_folder.At("run/log.jsonl")).First())!;
@@ -71,7 +176,8 @@ public sealed class LinFusionTrainingTests : IDisposable
 
         string result = run.Json["resultFolder"]!.GetValue<string>();
         LinFusionConfig config = LinFusionConfig.Read(result);
-        Assert.All(config.Modules, module => Assert.Equal(Math.Max(module.Width / divisor, 1), module.MlpWidth));
+        Assert.Equal(mixer, LinearMixers.NameOf(config.Mixer));
+        if (LinFusionConfig.HasMlp(config.Mixer)) Assert.All(config.Modules, module => Assert.Equal(Math.Max(module.Width / divisor, 1), module.MlpWidth));
         CommandRun painted = CommandRun.Of("generate", "heart", "--model", TinyStableDiffusion.At(model), "--linfusion", result, "--size", "64x64", "--steps", "1", "--device", "cpu", "-o", _folder.At("heart.png"));
         Assert.True(painted.ExitCode == ExitCode.Success, painted.Error);
     }
@@ -99,6 +205,10 @@ public sealed class LinFusionTrainingTests : IDisposable
         Assert.Contains(expected, Assert.Throws<MuralException>(() => TrainingFolder.Train(_folder.Settings(Settings, (key, value is { } number ? JsonValue.Create(number) : null)))).Message, StringComparison.Ordinal);
 
     [Fact]
+    public void PerceptronsAreNotAskedOfAMixerWithoutThem() =>
+        Assert.Contains("the mixer mamba2 has no perceptrons", Assert.Throws<MuralException>(() => _folder.Settings(Settings, ("mixer", "mamba2"), ("mlp_divisor", 2))).Message, StringComparison.Ordinal);
+
+    [Fact]
     public void CaptionsComeFromTheListAFileOrTheWords()
     {
         _folder.WriteText("captions.jsonl", """
@@ -113,11 +223,12 @@ public sealed class LinFusionTrainingTests : IDisposable
         Assert.Equal(["a flat, red heart"], Read("captions.csv"));
     }
 
-    private static string Changed(string model, int divisor)
+    private static string Changed(string model, int divisor, string mixer)
     {
         JsonObject json = JsonNode.Parse(Settings)!.AsObject();
         json["teacher"] = TinyStableDiffusion.At(model);
         json["mlp_divisor"] = divisor;
+        json["mixer"] = mixer;
         json["steps"] = 2;
         json["precision"] = "bfloat16";
         return json.ToJsonString();

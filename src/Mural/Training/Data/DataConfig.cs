@@ -2,7 +2,7 @@ using Mural.Imaging;
 
 namespace Mural.Training.Data;
 
-/// <summary>Which pictures a run trains on and how they are made equal. Exactly one of <see cref="Folder"/> and <see cref="Index"/> is set.</summary>
+/// <summary>Which pictures a run trains on and how they are made equal. Exactly one of <see cref="Folder"/>, <see cref="Index"/> and <see cref="Captions"/> is set.</summary>
 public sealed record DataConfig
 {
     /// <summary>Folder of pictures, relative to the settings file; the sub-folder that a picture lies in is its label.</summary>
@@ -14,8 +14,14 @@ public sealed record DataConfig
     /// </summary>
     public string? Index { get; init; }
 
+    /// <summary>A text file with one caption a line, relative to the settings file: a distillation's teacher then samples the pictures itself.</summary>
+    public string? Captions { get; init; }
+
     /// <summary>Side of the square that every picture is resized and cropped to, in pixels.</summary>
     public int Size { get; init; } = 128;
+
+    /// <summary>How pictures of other sizes become that square.</summary>
+    public SquareFit Fit { get; init; }
 
     /// <summary>Colour behind transparent pixels, as <c>#rrggbb</c>.</summary>
     public string Background { get; init; } = "#ffffff";
@@ -23,15 +29,21 @@ public sealed record DataConfig
     /// <summary>Mirrors every second picture, drawn anew each time. Wrong for pictures with letters.</summary>
     public bool Flip { get; init; }
 
-    /// <summary>Folder for the decoded pictures, relative to the settings file; null puts it beside the pictures.</summary>
+    /// <summary>Folder for the decoded pictures, relative to the settings file; null puts it beside the pictures or the list.</summary>
     public string? Cache { get; init; }
 
     /// <summary>Share of the pictures that a folder or a list without <c>split</c> keeps out of the training, to measure on, in [0, 0.5].</summary>
     public double HeldOut { get; init; }
 
+    internal void RequirePictures()
+    {
+        if (Captions is not null) throw new MuralException("The setting 'data.captions' is for distillation; give the pictures in 'data.folder' or 'data.index'.");
+    }
+
     internal void Check()
     {
-        if (Folder is null == Index is null) throw new MuralException("The settings need exactly one of 'data.folder' and 'data.index'.");
+        if (new[] { Folder, Index, Captions }.Count(given => given is not null) != 1)
+            throw new MuralException("The settings need exactly one of 'data.folder', 'data.index' and, for a distillation, 'data.captions'.");
         Settings.InRange("data.size", Size, 8, 4096);
         Settings.InRange("data.held_out", HeldOut, 0, 0.5);
         _ = Rgb.Parse(Background);

@@ -76,7 +76,7 @@ internal sealed class PictureSet : IDisposable
     internal static string CacheFolder(DataConfig config, string settingsPath)
     {
         if (config.Cache is not null) return Settings.Resolve(settingsPath, config.Cache);
-        string source = Settings.Resolve(settingsPath, (config.Folder ?? config.Index)!);
+        string source = Settings.Resolve(settingsPath, (config.Folder ?? config.Index ?? config.Captions)!);
         return Path.Combine(config.Folder is null ? Path.GetDirectoryName(source)! : source, "cache");
     }
 
@@ -114,7 +114,7 @@ internal sealed class PictureSet : IDisposable
                 {
                     try
                     {
-                        PictureDecoder.Read(items[i].File, background, buffer, config.Size);
+                        PictureDecoder.Read(items[i].File, background, buffer, config.Size, config.Fit);
                         RandomAccess.Write(stream.SafeFileHandle, buffer, i * bytes);
                     }
                     catch (MuralException e)
@@ -136,7 +136,7 @@ internal sealed class PictureSet : IDisposable
 
     private static string KeyOf(DataConfig config, List<PictureItem> items)
     {
-        var text = new StringBuilder($"1 {config.Size} {config.Background}\n");
+        var text = new StringBuilder($"1 {config.Size} {config.Background}{(config.Fit == SquareFit.Crop ? "" : $" {config.Fit}")}\n");
         foreach (PictureItem item in items)
         {
             var file = new FileInfo(item.File);

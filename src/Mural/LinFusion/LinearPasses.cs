@@ -1,0 +1,174 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Mural.Kernels;
+using static TorchSharp.torch;
+
+namespace Mural.LinFusion;
+
+/// <summary>What one worker of <see cref="FusedLinearAttention"/> keeps for a block of tokens of one head.</summary>
+internal readonly unsafe struct LinearScratch(float* memory, int size, int columns)
+{
+    /// <summary>Tokens of a block.</summary>
+    internal const int Block = 64;
+
+    /// <summary>Numbers that it takes.</summary>
+    internal static long Length(int size, int columns) => Block * (2L * size + columns);
+
+    /// <summary>Channels of a head, and columns that products have: one more, filled up to whole tiles.</summary>
+    internal readonly int Size = size, Columns = columns;
+
+    /// <summary>Features, `[token, channel]`.</summary>
+    internal readonly float* Features = memory;
+
+    /// <summary>Features, `[channel, token]`.</summary>
+    internal readonly float* Transposed = memory + Block * size;
+
+    /// <summary>Values with a column of ones, or results with their divisors, `[token, column]`.</summary>
+    internal readonly float* Wide = memory + 2 * Block * size;
+}
+
+/// <summary>The loops of <see cref="FusedLinearAttention"/>.</summary>
+internal abstract unsafe class LinearPasses
+{
+    /// <summary>The loops for tensors of a type.</summary>
+    internal static LinearPasses For(ScalarType type, VectorWidth width) => type == ScalarType.BFloat16 ? For<BFloat16Element>(width) : For<Float32Element>(width);
+
+    /// <summary>Columns of products that have room for a number of them.</summary>
+    internal abstract int Columns(int needed);
+
+    /// <summary>Σ φ(k)ᵀ [v | 1] of some tokens of a head.</summary>
+    /// <param name="keys">The first key.</param>
+    /// <param name="keyStride">From one key to the next, in bytes; likewise the other.</param>
+    /// <param name="values">The first value.</param>
+    /// <param name="valueStride">From one value to the next.</param>
+    /// <param name="tokens">Number of tokens.</param>
+    /// <param name="sums">`[size, columns]`, overwritten.</param>
+    /// <param name="scratch">The worker's.</param>
+    internal abstract void Sum(byte* keys, long keyStride, byte* values, long valueStride, int tokens, float* sums, LinearScratch scratch);
+
+    /// <summary>φ(q) S / (φ(q) k̄ + 1e-4) for a block of queries of a head.</summary>
+    /// <param name="queries">The first query.</param>
+    /// <param name="queryStride">From one query to the next, in bytes.</param>
+    /// <param name="tokens">Number of queries, at most <see cref="LinearScratch.Block"/>.</param>
+    /// <param name="means">[S | k̄], `[size, columns]`.</param>
+    /// <param name="output">The place of the first result.</param>
+    /// <param name="outputStride">From one result to the next, in bytes.</param>
+    /// <param name="scratch">The worker's.</param>
+    internal abstract void Attend(byte* queries, long queryStride, int tokens, float* means, byte* output, long outputStride, LinearScratch scratch);
+
+    private static LinearPasses For<E>(VectorWidth width) where E : IElement => width switch
+    {
+        VectorWidth.Bits512 => new LinearPasses<E, Lanes512, Vector512<float>>(),
+        VectorWidth.Bits256 => new LinearPasses<E, Lanes256, Vector256<float>>(),
+        VectorWidth.Bits128 => new LinearPasses<E, Lanes128, Vector128<float>>(),
+        _ => new LinearPasses<E, LanesScalar, float>(),
+    };
+}
+
+/// <summary>The loops for one number format at one vector width.</summary>
+internal sealed unsafe class LinearPasses<E, T, V> : LinearPasses
+    where E : IElement
+    where T : ILanes<V>
+    where V : unmanaged
+{
+    internal override int Columns(int needed)
+    {
+        int step = Float32Products.Available ? Lanes.Most : VectorProducts<T, V>.TileColumns;
+        return (needed + step - 1) / step * step;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal override void Sum(byte* keys, long keyStride, byte* values, long valueStride, int tokens, float* sums, LinearScratch scratch)
+    {
+        const int Block = LinearScratch.Block;
+        int size = scratch.Size, columns = scratch.Columns;
+        new Span<float>(scratch.Wide, Block * columns).Clear();
+        for (int start = 0; start < tokens; start += Block)
+        {
+            int count = Math.Min(Block, tokens - start);
+            for (int token = 0; token < count; token++)
+            {
+                Features(keys + (start + token) * keyStride, scratch.Features + token * size, size);
+                float* wide = scratch.Wide + token * columns;
+                Copy(values + (start + token) * valueStride, wide, size);
+                wide[size] = 1;
+            }
+            Transposition.Words<T, V>((byte*)scratch.Features, size * sizeof(float), count, size, (uint*)scratch.Transposed, Block);
+            Multiply(size, columns, count, scratch.Transposed, Block, scratch.Wide, columns, sums, columns, add: start > 0);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal override void Attend(byte* queries, long queryStride, int tokens, float* means, byte* output, long outputStride, LinearScratch scratch)
+    {
+        int size = scratch.Size, columns = scratch.Columns;
+        for (int token = 0; token < tokens; token++) Features(queries + token * queryStride, scratch.Features + token * size, size);
+        Multiply(tokens, columns, size, scratch.Features, size, means, columns, scratch.Wide, columns, add: false);
+        for (int token = 0; token < tokens; token++)
+        {
+            float* wide = scratch.Wide + token * columns;
+            Scale(wide, 1 / (wide[size] + (float)LinearKernel.Epsilon), output + token * outputStride, size);
+        }
+    }
+
+    private static void Multiply(int m, int n, int k, float* a, long strideA, float* b, long strideB, float* c, long strideC, bool add)
+    {
+        if (Float32Products.Available) Float32Products.Multiply(m, n, k, a, strideA, b, strideB, c, strideC, add);
+        else VectorProducts<T, V>.Multiply(m, n, k, a, strideA, b, strideB, c, strideC, add);
+    }
+
+    // The last vector of a row overlaps the one before: what is computed twice is the same. Rows shorter than a vector go number by number.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Features(byte* source, float* target, int size)
+    {
+        if (size < T.Count)
+        {
+            for (int channel = 0; channel < size; channel++) target[channel] = Feature<LanesScalar, float>(E.Load<LanesScalar, float>(source + channel * E.Bytes));
+            return;
+        }
+        for (int channel = 0; channel < size; channel += T.Count)
+        {
+            int at = Math.Min(channel, size - T.Count);
+            T.Store(Feature<T, V>(E.Load<T, V>(source + at * E.Bytes)), target + at);
+        }
+    }
+
+    private static void Copy(byte* source, float* target, int size)
+    {
+        if (size < T.Count)
+        {
+            for (int channel = 0; channel < size; channel++) target[channel] = E.Load<LanesScalar, float>(source + channel * E.Bytes);
+            return;
+        }
+        for (int channel = 0; channel < size; channel += T.Count)
+        {
+            int at = Math.Min(channel, size - T.Count);
+            T.Store(E.Load<T, V>(source + at * E.Bytes), target + at);
+        }
+    }
+
+    private static void Scale(float* source, float factor, byte* target, int size)
+    {
+        if (size < T.Count)
+        {
+            for (int channel = 0; channel < size; channel++) E.Store<LanesScalar, float>(source[channel] * factor, target + channel * E.Bytes);
+            return;
+        }
+        V factors = T.Create(factor);
+        for (int channel = 0; channel < size; channel += T.Count)
+        {
+            int at = Math.Min(channel, size - T.Count);
+            E.Store<T, V>(T.Multiply(T.Load(source + at), factors), target + at * E.Bytes);
+        }
+    }
+
+    // φ as FeatureMap has it: float32 goes the official way over elu, which rounds e^t - 1 before 1 is added again.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static X Feature<L, X>(X value) where L : ILanes<X> where X : unmanaged
+    {
+        X zero = L.Create(0), one = L.Create(1), negative = L.Subtract(zero, L.Max(zero, L.Subtract(zero, value)));
+        X below = LaneMath.ExpOfNegative<L, X>(negative);
+        if (E.Bytes == sizeof(float)) below = L.Add(L.Subtract(below, one), one);
+        return L.IfNegative(value, below, L.Add(value, one));
+    }
+}

@@ -72,7 +72,7 @@ internal sealed class PlainProcess : IDisposable
     }
 
     // The same program, however it was started: by its own executable or through dotnet.
-    private static ProcessStartInfo OwnExecutable()
+    internal static ProcessStartInfo OwnExecutable()
     {
         string assembly = typeof(PlainProcess).Assembly.Location;
         string executable = Path.ChangeExtension(assembly, OperatingSystem.IsWindows() ? ".exe" : null)!;

@@ -8,7 +8,7 @@ using Mural.Runtime;
 
 namespace Mural.Cli.Commands;
 
-/// <summary><c>mural generate</c>: paints pictures from words.</summary>
+/// <summary><c>mural generate</c>: paints pictures from words; and <c>mural plan</c>, which tells what that would need.</summary>
 internal sealed class GenerateCommand : MuralCommand
 {
     private readonly Argument<string?> _prompt = new("prompt") { Description = "What to paint: a text for Stable Diffusion, words for a DiM, or the number of a class; nothing for anything.", HelpName = "PROMPT", Arity = ArgumentArity.ZeroOrOne };
@@ -27,10 +27,17 @@ internal sealed class GenerateCommand : MuralCommand
     };
 
     private readonly DiffusionOptions _diffusion = new();
+    private readonly LargePictureOptions _large = new();
+    private readonly MemoryOptions _memory = new();
     private readonly RunOptions _run = new();
 
-    internal GenerateCommand() : base("generate", "Paint pictures from words.")
+    private readonly bool _onlyPlans;
+
+    /// <param name="onlyPlans">Whether nothing is painted.</param>
+    internal GenerateCommand(bool onlyPlans = false) : base(
+        onlyPlans ? "plan" : "generate", onlyPlans ? "Tell what painting would need: memory and time of each stage, for the options of mural generate." : "Paint pictures from words.")
     {
+        _onlyPlans = onlyPlans;
         Add(_prompt);
         foreach (Option option in (Option[])[_model, _size, _steps, _guidance, _seed, _count, _upscale, _like, _output]) Add(option);
         _steps.TakeAtLeast(1);
@@ -38,16 +45,23 @@ internal sealed class GenerateCommand : MuralCommand
         _count.TakeAtLeast(1);
         _upscale.TakeAtLeast(1);
         _diffusion.AddTo(this);
+        _large.AddTo(this);
+        _memory.AddTo(this);
         _run.AddTo(this);
     }
 
-    internal override IReadOnlyList<string> Examples =>
+    internal override IReadOnlyList<string> Examples => _onlyPlans ?
+    [
+        "plan \"a city seen from a hill\" --model stable-diffusion-v1-5 --upscale-to 4096x4096",
+        "plan fox --model stable-diffusion-v1-5 --size 2048x2048 --memory 6GB --json",
+    ] :
     [
         "generate \"red heart\" -o heart.png",
         "generate \"woman astronaut, dark skin tone\" --count 4 -o astronaut-{n}.png",
         "generate \"cat face\" --upscale 2 --seed 7 -o cat.png",
         "generate --like heart.png -o again.png",
         "generate \"a red fox in the snow\" --model stable-diffusion-v1-5 --negative blurry --sampler dpmpp-2m --schedule karras --steps 25",
+        "generate \"a city seen from a hill\" --model stable-diffusion-v1-5 --linfusion LinFusion-1-5 --upscale-to 4096x4096 --deep-zoom -o city.png",
         "generate \"a fox, watercolour\" --model stable-diffusion-v1-5 --init-image fox.jpg --strength 0.6",
     ];
 
@@ -58,8 +72,9 @@ internal sealed class GenerateCommand : MuralCommand
         PictureRecipe? recipe = like is not null && PictureRecipe.IsIn(like) ? PictureRecipe.Of(like) : null;
         GenerationParameters? shared = like is not null && recipe is null && PictureReader.Identify(like).Metadata.Parameters is not null ? SharedParameters.Of(like) : null;
         ModelFolder model = ModelCatalog.Find(context.Value(_model) ?? recipe?.Model ?? shared?.Model ?? ModelCatalog.Default);
-        if (!model.IsDiM()) return DiffusionJob(context, model, like is null ? null : SharedParameters.Of(like)).Paint(context);
-        if (_diffusion.FirstGiven(context) is { } option)
+        if (!model.IsDiM()) return DiffusionJob(context, model, like is null ? null : SharedParameters.Of(like)).Run(context, _onlyPlans);
+        if (_onlyPlans) throw new MuralException($"mural plan is for models of Stable Diffusion, but {model.Name} is a DiM; name another model.");
+        if ((_diffusion.FirstGiven(context) ?? _large.FirstGiven(context) ?? _memory.FirstGiven(context)) is { } option)
             throw new MuralException($"{option} is for models of Stable Diffusion, but {model.Name} is a DiM; leave it out, or name another model.");
         return DiMJob(context, model, like is null ? null : PictureRecipe.Of(like)).Paint(context);
     }
@@ -80,14 +95,23 @@ internal sealed class GenerateCommand : MuralCommand
             Seed = context.Value(_seed) ?? repeated.Seed,
             Count = context.Value(_count) ?? 1,
         };
-        StableDiffusionOptions options = _diffusion.Options(context);
+        StableDiffusionOptions options = _memory.Apply(_diffusion.Options(context), context);
         // Only its name is known, not where it lies.
         if (like is not null && options.LinFusion is null && SharedParameters.LinFusionOf(like) is { } attention)
             context.Warn($"The picture was painted with the linear attention {attention}, without which it will be another: give its folder with --linfusion.");
         RuntimeOptions runtime = _run.Read(context);
         if (like is not null && !context.Given(_run.Precision)) runtime = runtime with { Precision = SharedParameters.PrecisionOf(like) };
+        LargePictureRequest? large = _large.Request(context, request, like, size);
+        // Whoever paints the same picture again after a run that was ended has not seen its seed.
+        if (large is not null && like is null && !context.Given(_seed) && context.Value(_output) is { } output && StageFolder.SeedOf(StableDiffusionJob.StagesOf(output)) is { } begun)
+            (request, large) = (request with { Seed = begun }, large with { Picture = large.Picture with { Seed = begun } });
         return new StableDiffusionJob(
-            model.Path, loras.Text, request, options with { Runtime = runtime, Loras = loras.Loras }, _diffusion.Controls(context), _diffusion.PicturePrompts(context), context.Value(_output));
+            model.Path, loras.Text, request, options with { Runtime = runtime, Loras = loras.Loras }, _diffusion.Controls(context), _diffusion.PicturePrompts(context), context.Value(_output))
+        {
+            Large = large,
+            DeepZoom = _large.DeepZoom(context),
+            KeepStages = _large.KeepStages(context),
+        };
     }
 
     private PaintingJob DiMJob(CommandContext context, ModelFolder model, PictureRecipe? like)

@@ -10,19 +10,23 @@ namespace Mural.Cli.Machine;
 internal static class MachineRate
 {
     private const int Size = 2048;
-    private const double Operations = 2.0 * Size * Size * Size;
 
     /// <summary>
     /// Billions of floating-point operations a second of the plain or packed product: the best of the rounds that fit into
     /// <paramref name="budget"/>, at least three, since whatever disturbs a product only makes it slower.
     /// </summary>
-    internal static double Measure(ScalarType type, KernelSet kernels, Device device, TimeSpan budget)
+    /// <param name="type">Number format.</param>
+    /// <param name="kernels">Packed or plain.</param>
+    /// <param name="device">Where.</param>
+    /// <param name="budget">Time for it.</param>
+    /// <param name="size">Rows and columns: smaller matrices tell about the rate in less time.</param>
+    internal static double Measure(ScalarType type, KernelSet kernels, Device device, TimeSpan budget, int size = Size)
     {
         using var inference = inference_mode();
-        using var layer = new Linear(Size, Size, bias: false);
+        using var layer = new Linear(size, size, bias: false);
         layer.to(device);
         layer.Freeze(kernels, type);
-        using Tensor input = Fill(Size, Size, type).to(device);
+        using Tensor input = Fill(size, size, type).to(device);
 
         layer.call(input).Dispose();
         var all = Stopwatch.StartNew();
@@ -34,7 +38,7 @@ internal static class MachineRate
             if (device.type == DeviceType.CUDA) cuda.synchronize();
             best = Math.Min(best, one.Elapsed.TotalSeconds);
         }
-        return Operations / best / 1e9;
+        return 2.0 * size * size * size / best / 1e9;
     }
 
     /// <summary>A matrix of ordinary numbers: products of zeros or denormals would not be representative.</summary>

@@ -12,10 +12,13 @@ internal static partial class OutputNames
     /// One name a seed. <c>{n}</c> in the pattern stands for the picture's number and <c>{seed}</c> for its seed; where several pictures
     /// meet a pattern with neither, their numbers are added to the name, so that none replaces another.
     /// </summary>
+    /// <param name="pattern">The pattern.</param>
+    /// <param name="seeds">The pictures' seeds.</param>
+    /// <param name="large">Whether TIFF is written too, which holds pictures of any size.</param>
     /// <exception cref="MuralException">The pattern has another placeholder, or no extension of a picture.</exception>
-    internal static string[] Of(string pattern, IReadOnlyList<ulong> seeds)
+    internal static string[] Of(string pattern, IReadOnlyList<ulong> seeds, bool large = false)
     {
-        _ = PictureFormats.FromExtension(pattern);
+        if (!(large && PictureRows.IsTiff(pattern))) _ = PictureFormats.FromExtension(pattern);
         if (Placeholder().Matches(pattern).Select(match => match.Value).FirstOrDefault(word => word is not ("{n}" or "{seed}")) is { } unknown)
             throw new MuralException($"The output {pattern} has {unknown}, but only {{n}} and {{seed}} are known.");
         if (seeds.Count > 1 && !Placeholder().IsMatch(pattern))

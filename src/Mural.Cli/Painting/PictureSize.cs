@@ -20,6 +20,9 @@ internal readonly record struct PictureSize(int Width, int Height)
         },
     };
 
+    /// <summary>The size that a text tells, or null where it tells none.</summary>
+    internal static PictureSize? Read(string? text) => text is not null && TryParse(text, out PictureSize size) ? size : null;
+
     private static bool TryParse(string text, out PictureSize size)
     {
         string[] sides = text.ToLowerInvariant().Split('x');

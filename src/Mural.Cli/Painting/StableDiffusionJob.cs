@@ -16,7 +16,7 @@ namespace Mural.Cli.Painting;
 /// <param name="Controls">The ControlNets.</param>
 /// <param name="PicturePrompts">The IP-Adapters.</param>
 /// <param name="Output">Pattern of the files' names, or null for one made from the prompt.</param>
-internal sealed record StableDiffusionJob(
+internal sealed partial record StableDiffusionJob(
     string Model,
     string Text,
     StableDiffusionRequest Request,
@@ -25,25 +25,38 @@ internal sealed record StableDiffusionJob(
     IReadOnlyList<PicturePromptArgument> PicturePrompts,
     string? Output)
 {
+    /// <summary>The large picture to paint instead of <see cref="Request"/>, or null.</summary>
+    internal LargePictureRequest? Large { get; init; }
+
+    /// <summary>Whether a large picture gets a pyramid of tiles beside it.</summary>
+    internal bool DeepZoom { get; init; }
+
+    /// <summary>Whether a large picture's stages stay.</summary>
+    internal bool KeepStages { get; init; }
+
     /// <summary>Name of the setting, in a picture's text, that tells the number format.</summary>
     internal const string PrecisionSetting = "Precision";
 
-    /// <summary>Paints, writes the files, says what was done, and returns it for <c>--json</c>.</summary>
-    internal object Paint(CommandContext context) => PaintAsync(context).GetAwaiter().GetResult();
+    /// <summary>Paints, writes the files, says what was done, and returns it for <c>--json</c>; or only tells what that would need.</summary>
+    internal object Run(CommandContext context, bool onlyPlans) => RunAsync(context, onlyPlans).GetAwaiter().GetResult();
 
-    private async Task<object> PaintAsync(CommandContext context)
+    private async Task<object> RunAsync(CommandContext context, bool onlyPlans)
     {
         // A wrong name should not cost the time of painting.
-        string[] files = OutputNames.Of(Output ?? OutputNames.FromPrompt(Request.Prompt), [.. Enumerable.Range(0, Request.Count).Select(i => unchecked((ulong)(Request.Seed + i)))]);
+        string[] files = OutputNames.Of(Output ?? OutputNames.FromPrompt(Request.Prompt), [.. Enumerable.Range(0, Request.Count).Select(i => unchecked((ulong)(Request.Seed + i)))], Large is not null);
         await using StableDiffusionPipeline pipeline = await StableDiffusionPipeline.LoadAsync(Model, Options, context.Cancellation).ConfigureAwait(false);
         StableDiffusionRequest request = Request with
         {
             Controls = await LoadControlsAsync(pipeline, context).ConfigureAwait(false),
             PicturePrompts = await LoadAdaptersAsync(pipeline, context).ConfigureAwait(false),
         };
+        if (Large is { } large) return PaintLarge(pipeline, large with { Picture = Completed(large.Picture, request) }, files[0], context, onlyPlans);
         StableDiffusionPlan plan = pipeline.Plan(request);
         Describe(context, plan, pipeline.Runtime);
         foreach (string warning in plan.Warnings) context.Warn(warning);
+        MemoryForecast forecast = pipeline.Forecast(plan);
+        if (onlyPlans) return ForecastReport.SayLong(context, forecast, pipeline.Runtime);
+        ForecastReport.SayShort(context, forecast, pipeline.Runtime);
 
         long start = Stopwatch.GetTimestamp();
         using var preview = new PreviewFile(files[0]);
@@ -69,6 +82,7 @@ internal sealed record StableDiffusionJob(
             device = pipeline.Runtime.Device.ToString(),
             precision = pipeline.Runtime.Precision.ShortName(),
             kernels = RunOptions.NameOf(pipeline.Runtime.Kernels),
+            memory = ForecastReport.Held(forecast),
             seconds = Math.Round(seconds, 3),
             plan.Warnings,
             pictures = pictures.Select((picture, i) => new { path = files[i], picture.Seed }),
@@ -109,9 +123,10 @@ internal sealed record StableDiffusionJob(
         CultureInfo.InvariantCulture,
         $"{plan.Model.Family}, {plan.Width}x{plan.Height} pixels, {plan.Steps} steps of {Samplers.SamplerNames.Of(plan.Sampler.Options)}, guidance {plan.Guidance:0.##}, seed {plan.Request.Seed}, {runtime.Precision.ShortName()} on {runtime.Device}"));
 
-    private GenerationParameters Parameters(StableDiffusionPicture picture, RuntimePlan runtime)
+    private GenerationParameters Parameters(StableDiffusionPicture picture, RuntimePlan runtime) => Completed(picture.Parameters, runtime);
+
+    private GenerationParameters Completed(GenerationParameters parameters, RuntimePlan runtime)
     {
-        GenerationParameters parameters = picture.Parameters;
         return parameters with { Prompt = Text, Others = [.. parameters.Others, new(PrecisionSetting, runtime.Precision.ShortName())] };
     }
 

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace Mural.Attention;
 
 /// <summary>Every token attends to every token of its map (spec 2.4).</summary>
-internal sealed class SelfAttention : NamedModule, ISelfAttention, IKernelSelectable
+internal sealed partial class SelfAttention : NamedModule, ISelfAttention, IKernelSelectable
 {
     private readonly Linear _query, _key, _value, _output;
     private readonly int _heads;

@@ -10,7 +10,7 @@ namespace Mural.Autoencoders;
 /// The autoencoder of Stable Diffusion: pictures to latents an eighth of their sides and back (spec 3.1).
 /// The input's type is the type of the computation, whatever type the weights are held in; everything is differentiable.
 /// </summary>
-public sealed class AutoencoderKL : nn.Module<Tensor, Tensor>
+public sealed partial class AutoencoderKL : nn.Module<Tensor, Tensor>
 {
     private readonly AutoencoderInput _input = new();
     private readonly Encoder _encoder;

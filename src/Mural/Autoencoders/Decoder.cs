@@ -1,4 +1,5 @@
 using Mural.Layers;
+using Mural.Layers.Strips;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using Conv2d = Mural.Layers.Conv2d;
@@ -38,5 +39,18 @@ internal sealed class Decoder : nn.Module<Tensor, Tensor>
             hidden = stage.forward(previous);
         }
         return _output.forward(_norm.forward(hidden)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The same on a map that is looked at in strips, which is freed.</summary>
+    /// <param name="latent">The latent.</param>
+    /// <param name="runner">Runs the layers.</param>
+    /// <param name="take">Gets the picture's rows, given the first of them, from top to bottom.</param>
+    internal void Run(FeatureMap latent, StripRunner runner, Action<long, Tensor> take)
+    {
+        FeatureMap hidden;
+        using (latent) hidden = runner.Convolve(latent, _input);
+        hidden = _middle.Run(hidden, runner);
+        foreach (Stage stage in _stages) hidden = stage.Run(hidden, runner);
+        using (hidden) runner.Stream(hidden, _output, _norm, take);
     }
 }

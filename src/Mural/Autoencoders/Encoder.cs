@@ -1,4 +1,5 @@
 using Mural.Layers;
+using Mural.Layers.Strips;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using Conv2d = Mural.Layers.Conv2d;
@@ -38,5 +39,18 @@ internal sealed class Encoder : nn.Module<Tensor, Tensor>
         }
         hidden = _middle.forward(hidden);
         return _output.forward(_norm.forward(hidden)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The same on a map that is looked at in strips, which is freed. Shape: <c>[1, 2 latent, h, w]</c>.</summary>
+    internal Tensor Run(FeatureMap picture, StripRunner runner)
+    {
+        FeatureMap hidden;
+        using (picture) hidden = runner.Convolve(picture, _input);
+        foreach (Stage stage in _stages) hidden = stage.Run(hidden, runner);
+        using FeatureMap deepest = _middle.Run(hidden, runner);
+        using var scope = NewDisposeScope();
+        var rows = new List<Tensor>();
+        runner.Stream(deepest, _output, _norm, (_, some) => rows.Add(some.MoveToOtherDisposeScope(scope)));
+        return cat(rows, 2).MoveToOuterDisposeScope();
     }
 }

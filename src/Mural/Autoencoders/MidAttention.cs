@@ -1,6 +1,8 @@
 using Mural.Attention;
 using Mural.Layers;
+using Mural.Layers.Strips;
 using Mural.Runtime;
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using GroupNorm = Mural.Layers.GroupNorm;
@@ -11,6 +13,9 @@ namespace Mural.Autoencoders;
 /// <summary>Single-head self-attention over all positions of the feature map, with a residual (spec 3.1).</summary>
 internal sealed class MidAttention : nn.Module<Tensor, Tensor>, IKernelSelectable
 {
+    // A picture of 4096x4096 pixels; beyond, as many keys as a picture of 2048x2048 pixels has.
+    internal const long MostTokens = 512 * 512, MostKeys = 256 * 256;
+
     private readonly GroupNorm _norm;
     private readonly Linear _query, _key, _value, _output;
     private KernelSet _kernels;
@@ -36,6 +41,53 @@ internal sealed class MidAttention : nn.Module<Tensor, Tensor>, IKernelSelectabl
         Tensor attended = SoftmaxAttention.Apply(_query.forward(tokens), _key.forward(tokens), _value.forward(tokens), heads: 1, _kernels);
         Tensor output = _output.forward(attended).reshape(batch, height, width, channels).permute(0, 3, 1, 2);
         return (input + output).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// The same in place, on a map that is looked at in strips: all positions, some at a time, attend to the keys of the whole picture. Of pictures beyond
+    /// <see cref="MostTokens"/> positions, for which that takes hours, keys are taken at evenly spaced rows and columns.
+    /// </summary>
+    internal void Run(WritableMap map, StripRunner runner)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using MapNorm norm = _norm.Of(map.Moments);
+        long step = KeyStep(map.Height * map.Width);
+        var keys = new List<Tensor>();
+        var values = new List<Tensor>();
+        foreach ((long first, long count) in runner.Strips(map.Height, map.Width, map.Channels))
+        {
+            using DisposeScope strip = NewDisposeScope();
+            // The rows and columns in the middle of each step.
+            long origin = (step / 2 - first % step + step) % step;
+            if (origin >= count) continue;
+            using Tensor rows = norm.Apply(map.Rows(first, count));
+            Tensor seen = step == 1 ? rows : rows[TensorIndex.Colon, TensorIndex.Colon, TensorIndex.Slice(origin, null, step), TensorIndex.Slice(Math.Min(step / 2, map.Width - 1), null, step)];
+            Tensor tokens = Tokens(seen);
+            keys.Add(_key.forward(tokens).MoveToOtherDisposeScope(scope));
+            values.Add(_value.forward(tokens).MoveToOtherDisposeScope(scope));
+        }
+        Tensor allKeys = Joined(keys), allValues = Joined(values);
+        map.Restart();
+        foreach ((long first, long count) in runner.Strips(map.Height, map.Width, map.Channels))
+        {
+            using DisposeScope strip = NewDisposeScope();
+            Tensor rows = map.Rows(first, count);
+            Tensor attended = SoftmaxAttention.Apply(_query.forward(Tokens(norm.Apply(rows))), allKeys, allValues, heads: 1, _kernels);
+            map.Write(first, rows + _output.forward(attended).reshape(1, count, map.Width, map.Channels).permute(0, 3, 1, 2));
+        }
+    }
+
+    /// <summary>Distance between the rows and columns whose positions are attended to.</summary>
+    internal static long KeyStep(long tokens) => tokens <= MostTokens ? 1 : (long)Math.Ceiling(Math.Sqrt((double)tokens / MostKeys));
+
+    // [1, C, h, W] -> [1, h*W, C]: a view of a channels-last map.
+    private static Tensor Tokens(Tensor rows) => rows.permute(0, 2, 3, 1).reshape(1, rows.shape[2] * rows.shape[3], rows.shape[1]);
+
+    private static Tensor Joined(List<Tensor> parts)
+    {
+        Tensor all = cat(parts, 1);
+        foreach (Tensor part in parts) part.Dispose();
+        return all;
     }
 
     private static Linear Projection(int channels, LayerFactory layers)

@@ -1,4 +1,5 @@
 using Mural.Layers;
+using Mural.Layers.Strips;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -26,5 +27,13 @@ internal sealed class MidBlock : nn.Module<Tensor, Tensor>
         Tensor hidden = _before.forward(input);
         if (_attention is not null) hidden = _attention.forward(hidden);
         return _after.forward(hidden).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The same on a map that is looked at in strips, which is freed or becomes the result.</summary>
+    internal WritableMap Run(FeatureMap input, StripRunner runner)
+    {
+        WritableMap hidden = _before.Run(input, runner);
+        _attention?.Run(hidden, runner);
+        return _after.Run(hidden, runner);
     }
 }

@@ -1,4 +1,5 @@
 using Mural.Layers;
+using Mural.Layers.Strips;
 using static TorchSharp.torch;
 
 namespace Mural.Autoencoders;
@@ -15,6 +16,13 @@ internal sealed class Downsampler : nn.Module<Tensor, Tensor>
         using Tensor padded = nn.functional.pad(input, (0, 1, 0, 1));
         return _conv.forward(padded);
     }
+
+    /// <summary>The same on a map that is looked at in strips, which is freed.</summary>
+    internal WritableMap Run(FeatureMap input, StripRunner runner)
+    {
+        using FeatureMap before = input;
+        return runner.Convolve(before, _conv);
+    }
 }
 
 /// <summary>Doubles the map: nearest neighbour, then a 3x3 convolution.</summary>
@@ -28,5 +36,14 @@ internal sealed class Upsampler : nn.Module<Tensor, Tensor>
     {
         using Tensor doubled = nn.functional.upsample_nearest2d(input, [input.shape[2] * 2, input.shape[3] * 2]);
         return _conv.forward(doubled);
+    }
+
+    /// <summary>The same on a map that is looked at in strips. The result has four times the numbers, and is computed when it is looked at.</summary>
+    internal ComputedMap Run(FeatureMap input, StripRunner runner)
+    {
+        ComputedMap doubled = runner.Nearest(input, 2 * input.Height, 2 * input.Width);
+        return new ComputedMap(
+            doubled.Height, doubled.Width, doubled.Channels, runner.StripRows(doubled.Width, doubled.Channels),
+            (first, count) => StripRunner.Convolved(doubled, _conv, null, first, count), doubled);
     }
 }

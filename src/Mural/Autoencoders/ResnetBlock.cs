@@ -1,4 +1,5 @@
 using Mural.Layers;
+using Mural.Layers.Strips;
 using static TorchSharp.torch;
 
 namespace Mural.Autoencoders;
@@ -28,5 +29,24 @@ internal sealed class ResnetBlock : nn.Module<Tensor, Tensor>
         hidden = _conv2.forward(_norm2.forward(hidden));
         Tensor skip = _shortcut?.forward(input) ?? input;
         return (hidden.requires_grad ? skip + hidden : hidden.add_(skip)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The same on a map that is looked at in strips, which is freed or becomes the result.</summary>
+    internal WritableMap Run(FeatureMap input, StripRunner runner)
+    {
+        using WritableMap hidden = runner.Convolve(input, _conv1, _norm1);
+        // Of the input, the rows that are written over are not needed any more.
+        WritableMap? into = _shortcut is null ? input as WritableMap : null;
+        WritableMap output = runner.Convolve(hidden, _conv2, _norm2, Add, into);
+        if (into is null) input.Dispose();
+        return output;
+
+        Tensor Add(long first, Tensor rows)
+        {
+            using Tensor before = input.Rows(first, rows.shape[2]);
+            if (_shortcut is null) return rows.add_(before);
+            using Tensor skip = _shortcut.forward(before);
+            return rows.add_(skip);
+        }
     }
 }

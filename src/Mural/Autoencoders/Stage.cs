@@ -1,4 +1,5 @@
 using Mural.Layers;
+using Mural.Layers.Strips;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -31,6 +32,19 @@ internal sealed class Stage : nn.Module<Tensor, Tensor>
         foreach (ResnetBlock block in _blocks) hidden = Next(block, hidden, input);
         if (_resampler is not null) hidden = Next(_resampler, hidden, input);
         return hidden.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The same on a map that is looked at in strips, which is freed or becomes the result.</summary>
+    internal FeatureMap Run(FeatureMap input, StripRunner runner)
+    {
+        FeatureMap hidden = input;
+        foreach (ResnetBlock block in _blocks) hidden = block.Run(hidden, runner);
+        return _resampler switch
+        {
+            Downsampler halves => halves.Run(hidden, runner),
+            Upsampler doubles => doubles.Run(hidden, runner),
+            _ => hidden,
+        };
     }
 
     // Large maps go back as soon as the next one exists; autograd keeps what it needs by itself.

@@ -24,15 +24,46 @@ internal sealed class Conv2d(
 {
     private readonly ConvolutionShape _shape = new((padding, padding), (stride, stride), (1, 1), groups);
 
+    private bool _rowsAreThere;
+
+    /// <summary>Distance between the taps of the kernel; the padding grows with it, so that the map keeps its size.</summary>
+    internal int Dilation { get; set; } = 1;
+
+    /// <summary>Side of the kernel.</summary>
+    internal int Kernel => kernel;
+
+    /// <summary>Step along both sides.</summary>
+    internal int Stride => stride;
+
+    /// <summary>Rows and columns of zeros at every side, with the taps as they are now.</summary>
+    internal int Padding => padding * Dilation;
+
+    /// <summary>Rows that the taps reach over, as they are now.</summary>
+    internal int Extent => (kernel - 1) * Dilation + 1;
+
     // A linear over the channels of each pixel. oneDNN lays a packed 1x1 convolution out for a map it guesses, and would lay it out anew at every call on another.
     private readonly bool _isLinear = kernel == 1 && stride == 1 && padding == 0 && groups == 1;
 
+    /// <summary>The convolution of some rows of a larger map: those that the result needs are all there, so that only columns are padded.</summary>
+    internal Tensor OfRows(Tensor rows)
+    {
+        _rowsAreThere = true;
+        try
+        {
+            return forward(rows);
+        }
+        finally
+        {
+            _rowsAreThere = false;
+        }
+    }
+
     private protected override Tensor Plain(Tensor input, Tensor weight, Tensor? bias) =>
-        nn.functional.conv2d(input, weight, bias, [stride, stride], [padding, padding], groups: groups);
+        nn.functional.conv2d(input, weight, bias, [stride, stride], [Shape.Padding.H, Shape.Padding.W], [Dilation, Dilation], groups);
 
     private protected override Tensor Packed(Tensor input, Tensor weight, Tensor? bias)
     {
-        if (!_isLinear) return PackedOperators.Convolution(input, weight, bias, _shape);
+        if (!_isLinear) return PackedOperators.Convolution(input, weight, bias, Shape);
         using Tensor pixels = input.permute(0, 2, 3, 1), output = PackedOperators.Linear(pixels, weight, bias);
         return output.permute(0, 3, 1, 2);
     }
@@ -43,6 +74,9 @@ internal sealed class Conv2d(
         using Tensor matrix = weight.flatten(1);
         return PackedOperators.PackLinear(matrix);
     }
+
+    private ConvolutionShape Shape => Dilation == 1 && !_rowsAreThere
+        ? _shape : _shape with { Padding = (_rowsAreThere ? 0 : padding * Dilation, padding * Dilation), Dilation = (Dilation, Dilation) };
 
     private static double FanIn(long inputs, long groups, int kernel) => (double)inputs / groups * kernel * kernel;
 }

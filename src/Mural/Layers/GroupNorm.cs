@@ -1,4 +1,5 @@
 using Mural.Kernels;
+using Mural.Layers.Strips;
 using Mural.Runtime;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -31,6 +32,9 @@ internal sealed class GroupNorm : nn.Module<Tensor, Tensor>, IKernelSelectable
         _weight = this.Register("weight", ones(channels, device: device));
         _bias = this.Register("bias", zeros(channels, device: device));
     }
+
+    /// <summary>The norm of a map that is not in memory as a whole, from what is known of all of it.</summary>
+    internal MapNorm Of(ChannelMoments moments) => new(moments, _groups, _weight, _bias, _epsilon, _silu);
 
     void IKernelSelectable.UseKernels(KernelSet kernels) => _kernels = kernels;
 

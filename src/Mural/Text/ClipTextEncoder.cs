@@ -22,11 +22,13 @@ internal sealed class ClipTextEncoder : NamedModule
     private readonly LayerNorm _finalNorm;
     private readonly Linear? _projection;
     private readonly InferenceState _inference = new("text encoder");
+    private readonly ScalarType _type;
 
     internal ClipTextEncoder(ClipTextConfig config, LayerFactory layers) : base(nameof(ClipTextEncoder))
     {
         config.Validate();
         Config = config;
+        _type = layers.Type;
         _embeddings = this.RegisterAt("text_model.embeddings", new ClipTextEmbeddings(config, layers));
         _transformer = this.RegisterAt("text_model.encoder", new ClipTransformer(config.Transformer, causal: true, layers));
         _finalNorm = this.RegisterAt("text_model.final_layer_norm", new LayerNorm(config.Transformer.Width, config.Transformer.NormEpsilon, layers.Device));
@@ -35,6 +37,10 @@ internal sealed class ClipTextEncoder : NamedModule
     }
 
     internal ClipTextConfig Config { get; }
+
+    /// <summary>Bytes of its weights, about: attention's four products and the feed-forward's two in each layer, and a vector for each word and position.</summary>
+    internal double ApproximateBytes => _type.ElementSize() * (Config.Transformer.Layers * (4.0 * Config.Transformer.Width + 2.0 * Config.Transformer.Inner) * Config.Transformer.Width
+        + (double)(Config.VocabularySize + Config.Positions) * Config.Transformer.Width);
 
     /// <summary>One more than the highest id it knows, added words included.</summary>
     internal int TokenCount => _embeddings.Count;

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace Mural.UNet;
 
 /// <summary>One level on the way down: residual blocks, each followed by a transformer where the level attends, and the step to the next level (spec 2.6).</summary>
-internal sealed class DownBlock : NamedModule
+internal sealed partial class DownBlock : NamedModule
 {
     private readonly int _level;
     private readonly ResnetBlock[] _resnets;
@@ -49,7 +49,7 @@ internal sealed class DownBlock : NamedModule
 }
 
 /// <summary>The lowest level: residual block, transformer, residual block.</summary>
-internal sealed class MidBlock : NamedModule
+internal sealed partial class MidBlock : NamedModule
 {
     private readonly ResnetBlock _before, _after;
     private readonly Transformer2D _transformer;
@@ -72,7 +72,7 @@ internal sealed class MidBlock : NamedModule
 }
 
 /// <summary>One level on the way up: residual blocks that each join a skip, with transformers where the level attends, and the step to the next level (spec 2.6).</summary>
-internal sealed class UpBlock : NamedModule
+internal sealed partial class UpBlock : NamedModule
 {
     private readonly int _level;
     private readonly ResnetBlock[] _resnets;

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace Mural.UNet;
 
 /// <summary>Halves the map, rounding up: a 3x3 convolution of stride 2 (spec 2.5).</summary>
-internal sealed class Downsampler : NamedModule
+internal sealed partial class Downsampler : NamedModule
 {
     private readonly Conv2d _conv;
     private readonly bool _padFarSides;
@@ -37,7 +37,7 @@ internal sealed class Downsampler : NamedModule
 }
 
 /// <summary>Enlarges the map to a given size, which is that of the next skip: nearest neighbour, then a 3x3 convolution (spec 2.5).</summary>
-internal sealed class Upsampler : NamedModule
+internal sealed partial class Upsampler : NamedModule
 {
     private readonly Conv2d _conv;
 

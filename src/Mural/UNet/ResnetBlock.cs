@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Mural.UNet;
 
 /// <summary>Norm, SiLU, convolution, twice, with the time added between, beside a skip that is a 1x1 convolution where the channel count changes (spec 2.3).</summary>
-internal sealed class ResnetBlock : NamedModule
+internal sealed partial class ResnetBlock : NamedModule
 {
     private readonly GroupNorm _norm1, _norm2;
     private readonly Conv2d _conv1, _conv2;

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace Mural.UNet;
 
 /// <summary>Transformer blocks on the positions of a feature map, between two projections, added to the map (spec 2.4).</summary>
-internal sealed class Transformer2D : NamedModule
+internal sealed partial class Transformer2D : NamedModule
 {
     private const double NormEpsilon = 1e-6;
 

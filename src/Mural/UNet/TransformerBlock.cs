@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace Mural.UNet;
 
 /// <summary>Self-attention, cross-attention and feed-forward, each on normalised tokens and each added to them (spec 2.4).</summary>
-internal sealed class TransformerBlock : NamedModule
+internal sealed partial class TransformerBlock : NamedModule
 {
     private const string SelfAttentionName = "attn1";
 

@@ -10,7 +10,7 @@ namespace Mural.UNet;
 /// What a UNet and a ControlNet share: the embedding of the time and of everything else they are conditioned on, the first convolution, the way down and the middle. It
 /// registers its parts with the network it belongs to, because that is where the checkpoints have them.
 /// </summary>
-internal sealed class UNetEncoder
+internal sealed partial class UNetEncoder
 {
     private readonly nn.Module _network;
     private readonly UNetConfig _config;

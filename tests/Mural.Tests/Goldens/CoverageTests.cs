@@ -11,6 +11,7 @@ public class CoverageTests
     [InlineData("dim")]
     [InlineData("hidiffusion")]
     [InlineData("image")]
+    [InlineData("linfusion")]
     [InlineData("pipelines")]
     [InlineData("rng")]
     [InlineData("schedulers")]

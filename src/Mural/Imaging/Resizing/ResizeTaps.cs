@@ -23,6 +23,16 @@ internal sealed class ResizeTaps
     /// <summary>Weights of the pixels from <see cref="Start"/> on; their sum is 1.</summary>
     internal ReadOnlySpan<double> Weights(int index) => _weights[index];
 
+    /// <summary>The source pixels that some results need, from the first to behind the last.</summary>
+    internal (int First, int End) Sources(int index, int count)
+    {
+        int[] results = [.. Enumerable.Range(index, count)];
+        return (results.Min(i => _starts[i]), results.Max(i => _starts[i] + _weights[i].Length));
+    }
+
+    /// <summary>The taps of some results, in a source that begins at pixel <paramref name="origin"/> of this one's.</summary>
+    internal ResizeTaps Part(int index, int count, int origin) => new([.. _starts.AsSpan(index, count).ToArray().Select(start => start - origin)], _weights[index..(index + count)]);
+
     /// <summary>The weights rounded to <see cref="FractionBits"/>, half away from zero.</summary>
     internal int[][] ToIntegers() => [.. _weights.Select(weights => weights.Select(weight => (int)Math.Round(weight * (1 << FractionBits), MidpointRounding.AwayFromZero)).ToArray())];
 

@@ -1,4 +1,5 @@
 using Mural.HiDiffusion;
+using Mural.Layers.Strips;
 using Mural.Samplers;
 using Mural.UNet;
 using TorchSharp;
@@ -17,14 +18,16 @@ internal sealed class GuidedDenoiser : IDisposable
     private readonly PictureGuide[] _pictures;
     private readonly HiDiffusionPlan? _hiDiffusion;
     private readonly bool _batched;
+    private readonly StripOptions? _strips;
 
     /// <param name="unet">The network.</param>
     /// <param name="plan">What is painted.</param>
     /// <param name="timeline">The texts; stays the caller's.</param>
     /// <param name="batched">Whether all texts of a step are run as one batch.</param>
-    internal GuidedDenoiser(UNet2DConditionModel unet, StableDiffusionPlan plan, TextTimeline timeline, bool batched)
+    /// <param name="strips">How the network runs where it shall take little memory, one text and latent at a time; null for whole maps.</param>
+    internal GuidedDenoiser(UNet2DConditionModel unet, StableDiffusionPlan plan, TextTimeline timeline, bool batched, StripOptions? strips = null)
     {
-        (_unet, _plan, _timeline, _batched) = (unet, plan, timeline, batched);
+        (_unet, _plan, _timeline, _batched, _strips) = (unet, plan, timeline, batched && strips is null, strips);
         _hiDiffusion = plan.HiDiffusion;
         _controls = [.. plan.Request.Controls.Select(control => new ControlGuide(control, plan, plan.Device))];
         _pictures = [.. plan.Request.PicturePrompts.Select(prompt => new PictureGuide(prompt))];
@@ -74,7 +77,9 @@ internal sealed class GuidedDenoiser : IDisposable
         Tensor latents = Repeated(input, group.Count);
         ControlResiduals? residuals = ControlGuide.Sum(_controls, texts, group, latents, timestep, call);
         Tensor sample = channels is null ? latents : cat([latents, Repeated(channels, group.Count)], 1);
-        return _unet.Run(sample, timestep, _prepared.Of(group, (int)input.shape[0]), residuals, step: step).MoveToOuterDisposeScope();
+        return (_strips is { } strips
+            ? _unet.ForwardInStrips(sample, timestep, _prepared.Of(group, 1), strips)
+            : _unet.Run(sample, timestep, _prepared.Of(group, (int)input.shape[0]), residuals, step: step)).MoveToOuterDisposeScope();
     }
 
     private static Tensor Repeated(Tensor tensor, int times) => times == 1 ? tensor : cat([.. Enumerable.Repeat(tensor, times)]);

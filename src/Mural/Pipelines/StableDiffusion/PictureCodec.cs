@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
 using Mural.Autoencoders;
 using Mural.Checkpoints.SingleFile;
+using Mural.Imaging;
+using Mural.Layers.Strips;
 using Mural.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -27,13 +29,33 @@ internal abstract class PictureCodec : IDisposable
     /// <summary>The pictures of latents, about -1 to 1 and not clamped. Shape: <c>[B, C, h, w]</c> to <c>[B, 3, 8 h, 8 w]</c>.</summary>
     internal abstract Tensor Decode(Tensor latents);
 
+    /// <summary>The latent of one picture in a file; float32. Shape: <c>[1, C, H / 8, W / 8]</c>.</summary>
+    internal virtual Tensor Encode(RgbFile picture, INoise noise, CancellationToken cancellation)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        return Encode(PictureTensors.FromPicture(picture.Read(0, picture.Height)), noise, 1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Decodes one latent into a picture's file.</summary>
+    internal virtual void Decode(Tensor latent, RgbFile picture, CancellationToken cancellation)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        picture.Write(0, PictureTensors.ToPictures(Decode(latent))[0]);
+    }
+
+    /// <summary>How it runs where it shall take little memory whatever the size; null where the size decides.</summary>
+    internal StripOptions? LowMemory { get; set; }
+
+    /// <summary>What decoding and encoding take for a picture of that size, in a mode that was asked for.</summary>
+    internal abstract (LiveBytes Encode, LiveBytes Decode) Estimate(long height, long width, MemoryMode mode);
+
     public abstract void Dispose();
 
     /// <summary>Opens an autoencoder of either kind.</summary>
     /// <param name="path">A folder as diffusers keeps it, or a file.</param>
     /// <param name="family">The family of models that it is for.</param>
     /// <param name="runtime">On what it runs.</param>
-    /// <param name="options">The variant of its weights, and the bytes that decoding may take before it is done in tiles.</param>
+    /// <param name="options">The variant of its weights, and the bytes that decoding may take before it is done in strips.</param>
     /// <exception cref="MuralException">There is no autoencoder, or its weights do not fit.</exception>
     internal static PictureCodec Load(string path, ModelFamily family, RuntimePlan runtime, StableDiffusionOptions options)
     {
@@ -63,15 +85,17 @@ internal sealed class FullCodec : PictureCodec
 {
     private readonly AutoencoderKL _autoencoder;
     private readonly ScalarType _type;
+    private readonly Device _device;
     private readonly long _decodeMemory;
 
     /// <param name="autoencoder">An autoencoder on the runtime's device, which belongs to the result.</param>
     /// <param name="runtime">On what it runs.</param>
-    /// <param name="decodeMemory">Bytes that decoding may take before it is done in tiles.</param>
+    /// <param name="decodeMemory">Bytes that decoding may take before it is done in strips.</param>
     internal FullCodec(AutoencoderKL autoencoder, RuntimePlan runtime, long decodeMemory)
     {
         _autoencoder = autoencoder;
         _type = runtime.TypeFor(autoencoder.Config);
+        _device = runtime.Device;
         _decodeMemory = decodeMemory;
         autoencoder.PrepareForInference(runtime.Kernels, _type);
     }
@@ -80,27 +104,94 @@ internal sealed class FullCodec : PictureCodec
 
     internal override int LatentChannels => _autoencoder.Config.LatentChannels;
 
+    /// <summary>Tiles of diffusers' kind that are used whatever the size, for comparison; null for none.</summary>
+    internal TileOptions? Tiles { get; set; }
+
     internal override Tensor Encode(Tensor picture, INoise noise, int batch)
     {
         using DisposeScope scope = NewDisposeScope();
-        using DiagonalGaussian posterior = _autoencoder.Encode(picture.to(_type), Tiles(picture.shape[2], picture.shape[3]));
-        Tensor sample = posterior.Sample(noise.Draw([batch, .. posterior.Mean.shape[1..]]));
-        return _autoencoder.ScaleLatent(sample).to(ScalarType.Float32).MoveToOuterDisposeScope();
+        long height = picture.shape[2], width = picture.shape[3];
+        Tensor pixels = picture.to(_device);
+        return (Strips(height, width) is { } strips && picture.shape[0] == 1
+            ? Sampled(EncodeStrips(height, width, (first, count) => pixels.narrow(2, first, count), strips), noise, batch)
+            : Sampled(_autoencoder.Encode(pixels.to(_type), Tiles), noise, batch)).MoveToOuterDisposeScope();
     }
+
+    internal override Tensor Encode(RgbFile picture, INoise noise, CancellationToken cancellation)
+    {
+        if (Strips(picture.Height, picture.Width) is not { } strips) return base.Encode(picture, noise, cancellation);
+        using DisposeScope scope = NewDisposeScope();
+        Tensor Rows(long first, long count) => PictureTensors.FromPicture(picture.Read((int)first, (int)count), _device);
+        return Sampled(EncodeStrips(picture.Height, picture.Width, Rows, strips with { Cancellation = cancellation }), noise, 1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>A latent as the autoencoder gave it, without what a denoiser needs.</summary>
+    internal Tensor Unscaled(Tensor latent) => _autoencoder.UnscaleLatent(latent);
 
     internal override void DrawForEncoding(INoise noise, long[] shape) => noise.Draw(shape).Dispose();
 
     internal override Tensor Decode(Tensor latents)
     {
         using DisposeScope scope = NewDisposeScope();
-        TileOptions? tiles = Tiles(latents.shape[2] * Downscale, latents.shape[3] * Downscale);
-        return _autoencoder.Decode(_autoencoder.UnscaleLatent(latents).to(_type), tiles).MoveToOuterDisposeScope();
+        Tensor unscaled = _autoencoder.UnscaleLatent(latents).to(_type);
+        if (Strips(latents.shape[2] * Downscale, latents.shape[3] * Downscale) is not { } strips) return _autoencoder.Decode(unscaled, Tiles).MoveToOuterDisposeScope();
+        var pictures = new List<Tensor>();
+        for (long i = 0; i < latents.shape[0]; i++)
+        {
+            Tensor picture = empty([1, _autoencoder.Config.OutChannels, latents.shape[2] * Downscale, latents.shape[3] * Downscale], _type, _device);
+            _autoencoder.DecodeStrips(InStrips(unscaled.narrow(0, i, 1)), (first, rows) => picture.narrow(2, first, rows.shape[2]).copy_(rows), strips);
+            pictures.Add(picture);
+        }
+        return cat(pictures).MoveToOuterDisposeScope();
+    }
+
+    internal override void Decode(Tensor latent, RgbFile picture, CancellationToken cancellation)
+    {
+        if (Strips(picture.Height, picture.Width) is not { } strips)
+        {
+            base.Decode(latent, picture, cancellation);
+            return;
+        }
+        using DisposeScope scope = NewDisposeScope();
+        void Take(long first, Tensor rows) => picture.Write((int)first, PictureTensors.ToPictures(rows)[0]);
+        _autoencoder.DecodeStrips(InStrips(_autoencoder.UnscaleLatent(latent).to(_type)), Take, strips with { Cancellation = cancellation });
     }
 
     public override void Dispose() => _autoencoder.Dispose();
 
-    private TileOptions? Tiles(long height, long width) =>
-        MemoryRules.DecodeBytes(_autoencoder.Config, height, width, _type) > _decodeMemory ? _autoencoder.Config.DefaultTiles : null;
+    private Tensor Sampled(DiagonalGaussian moments, INoise noise, int batch)
+    {
+        using DiagonalGaussian posterior = moments;
+        Tensor sample = posterior.Sample(noise.Draw([batch, .. posterior.Mean.shape[1..]]));
+        return _autoencoder.ScaleLatent(sample).to(ScalarType.Float32);
+    }
+
+    private DiagonalGaussian EncodeStrips(long height, long width, Func<long, long, Tensor> rows, StripOptions strips) =>
+        new(_autoencoder.EncodeStrips(height, width, rows, StripType, _device, strips));
+
+    // What overflows in float16 cannot be run again as a whole.
+    private ScalarType StripType => _type == ScalarType.Float16 ? ScalarType.Float32 : _type;
+
+    private Tensor InStrips(Tensor latent) => latent.to(StripType);
+
+    internal override (LiveBytes Encode, LiveBytes Decode) Estimate(long height, long width, MemoryMode mode)
+    {
+        if (mode == MemoryMode.Whole && Strips(height, width) is { } strips) mode = strips.Folder is null ? MemoryMode.Strips : MemoryMode.Disk;
+        int bytes = (int)(mode == MemoryMode.Whole ? _type : StripType).ElementSize();
+        var estimate = new AutoencoderEstimate(_autoencoder.Config, mode);
+        long strip = new StripOptions().StripBytes;
+        return (estimate.Encode(height, width, bytes, strip), estimate.Decode(height, width, bytes, strip));
+    }
+
+    private StripOptions? Strips(long height, long width)
+    {
+        if (Tiles is not null) return null;
+        if (LowMemory is not null) return LowMemory;
+        if (MemoryRules.DecodeBytes(_autoencoder.Config, height, width, _type) <= _decodeMemory) return null;
+        double needed = MemoryRules.StripBytes(_autoencoder.Config, height, width, StripType);
+        bool spills = _device.type == DeviceType.CPU && needed > Math.Max(_decodeMemory, MemoryRules.ShareOfFree * (SystemMemory.Read().Available ?? long.MaxValue));
+        return new StripOptions { Folder = spills ? Path.GetTempPath() : null };
+    }
 }
 
 /// <summary>TAESD, whose latents are scaled already and certain.</summary>
@@ -124,6 +215,16 @@ internal sealed class TinyCodec : PictureCodec
     {
         using DisposeScope scope = NewDisposeScope();
         return _autoencoder.Encode(picture.to(_type)).to(ScalarType.Float32).expand(batch, -1, -1, -1).MoveToOuterDisposeScope();
+    }
+
+    internal override (LiveBytes Encode, LiveBytes Decode) Estimate(long height, long width, MemoryMode mode)
+    {
+        // Three maps of its width at the picture's size.
+        int channels = Math.Max(_autoencoder.Config.EncoderChannels, _autoencoder.Config.DecoderChannels);
+        var live = new LiveBytes();
+        live.Need(3.0 * channels * height * width * _type.ElementSize());
+        live.Multiply(9.0 * 4 * channels * channels * height * width);
+        return (live, live);
     }
 
     internal override void DrawForEncoding(INoise noise, long[] shape)

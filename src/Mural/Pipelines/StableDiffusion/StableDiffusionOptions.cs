@@ -46,6 +46,12 @@ public sealed record StableDiffusionOptions
     /// <summary>Whether text encoders stay in memory; otherwise they are freed once a request's prompts are encoded, and loaded again for the next request.</summary>
     public bool KeepTextEncoders { get; init; } = true;
 
-    /// <summary>Bytes that decoding may take at most before it is done in tiles, which changes the picture a little (Stable Diffusion specification 3.5).</summary>
+    /// <summary>How a run trades time for memory; null for the fastest that fits <see cref="MemoryLimit"/>, or this machine.</summary>
+    public MemoryMode? Memory { get; init; }
+
+    /// <summary>The most memory in bytes that a run may hold, the model with it; null for what this machine has.</summary>
+    public long? MemoryLimit { get; init; }
+
+    /// <summary>Bytes that decoding may take at most before it is done in strips, with the same result but for rounding.</summary>
     public long DecodeMemory { get; init; } = 2_500_000_000;
 }

@@ -57,6 +57,12 @@ internal sealed class StableDiffusionParts : IDisposable
     /// <summary>The LoRAs that are in the model now, beside those that were merged while it was loaded.</summary>
     internal IReadOnlyList<StableDiffusionLora> Loras { get; private set; } = [];
 
+    /// <summary>Memory of the process with the model loaded, in bytes.</summary>
+    internal long ResidentBytes { get; private set; }
+
+    /// <summary>Bytes of the text encoders, about; they are freed after use unless they are kept.</summary>
+    internal double TextBytes => Texts.Bytes;
+
     /// <summary>What may have been taken for granted wrongly, or null.</summary>
     internal string? Doubt { get; }
 
@@ -77,7 +83,10 @@ internal sealed class StableDiffusionParts : IDisposable
             PictureCodec codec = shared ?? Loaded(source.LoadAutoencoder(checkpoint));
             TextEncoders texts = Loaded(new TextEncoders(source.LoadTextEncoders, options));
             Require(path, unet.Config, codec, texts);
-            return new StableDiffusionParts(source, checkpoint, unet, codec, shared is null, texts, runtime);
+            var parts = new StableDiffusionParts(source, checkpoint, unet, codec, shared is null, texts, runtime);
+            Allocator.Trim();
+            parts.ResidentBytes = SystemMemory.Read().Resident;
+            return parts;
         }
         catch
         {

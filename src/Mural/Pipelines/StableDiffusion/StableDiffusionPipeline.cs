@@ -2,6 +2,7 @@ using Mural.Adapters;
 using Mural.Checkpoints;
 using Mural.Checkpoints.SingleFile;
 using Mural.Checkpoints.StableDiffusion;
+using Mural.Layers.Strips;
 using Mural.Runtime;
 using Mural.Samplers;
 using Mural.UNet;
@@ -21,7 +22,7 @@ namespace Mural.Pipelines;
 /// PictureWriter.Write("fox.png", pictures[0].Picture);
 /// </code>
 /// </example>
-public sealed class StableDiffusionPipeline : IAsyncDisposable
+public sealed partial class StableDiffusionPipeline : IAsyncDisposable
 {
     private readonly StableDiffusionParts _parts;
     private readonly StableDiffusionParts? _refiner;
@@ -159,7 +160,8 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
         StableDiffusionRequest request, IProgress<StableDiffusionProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         StableDiffusionPlan plan = Plan(request);
-        return await InTurn(() => Generate(plan, progress, cancellationToken), cancellationToken).ConfigureAwait(false);
+        StripOptions? strips = StripsOf(Forecast(plan), Path.GetTempPath(), cancellationToken);
+        return await InTurn(() => Generate(plan, strips, progress, cancellationToken), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Whether a folder or a file holds a ControlNet for this family of models; other networks may lie beside them.</summary>
@@ -222,14 +224,15 @@ public sealed class StableDiffusionPipeline : IAsyncDisposable
         throw new MuralException($"{path} is a {found} model, which cannot refine what a {parts.Info.Family} model begins; both must be of Stable Diffusion XL.");
     }
 
-    private List<StableDiffusionPicture> Generate(StableDiffusionPlan plan, IProgress<StableDiffusionProgress>? progress, CancellationToken cancellationToken)
+    private List<StableDiffusionPicture> Generate(StableDiffusionPlan plan, StripOptions? strips, IProgress<StableDiffusionProgress>? progress, CancellationToken cancellationToken)
     {
         using var noGradients = no_grad();
+        _parts.Codec.LowMemory = strips;
         using TextTimeline texts = _parts.Encode(plan);
         using TextTimeline? refinerTexts = plan.Refiner is { } second ? _refiner!.Encode(second) : null;
         progress?.Report(new StableDiffusionProgress(StableDiffusionStage.Encoding, 1, 1));
-        using var denoiser = new GuidedDenoiser(_parts.UNet, plan, texts, BatchesGuidance(plan));
-        using GuidedDenoiser? refiner = refinerTexts is null ? null : new GuidedDenoiser(_refiner!.UNet, plan.Refiner!, refinerTexts, BatchesGuidance(plan));
+        using var denoiser = new GuidedDenoiser(_parts.UNet, plan, texts, BatchesGuidance(plan), strips);
+        using GuidedDenoiser? refiner = refinerTexts is null ? null : new GuidedDenoiser(_refiner!.UNet, plan.Refiner!, refinerTexts, BatchesGuidance(plan), strips);
         var painter = new StableDiffusionPainter(_parts, plan, denoiser, refiner);
         long[][] batches = [.. Enumerable.Range(0, plan.Request.Count).Select(i => unchecked(plan.Request.Seed + i)).Chunk(_options.BatchSize)];
         int calls = plan.Calls + (plan.Refiner?.Calls ?? 0);

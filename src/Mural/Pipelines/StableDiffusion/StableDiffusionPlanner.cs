@@ -1,6 +1,5 @@
 using System.Globalization;
 using Mural.HiDiffusion;
-using Mural.Runtime;
 using Mural.Samplers;
 using Mural.Text;
 
@@ -102,13 +101,6 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
         CheckSide("height", height);
         if ((long)width * height > Array.MaxLength / 3)
             throw new MuralException($"A picture of {width}x{height} pixels is too large for one array; ask for a smaller one.");
-        int multiple = parts.Info.Multiple;
-        double needed = MemoryRules.ActivationBytes(parts.UNet.Config, height / multiple, width / multiple, 1, parts.Runtime.Type);
-        long there = SystemMemory.Read().Total;
-        if (parts.Runtime.Device.type == TorchSharp.DeviceType.CPU && needed > there)
-            throw new MuralException(string.Create(
-                CultureInfo.InvariantCulture,
-                $"A picture of {width}x{height} pixels needs about {needed / 1e9:0} GB of memory, but this machine has {there / 1e9:0} GB; ask for a smaller one."));
         return (width, height);
     }
 

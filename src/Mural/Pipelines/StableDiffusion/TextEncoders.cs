@@ -41,6 +41,9 @@ internal sealed class TextEncoders : IDisposable
     /// <summary>Features of the pooled vector; 0 where there is none.</summary>
     internal int PooledWidth { get; private set; }
 
+    /// <summary>Bytes of their weights, about: four products of the width and a feed-forward in each layer, and a vector for each word.</summary>
+    internal double Bytes { get; private set; }
+
     /// <summary>Encodes prompts, and frees the encoders afterwards unless they are kept.</summary>
     internal T Use<T>(Func<PromptEncoder, T> encode)
     {
@@ -69,6 +72,7 @@ internal sealed class TextEncoders : IDisposable
                 encoder.Add(inversion);
             }
             ContextWidth = _stages.Sum(stage => stage.Encoder.Config.Transformer.Width);
+            Bytes = _stages.Sum(stage => stage.Encoder.ApproximateBytes);
             PooledWidth = _stages[^1].Encoder.Config.ProjectionSize ?? 0;
             return _encoder = encoder;
         }

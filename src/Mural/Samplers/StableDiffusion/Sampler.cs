@@ -47,6 +47,12 @@ public sealed class Sampler
 
     internal NoiseTable Table { get; }
 
+    /// <summary>Network calls of a step.</summary>
+    internal int CallsPerStep => _method.CallsPerStep;
+
+    /// <summary>Whether a step depends on nothing but the state before it.</summary>
+    internal bool StepsAlone => _method is { CallsPerStep: 1, Kind: SamplerKind.Ddim or SamplerKind.Ddpm or SamplerKind.Euler or SamplerKind.EulerAncestral or SamplerKind.Lcm or SamplerKind.Tcd };
+
     /// <summary>Decides on the steps.</summary>
     /// <param name="options">The settings.</param>
     /// <param name="steps">N, the number of steps, from 1 to the number of training steps; that of the custom timesteps or noise levels where given.</param>

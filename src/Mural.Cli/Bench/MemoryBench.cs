@@ -1,0 +1,72 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json.Nodes;
+
+namespace Mural.Cli.Bench;
+
+/// <summary>Memory told before a run against what the run held: pictures of Stable Diffusion 1.5 with random weights, each painted by a process of its own.</summary>
+internal static class MemoryBench
+{
+    internal static Benchmark Create() => new("memory", "Memory told before painting against what was held.", () =>
+    [
+        Row("512-whole", "--size 512x512 --memory-mode whole"),
+        Row("512-strips", "--size 512x512 --memory-mode strips"),
+        Row("512-disk", "--size 512x512 --memory-mode disk"),
+        Row("512-f32-whole", "--size 512x512 --memory-mode whole --precision f32"),
+        Row("768x512-two", "--size 768x512 --memory-mode whole --count 2"),
+        Row("768-strips", "--size 768x768 --memory-mode strips"),
+        Row("1024-whole", "--size 1024x1024 --memory-mode whole"),
+        Row("1024-strips", "--size 1024x1024 --memory-mode strips"),
+        Row("1024-disk", "--size 1024x1024 --memory-mode disk"),
+        Row("1024-unguided", "--size 1024x1024 --memory-mode whole --guidance 1"),
+        Row("chain-1024-strips", "--size 512x512 --upscale-to 1024x1024 --memory-mode strips"),
+        Row("1536x1024-disk", "--size 1536x1024 --memory-mode disk"),
+    ]);
+
+    private static BenchRow Row(string name, string options)
+    {
+        RandomModel files = RandomModel.StableDiffusion1;
+        return new BenchRow
+        {
+            Name = name,
+            About = $"mural generate {options}, one step, random weights",
+            Compared = false,
+            Prepare = _ =>
+            {
+                files.Write();
+                string note = "";
+                int runs = 0;
+                // A process of its own has nothing that a first run would warm.
+                return new BenchWork(() => note = runs++ == 0 ? note : Paint(files.Folder, options), files) { Found = () => note };
+            },
+        };
+    }
+
+    private static string Paint(string model, string options)
+    {
+        string folder = Directory.CreateTempSubdirectory("mural-bench-").FullName;
+        try
+        {
+            ProcessStartInfo start = PlainProcess.OwnExecutable();
+            foreach (string argument in (string[])["generate", "fox", "--model", model, "--steps", "1", "--seed", "1", "--sampler", "ddim", "--upscale-strength", "1", "--device", "cpu", "--json", "-o", Path.Combine(folder, "fox.png"), .. options.Split(' ')])
+                start.ArgumentList.Add(argument);
+            if (!options.Contains("--upscale-to", StringComparison.Ordinal))
+            {
+                int at = start.ArgumentList.IndexOf("--upscale-strength");
+                start.ArgumentList.RemoveAt(at);
+                start.ArgumentList.RemoveAt(at);
+            }
+            start.RedirectStandardOutput = true;
+            using Process process = Process.Start(start)!;
+            JsonNode? document = JsonNode.Parse(process.StandardOutput.ReadToEnd());
+            process.WaitForExit();
+            if (document?["memory"] is not JsonObject memory) throw new MuralException($"A process that paints for the benchmark failed: {document?["error"] ?? "it said nothing"}.");
+            double told = memory["predictedBytes"]!.GetValue<double>(), held = memory["peakBytes"]!.GetValue<double>();
+            return string.Create(CultureInfo.InvariantCulture, $"told {told / 1e9:0.00} GB, held {held / 1e9:0.00} GB: {told / held - 1:+0.0%;-0.0%}");
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using System.CommandLine;
+using System.Globalization;
+using Mural.Cli.CommandLine;
+using Mural.Imaging;
+using Mural.Pipelines;
+
+namespace Mural.Cli.Painting;
+
+/// <summary>The options of <c>mural generate</c> for pictures beyond the size that a model was trained on.</summary>
+internal sealed class LargePictureOptions
+{
+    private readonly Option<PictureSize?> _upscaleTo = PictureSize.Option("--upscale-to", "Size in pixels to be reached in stages, up to 16384x16384 and beyond; --size is then that of the first stage.");
+    private readonly Option<string?> _method = new("--upscale-method")
+    {
+        Description = "How: sdedit doubles, noises and denoises again; highres does so with dilated convolutions too; superres enlarges --init-image at once (default: sdedit).",
+        HelpName = "sdedit|highres|superres",
+    };
+
+    private readonly Option<double?> _strength = new("--upscale-strength") { Description = "Share of the steps that the first doubling runs, falling from there (default: 0.4, else 0.32).", HelpName = "SHARE" };
+    private readonly Option<string?> _dilation = new("--dilation") { Description = "Three cosine exponents and the blur's deviation for highres and superres (default: 3/1/1/0.8).", HelpName = "A/B/C/SIGMA" };
+    private readonly Option<bool> _deepZoom = new("--deep-zoom") { Description = "Write a pyramid of tiles for viewers beside the picture, too." };
+    private readonly Option<bool> _keepStages = new("--keep-stages") { Description = "Keep the stages' raw pictures, in a folder beside the picture." };
+
+    internal LargePictureOptions() => _method.Validators.Add(result =>
+    {
+        if (result.Tokens is [{ Value: var word }] && LargePictureParameters.MethodOf(word) is null) result.AddError($"--upscale-method takes sdedit, highres or superres, not '{word}'");
+    });
+
+    private Option[] All => [_upscaleTo, _method, _strength, _dilation, _deepZoom, _keepStages];
+
+    internal void AddTo(Command command)
+    {
+        foreach (Option option in All) command.Add(option);
+    }
+
+    /// <summary>The name of an option that was given, or null where none was.</summary>
+    internal string? FirstGiven(CommandContext context) => All.FirstOrDefault(context.Given)?.Name;
+
+    internal bool DeepZoom(CommandContext context) => context.Value(_deepZoom);
+
+    internal bool KeepStages(CommandContext context) => context.Value(_keepStages);
+
+    /// <summary>The large picture that is asked for, or that is repeated; null where it is an ordinary one.</summary>
+    /// <param name="context">The command line.</param>
+    /// <param name="picture">What it shows.</param>
+    /// <param name="like">The settings of a picture that is repeated, or null.</param>
+    /// <param name="size">The size of the first stage that was asked for, or null.</param>
+    /// <exception cref="MuralException">The options do not go together.</exception>
+    internal LargePictureRequest? Request(CommandContext context, StableDiffusionRequest picture, GenerationParameters? like, PictureSize? size)
+    {
+        string? Kept(string key) => like?.Others.FirstOrDefault(other => other.Key == key).Value;
+        if ((context.Value(_upscaleTo) ?? PictureSize.Read(Kept(LargePictureParameters.UpscaleTo))) is not { } wanted)
+        {
+            if (FirstGiven(context) is { } option) throw new MuralException($"{option} is for pictures that are enlarged; say to what size with --upscale-to, or leave it out.");
+            return null;
+        }
+        PictureSize? first = size ?? PictureSize.Read(Kept(LargePictureParameters.First));
+        return new LargePictureRequest
+        {
+            Picture = picture with { Width = first?.Width, Height = first?.Height },
+            Width = wanted.Width,
+            Height = wanted.Height,
+            Method = LargePictureParameters.MethodOf(context.Value(_method) ?? Kept(LargePictureParameters.Method)),
+            Strength = context.Value(_strength) ?? (double.TryParse(Kept(LargePictureParameters.Strength), NumberStyles.Float, CultureInfo.InvariantCulture, out double kept) ? kept : null),
+            Dilation = Dilation(context.Value(_dilation) ?? Kept(LargePictureParameters.Dilation)),
+        };
+    }
+
+    private static DilationSettings Dilation(string? text)
+    {
+        if (text is null) return new DilationSettings();
+        double[] numbers = [.. text.Split('/').Select(part => double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : double.NaN)];
+        if (numbers.Length != 4 || numbers.Any(double.IsNaN)) throw new MuralException($"--dilation takes four numbers such as 3/1/1/0.8, not '{text}'.");
+        return new DilationSettings { SkipExponent = numbers[0], DilatedExponent = numbers[1], BlurExponent = numbers[2], BlurSigma = numbers[3] };
+    }
+}

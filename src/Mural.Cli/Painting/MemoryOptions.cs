@@ -1,0 +1,37 @@
+using System.CommandLine;
+using Mural.Cli.CommandLine;
+using Mural.Pipelines;
+
+namespace Mural.Cli.Painting;
+
+/// <summary>How much memory a run may take, and how it trades time for it.</summary>
+internal sealed class MemoryOptions
+{
+    private readonly Option<long?> _memory = ByteSize.Option("--memory", "The most memory that the run may hold, such as 6GB; the fastest mode that fits is taken (default: what the machine has).");
+    private readonly Option<string?> _mode = new("--memory-mode")
+    {
+        Description = "Every layer on its whole map, on strips of it, or on strips with the skips and the autoencoder's maps on the disk (default: the fastest that fits).",
+        HelpName = "whole|strips|disk",
+    };
+
+    internal MemoryOptions() => _mode.Validators.Add(result =>
+    {
+        if (result.Tokens is [{ Value: var word }] && ModeOf(word) is null) result.AddError($"--memory-mode takes whole, strips or disk, not '{word}'");
+    });
+
+    internal void AddTo(Command command)
+    {
+        command.Add(_memory);
+        command.Add(_mode);
+    }
+
+    /// <summary>The name of an option that was given, or null where none was.</summary>
+    internal string? FirstGiven(CommandContext context) => ((Option[])[_memory, _mode]).FirstOrDefault(context.Given)?.Name;
+
+    internal StableDiffusionOptions Apply(StableDiffusionOptions options, CommandContext context) => options with { MemoryLimit = context.Value(_memory), Memory = ModeOf(context.Value(_mode)) };
+
+    /// <summary>The word for a mode.</summary>
+    internal static string NameOf(MemoryMode mode) => mode.ToString().ToLowerInvariant();
+
+    private static MemoryMode? ModeOf(string? word) => Enum.GetValues<MemoryMode>().Cast<MemoryMode?>().FirstOrDefault(mode => NameOf(mode!.Value) == word);
+}

@@ -1,0 +1,79 @@
+using System.Diagnostics;
+using System.Globalization;
+using Mural.Cli.CommandLine;
+using Mural.Imaging;
+using Mural.Pipelines;
+using Mural.Runtime;
+
+namespace Mural.Cli.Painting;
+
+// Pictures beyond the size that a model was trained on, painted in stages that outlive the program.
+internal sealed partial record StableDiffusionJob
+{
+    /// <summary>The folder of a picture's stages: beside it.</summary>
+    internal static string StagesOf(string file) => file + ".stages";
+
+    private static StableDiffusionRequest Completed(StableDiffusionRequest picture, StableDiffusionRequest loaded) => picture with { Controls = loaded.Controls, PicturePrompts = loaded.PicturePrompts };
+
+    private object PaintLarge(StableDiffusionPipeline pipeline, LargePictureRequest request, string file, CommandContext context, bool onlyPlans)
+    {
+        LargePicturePlan plan = pipeline.Plan(request);
+        Describe(context, plan, pipeline.Runtime);
+        foreach (string warning in plan.Warnings) context.Warn(warning);
+        MemoryForecast forecast = pipeline.Forecast(plan);
+        if (onlyPlans) return ForecastReport.SayLong(context, forecast, pipeline.Runtime);
+        ForecastReport.SayShort(context, forecast, pipeline.Runtime);
+        long start = Stopwatch.GetTimestamp();
+        using LargePicture picture = context.WithProgress(report =>
+            pipeline.GenerateLargeAsync(request, StagesOf(file), new LargeReporter(report), context.Cancellation).GetAwaiter().GetResult());
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        picture.Save(file, PictureMetadata.Of(Completed(picture.Parameters, pipeline.Runtime), null));
+        context.Say(file);
+        string tiles = Path.ChangeExtension(file, null);
+        if (DeepZoom)
+        {
+            picture.SaveDeepZoom(tiles);
+            context.Say(tiles + ".dzi");
+        }
+        if (!KeepStages) picture.DeleteStages();
+        StableDiffusionPlan first = plan.Stages[0].Plan;
+        return new
+        {
+            model = first.Model.Name,
+            first.Model.Family,
+            plan.Width,
+            plan.Height,
+            first.Steps,
+            method = LargePictureParameters.NameOf(plan.Method),
+            plan.Strength,
+            stages = plan.Stages.Select(stage => new { stage.Width, stage.Height, stage.Calls }),
+            sampler = Samplers.SamplerNames.Of(first.Sampler.Options),
+            first.Guidance,
+            device = pipeline.Runtime.Device.ToString(),
+            precision = pipeline.Runtime.Precision.ShortName(),
+            kernels = RunOptions.NameOf(pipeline.Runtime.Kernels),
+            memory = ForecastReport.Held(forecast),
+            seconds = Math.Round(seconds, 3),
+            plan.Warnings,
+            pictures = new[] { new { path = file, request.Picture.Seed } },
+            deepZoom = DeepZoom ? tiles + ".dzi" : null,
+        };
+    }
+
+    private static void Describe(CommandContext context, LargePicturePlan plan, RuntimePlan runtime)
+    {
+        StableDiffusionPlan first = plan.Stages[0].Plan;
+        context.Say(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{first.Model.Family}, {string.Join(" -> ", plan.Stages.Select(stage => $"{stage.Width}x{stage.Height}"))} pixels by {LargePictureParameters.NameOf(plan.Method)}, {string.Join(" + ", plan.Stages.Select(stage => stage.Calls))} steps of {Samplers.SamplerNames.Of(first.Sampler.Options)}, guidance {first.Guidance:0.##}, seed {first.Request.Seed}, {runtime.Precision.ShortName()} on {runtime.Device}"));
+    }
+
+    /// <summary>Reports on the painting thread, in order.</summary>
+    private sealed class LargeReporter(Action<ProgressReport> report) : IProgress<LargePictureProgress>
+    {
+        public void Report(LargePictureProgress value) => report(new ProgressReport(
+            value.Step.Stage switch { StableDiffusionStage.Encoding => $"stage {value.Stage + 1}: reading", StableDiffusionStage.Sampling => $"stage {value.Stage + 1}: painting", _ => $"stage {value.Stage + 1}: decoding" },
+            value.Step.Done,
+            value.Step.Count));
+    }
+}

@@ -1,0 +1,89 @@
+using Mural.Checkpoints;
+using NetVips;
+
+namespace Mural.Imaging;
+
+/// <summary>Writes pictures from files of raw RGB rows, a few rows at a time: the memory that takes does not grow with their height.</summary>
+internal static class PictureRows
+{
+    // The signature and the header chunk, behind which texts stand.
+    private const int HeaderBytes = 8 + PngChunk.Overhead + 13;
+
+    private const string Tiff = ".tif", LongTiff = ".tiff";
+
+    /// <summary>Whether a name is one of a TIFF file.</summary>
+    internal static bool IsTiff(string path) => Path.GetExtension(path).ToLowerInvariant() is Tiff or LongTiff;
+
+    /// <summary>Writes a PNG or TIFF file beside its place and renames it.</summary>
+    /// <param name="path">The file; its extension chooses the format.</param>
+    /// <param name="raw">8-bit RGB samples, row after row.</param>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="height">Height in pixels.</param>
+    /// <param name="metadata">Texts: all of them in PNG, the parameters as the description of a TIFF.</param>
+    /// <exception cref="MuralException">The file cannot be written.</exception>
+    internal static void Write(string path, string raw, int width, int height, PictureMetadata metadata)
+    {
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!, encoded = Path.Combine(folder, $".{Path.GetFileName(path)}.{Path.GetRandomFileName()}.tmp");
+        try
+        {
+            Directory.CreateDirectory(folder);
+            using Image picture = Open(raw, width, height);
+            if (IsTiff(path))
+            {
+                using Image described = metadata.Parameters is { } text ? picture.Mutate(image => image.Set(GValue.GStrType, "image-description", text)) : picture.Copy();
+                described.Tiffsave(encoded, compression: Enums.ForeignTiffCompression.Deflate, predictor: Enums.ForeignTiffPredictor.Horizontal, bigtiff: (long)width * height > 1 << 30);
+                AtomicFile.Commit(encoded, path);
+                return;
+            }
+            picture.Pngsave(encoded, keep: Enums.ForeignKeep.None);
+            using FileStream file = File.OpenRead(encoded);
+            AtomicFile.Write(path, 0, target => CopyWithTexts(file, target, metadata));
+        }
+        catch (Exception error) when (error is VipsException or IOException or UnauthorizedAccessException)
+        {
+            throw new MuralException($"The picture of {width}x{height} pixels cannot be written to {path} ({VipsSetup.FirstLine(error.Message)}); choose another place or free some space.", error);
+        }
+        finally
+        {
+            AtomicFile.Discard(encoded);
+        }
+    }
+
+    /// <summary>Writes a pyramid of tiles in the layout of Deep Zoom, which viewers load piece by piece: NAME.dzi and NAME_files.</summary>
+    /// <param name="path">Where, without an extension.</param>
+    /// <param name="raw">8-bit RGB samples, row after row.</param>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="height">Height in pixels.</param>
+    /// <exception cref="MuralException">It cannot be written.</exception>
+    internal static void WriteDeepZoom(string path, string raw, int width, int height)
+    {
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            File.Delete(path + ".dzi");
+            if (Directory.Exists(path + "_files")) Directory.Delete(path + "_files", recursive: true);
+            using Image picture = Open(raw, width, height);
+            picture.Dzsave(path, layout: Enums.ForeignDzLayout.Dz, suffix: ".jpg[Q=92]", keep: Enums.ForeignKeep.None);
+        }
+        catch (Exception error) when (error is VipsException or IOException or UnauthorizedAccessException)
+        {
+            throw new MuralException($"The tiles of {width}x{height} pixels cannot be written to {path} ({VipsSetup.FirstLine(error.Message)}); choose another place or free some space.", error);
+        }
+    }
+
+    private static Image Open(string raw, int width, int height)
+    {
+        VipsSetup.EnsureReady();
+        using Image samples = Image.Rawload(raw, width, height, 3, access: Enums.Access.Sequential);
+        return samples.Copy(interpretation: Enums.Interpretation.Srgb);
+    }
+
+    private static void CopyWithTexts(Stream file, Stream target, PictureMetadata metadata)
+    {
+        byte[] header = new byte[HeaderBytes];
+        file.ReadExactly(header);
+        target.Write(header);
+        foreach (PictureText text in metadata.Texts) PngText.Write(target, text, compress: false);
+        file.CopyTo(target);
+    }
+}

@@ -1,0 +1,103 @@
+using Mural.Imaging;
+using Mural.Samplers;
+
+namespace Mural.Pipelines;
+
+/// <summary>Settles the stages of a large picture.</summary>
+/// <param name="planner">Plans the first one.</param>
+/// <param name="model">The model.</param>
+internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, StableDiffusionModelInfo model)
+{
+    private const double SdEditStrength = 0.4, DilatedStrength = 0.32;
+
+    /// <exception cref="MuralException">The request cannot be fulfilled.</exception>
+    internal LargePicturePlan Plan(LargePictureRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        UpscaleMethod method = request.Method ?? UpscaleMethod.SdEdit;
+        double strength = request.Strength ?? (method == UpscaleMethod.SdEdit ? SdEditStrength : DilatedStrength);
+        Require(request, strength);
+        return method == UpscaleMethod.SuperResolution ? SuperResolution(request, strength) : Chain(request, method, strength);
+    }
+
+    private LargePicturePlan Chain(LargePictureRequest request, UpscaleMethod method, double strength)
+    {
+        StableDiffusionRequest picture = request.Picture;
+        int side = Math.Max(picture.Width ?? 0, picture.Height ?? 0) is > 0 and int asked ? asked : model.Side;
+        if (side < model.Multiple) throw new MuralException($"The first stage's longer side is {side} pixels, but {model.Name} needs a multiple of {model.Multiple}; use {model.Multiple} or more.");
+        LargePictureSizes sizes = LargePictureSizes.Of(request.Height, request.Width, side, model.Multiple);
+        StableDiffusionPlan first = planner.Plan(picture with { Width = sizes.BaseWidth, Height = sizes.BaseHeight, Count = 1, Sizes = Sized(picture.Sizes, sizes), NegativeSizes = picture.NegativeSizes is { } negative ? Sized(negative, sizes) : null });
+        RequireSteps(first, method);
+        var stages = new List<LargePictureStage> { new(first.Width, first.Height, 1, first.Calls) { Plan = first } };
+        float[] strengths = StageStrengths.Of(strength, sizes.Doublings);
+        for (int stage = 1; stage <= sizes.Doublings; stage++)
+        {
+            float share = strengths[stage - 1];
+            int steps = method == UpscaleMethod.SdEdit ? Math.Max(1, (int)(share * (double)first.Steps)) : StageStrengths.StepsUp(share, first.Steps);
+            stages.Add(Enlarged(first, sizes.BaseWidth << stage, sizes.BaseHeight << stage, 1 << stage, share, steps));
+        }
+        return Planned(request, method, strength, stages, first);
+    }
+
+    private LargePicturePlan SuperResolution(LargePictureRequest request, double strength)
+    {
+        Picture given = request.Picture.InitialPicture ?? throw new MuralException("Super-resolution enlarges a given picture, and none was given; give one, or choose another method.");
+        int width = RoundedUp(request.Width), height = RoundedUp(request.Height), ratio = (Math.Max(width, height) + model.Side - 1) / model.Side;
+        if (ratio < 2) throw new MuralException($"Super-resolution goes beyond the {model.Side} pixels that {model.Name} was trained on, but {request.Width}x{request.Height} were asked for; ask for more.");
+        StableDiffusionRequest picture = request.Picture;
+        StableDiffusionPlan plan = planner.Plan(picture with
+        {
+            // Only its settings count: the size of the result may be beyond what one array holds.
+            Width = model.Side,
+            Height = model.Side,
+            Count = 1,
+            InitialPicture = null,
+            Strength = null,
+            Sizes = Sized(picture.Sizes, new LargePictureSizes(height, width, 0)),
+        });
+        RequireSteps(plan, UpscaleMethod.SuperResolution);
+        LargePictureStage start = new(given.Width, given.Height, 1, 0) { Plan = plan };
+        return Planned(request, UpscaleMethod.SuperResolution, strength, [start, Enlarged(plan, width, height, ratio, strength, StageStrengths.StepsUp(strength, plan.Steps))], plan);
+    }
+
+    private LargePicturePlan Planned(LargePictureRequest request, UpscaleMethod method, double strength, IReadOnlyList<LargePictureStage> stages, StableDiffusionPlan first)
+    {
+        var plan = new LargePicturePlan { Request = request, Method = method, Strength = strength, Stages = stages, Warnings = [] };
+        var warnings = new List<string>(first.Warnings);
+        if ((plan.Width, plan.Height) != (request.Width, request.Height))
+            warnings.Add($"The picture will have {plan.Width}x{plan.Height} pixels instead of {request.Width}x{request.Height}: doubling from a first size of whole latent positions reaches no nearer one.");
+        if (model.LinFusion is null && Math.Max(plan.Width, plan.Height) > 4 * model.Side)
+            warnings.Add("The time of the model's own attention grows with the square of the pixels; linear attention for the model's family (LinFusion) makes such sizes affordable.");
+        return plan with { Warnings = warnings };
+    }
+
+    private static LargePictureStage Enlarged(StableDiffusionPlan first, int width, int height, int ratio, double strength, int steps)
+    {
+        Sampler sampler = first.Sampler;
+        int calls = sampler.Timesteps.Count, start = Math.Max(0, calls - steps * sampler.CallsPerStep);
+        StableDiffusionPlan plan = first with { Width = width, Height = height, Strength = strength, FirstCall = start, EndCall = calls, Refiner = null };
+        return new LargePictureStage(width, height, ratio, plan.Calls) { Plan = plan };
+    }
+
+    // What SDXL is told of the size is that of the finished picture, in every stage.
+    private static SizeConditioning Sized(SizeConditioning sizes, LargePictureSizes all) => sizes with { Original = sizes.Original ?? (all.Height, all.Width), Target = sizes.Target ?? (all.Height, all.Width) };
+
+    private int RoundedUp(int side) => (side + model.Multiple - 1) / model.Multiple * model.Multiple;
+
+    private static void RequireSteps(StableDiffusionPlan plan, UpscaleMethod method)
+    {
+        if (method != UpscaleMethod.SdEdit && !plan.Sampler.StepsAlone)
+            throw new MuralException($"Dilated convolutions need a sampler that steps from one state alone, which {SamplerNames.Of(plan.Sampler.Options)} does not; use euler or ddim, or the method of SDEdit.");
+    }
+
+    private static void Require(LargePictureRequest request, double strength)
+    {
+        if (request.Width < 1 || request.Height < 1) throw new MuralException($"A picture of {request.Width}x{request.Height} pixels was asked for; give a width and a height of at least 1.");
+        if (request.Width > 1 << 17 || request.Height > 1 << 17) throw new MuralException($"A picture of {request.Width}x{request.Height} pixels was asked for; sides end at {1 << 17}.");
+        if (!(strength > 0 && strength <= 1)) throw new MuralException($"The strength of the first doubling is {strength}; give a number above 0 and up to 1.");
+        request.Dilation.Require();
+        StableDiffusionRequest picture = request.Picture;
+        if (picture.Mask is not null) throw new MuralException("A large picture is painted as a whole and takes no mask; repaint a part of the finished one instead.");
+        if (picture.Count != 1) throw new MuralException($"{picture.Count} large pictures were asked for; they are painted one at a time.");
+    }
+}

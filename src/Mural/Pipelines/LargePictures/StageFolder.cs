@@ -1,0 +1,107 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Mural.Checkpoints;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Mural.Pipelines;
+
+/// <summary>
+/// The finished stages of a large picture, kept in a folder, so that a run that was ended goes on where it was: a stage's picture appears under its name when it is whole.
+/// </summary>
+internal sealed class StageFolder
+{
+    private const string JobName = "job.json", AnchorName = "anchor.json", Mean = "mean", Deviation = "deviation";
+
+    /// <summary>What the job calls the seed.</summary>
+    internal const string Seed = "seed";
+
+    private readonly string _folder;
+    private readonly LargePicturePlan _plan;
+
+    /// <summary>Opens a folder, or creates it.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="job">Everything that decides about the picture, to tell another job's folder.</param>
+    /// <param name="plan">The stages.</param>
+    /// <exception cref="MuralException">The folder holds the stages of another job, or cannot be written.</exception>
+    internal StageFolder(string folder, string job, LargePicturePlan plan)
+    {
+        (_folder, _plan) = (folder, plan);
+        string file = At(JobName);
+        if (File.Exists(file) && File.ReadAllText(file) != job)
+            throw new MuralException($"{folder} holds stages of a picture that is painted with other settings; delete it, or give this picture another name.");
+        AtomicFile.WriteText(file, job);
+    }
+
+    /// <summary>The seed of the picture whose stages a folder holds; null where it holds none.</summary>
+    internal static long? SeedOf(string folder)
+    {
+        string file = Path.Combine(folder, JobName);
+        try
+        {
+            return File.Exists(file) ? JsonNode.Parse(File.ReadAllText(file))?[Seed]?.GetValue<long>() : null;
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>How many stages are finished, from the first on.</summary>
+    internal int Finished => Enumerable.Range(0, _plan.Stages.Count).TakeWhile(stage => Length(stage) == 3L * _plan.Stages[stage].Width * _plan.Stages[stage].Height).Count();
+
+    /// <summary>The picture of a finished stage.</summary>
+    internal RgbFile Open(int stage) => RgbFile.Open(Picture(stage), _plan.Stages[stage].Width, _plan.Stages[stage].Height)
+        ?? throw new MuralException($"{Picture(stage)} is gone or damaged; delete {_folder} and paint the picture again.");
+
+    /// <summary>Writes the picture of a stage, which counts once it is whole.</summary>
+    internal void Write(int stage, Action<RgbFile> write) => Write(Picture(stage), _plan.Stages[stage].Width, _plan.Stages[stage].Height, write);
+
+    /// <summary>A picture that is needed on the way and deleted afterwards.</summary>
+    internal T Between<T>(int width, int height, Action<RgbFile> write, Func<RgbFile, T> use)
+    {
+        string path = At("enlarged.rgb");
+        try
+        {
+            using RgbFile picture = RgbFile.Create(path, width, height);
+            write(picture);
+            return use(picture);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    /// <summary>Keeps the statistics of the first latent, which later stages are given.</summary>
+    internal void Keep(ChannelStatistics anchor)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        static JsonArray Numbers(Tensor tensor) => [.. tensor.flatten().to(ScalarType.Float32).cpu().data<float>().ToArray().Select(number => (JsonNode)number)];
+        AtomicFile.WriteText(At(AnchorName), new JsonObject { [Mean] = Numbers(anchor.Mean), [Deviation] = Numbers(anchor.Deviation) }.ToJsonString());
+    }
+
+    /// <summary>What <see cref="Keep"/> kept.</summary>
+    internal ChannelStatistics Anchor(Device device)
+    {
+        JsonNode kept = JsonNode.Parse(File.ReadAllText(At(AnchorName)))!;
+        Tensor Numbers(string name) => tensor(kept[name]!.Deserialize<float[]>()!, device: device).view(1, -1, 1, 1);
+        return new ChannelStatistics(Numbers(Mean), Numbers(Deviation));
+    }
+
+    /// <summary>Deletes the stages.</summary>
+    internal void Delete() => Directory.Delete(_folder, recursive: true);
+
+    private static void Write(string path, int width, int height, Action<RgbFile> write)
+    {
+        string part = path + ".part";
+        using (RgbFile picture = RgbFile.Create(part, width, height)) write(picture);
+        AtomicFile.Commit(part, path);
+    }
+
+    private string Picture(int stage) => At($"stage-{stage}.rgb");
+
+    private string At(string name) => Path.Combine(_folder, name);
+
+    private long Length(int stage) => new FileInfo(Picture(stage)) is { Exists: true } file ? file.Length : -1;
+}

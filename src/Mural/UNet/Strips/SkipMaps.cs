@@ -1,0 +1,47 @@
+using Mural.Layers.Strips;
+using static TorchSharp.torch;
+
+namespace Mural.UNet;
+
+/// <summary>The maps of the way down that the way up joins, in memory or on the disk.</summary>
+/// <param name="runner">Runs the layers.</param>
+/// <param name="folder">Folder for maps that shall not be in memory, or null.</param>
+internal sealed class SkipMaps(StripRunner runner, string? folder) : IDisposable
+{
+    private readonly Stack<FeatureMap> _maps = [];
+
+    /// <summary>Rows of the map that is taken next.</summary>
+    internal (long Height, long Width) NextSize => (_maps.Peek().Height, _maps.Peek().Width);
+
+    /// <summary>Keeps a map.</summary>
+    /// <returns>Whether the map may be written over, because what is kept is a copy.</returns>
+    internal bool Keep(WritableMap map)
+    {
+        if (folder is null)
+        {
+            _maps.Push(map);
+            return false;
+        }
+        var copy = new DiskMap(folder, map.Height, map.Width, map.Channels, runner.Type);
+        _maps.Push(copy);
+        foreach ((long first, long count) in runner.Strips(map.Height, map.Width, map.Channels))
+        {
+            using Tensor rows = map.Rows(first, count);
+            copy.Write(first, rows);
+        }
+        return true;
+    }
+
+    /// <summary>The last map that was kept, which belongs to the caller now.</summary>
+    internal FeatureMap Take() => _maps.Pop();
+
+    public void Dispose()
+    {
+        foreach (FeatureMap map in _maps) map.Dispose();
+    }
+}
+
+/// <summary>A map on its way through the network.</summary>
+/// <param name="Map">The map.</param>
+/// <param name="IsOwn">Whether nobody else needs it: it may be written over and is freed.</param>
+internal readonly record struct PassingMap(WritableMap Map, bool IsOwn);

@@ -1,0 +1,135 @@
+using Mural.Autoencoders;
+using Mural.Layers.Strips;
+using Mural.Runtime;
+using static Mural.Tests.Autoencoders.TinyAutoencoders;
+
+namespace Mural.Tests.Autoencoders;
+
+/// <summary>Encoding and decoding in strips gives what the whole picture gives, at any size and any strip.</summary>
+[Trait("Area", "vae")]
+public class StripTests
+{
+    // What is promised: at most 2 of 255 steps between black and white, in values from -1 to 1.
+    private const double Bound = 2 * 2 / 255.0;
+
+    // Bytes of a strip: single rows, some rows, most of the picture.
+    private static readonly long[] Strips = [1, 20_000, 150_000];
+
+    // Not all divide by the strips, nor by the downscale.
+    public static TheoryData<int, int, bool> Sizes => new() { { 40, 64, false }, { 75, 43, false }, { 96, 36, true } };
+
+    [Theory, MemberData(nameof(Sizes))]
+    public void PictureIsThatOfTheWhole(int height, int width, bool onDisk)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using AutoencoderKL vae = Trained();
+        Tensor latent = Latents(height / 4, width / 4).narrow(0, 0, 1), picture = Pictures(height, width).narrow(0, 0, 1);
+        Tensor whole = vae.Decode(latent), moments = vae.EncodeMoments(picture);
+        foreach (long bytes in Strips)
+        {
+            using DisposeScope inner = NewDisposeScope();
+            var options = new StripOptions { StripBytes = bytes, Folder = onDisk ? Path.GetTempPath() : null };
+            Tensor decoded = Decode(vae, latent, options);
+            Tensor encoded = vae.EncodeStrips(height, width, (first, count) => picture.narrow(2, first, count), float32, CPU, options);
+            double apart = (decoded - whole).abs().max().item<float>(), momentsApart = (encoded - moments).abs().max().item<float>();
+            Assert.True(apart <= Bound && momentsApart <= Bound, $"{apart} {momentsApart}");
+            // Far below the bound: nothing but rounding.
+            Assert.True(Distance(decoded, whole) < 1e-5 && Distance(encoded, moments) < 1e-5, $"{Distance(decoded, whole)} {Distance(encoded, moments)}");
+        }
+    }
+
+    // A seam would make rows at the edges of strips differ more than the others do.
+    [Fact]
+    public void NoSeamStandsOut()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using AutoencoderKL vae = Trained();
+        Tensor latent = Latents(24, 16).narrow(0, 0, 1);
+        Tensor rows = (Decode(vae, latent, new StripOptions { StripBytes = 4096 }) - vae.Decode(latent)).abs().mean([0, 1, 3]);
+        Assert.True(rows.max().item<float>() <= 4 * rows.median().item<float>() + 1e-7, $"{rows.max().item<float>()} {rows.median().item<float>()}");
+    }
+
+    // In a reduced precision each way has roundings of its own, and none may be worse.
+    [Fact]
+    public void BFloat16IsAsNearToTheTruthAsTheWhole()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using AutoencoderKL precise = Trained(), vae = Trained();
+        vae.PrepareForInference(KernelSet.Mural, bfloat16);
+        Tensor latent = Latents(24, 16).narrow(0, 0, 1).to(bfloat16), truth = precise.Decode(latent.to(float32));
+        double strips = Distance(Decode(vae, latent, new StripOptions { StripBytes = 4096 }), truth), whole = Distance(vae.Decode(latent), truth);
+        Assert.True(strips <= 1.3 * whole, $"{strips} {whole}");
+    }
+
+    // Tiles that see themselves only are what this is not.
+    [Fact]
+    public void TilesOfTheOfficialKindAreFurtherAway()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using AutoencoderKL vae = Trained();
+        Tensor latent = Latents(24, 16).narrow(0, 0, 1);
+        Assert.True(Distance(vae.Decode(latent, new TileOptions(32)), vae.Decode(latent)) > 1e-3);
+    }
+
+    [Fact]
+    public void TensorsAreGivenBack()
+    {
+        using AutoencoderKL vae = Trained();
+        foreach (string? folder in new[] { null, Path.GetTempPath() })
+            LiveTensors.AssertFlat(() =>
+            {
+                using var scope = NewDisposeScope();
+                var options = new StripOptions { StripBytes = 4096, Folder = folder };
+                Tensor latent = Latents(6, 5).narrow(0, 0, 1);
+                Decode(vae, latent, options);
+                vae.EncodeStrips(24, 20, (first, count) => zeros(1, 3, count, 20), float32, CPU, options);
+            });
+    }
+
+    [Fact]
+    public void FullDiskOrMissingFolderIsExplained()
+    {
+        using var scope = NewDisposeScope();
+        using AutoencoderKL vae = Trained();
+        string folder = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+        AssertOneSentence(Assert.Throws<MuralException>(() => Decode(vae, Latents(6, 5).narrow(0, 0, 1), new StripOptions { Folder = folder })).Message);
+    }
+
+    // Keys of the middle of each step, of pictures whose every position would take hours.
+    [Theory]
+    [InlineData(64 * 64, 1)]
+    [InlineData(512 * 512, 1)]
+    [InlineData(1024 * 1024, 4)]
+    [InlineData(2048 * 2048, 8)]
+    public void KeysOfHugePicturesAreThinnedOut(long tokens, long step) => Assert.Equal(step, MidAttention.KeyStep(tokens));
+
+    private static Tensor Decode(AutoencoderKL vae, Tensor latent, StripOptions options)
+    {
+        var strips = new List<Tensor>();
+        long next = 0;
+        vae.DecodeStrips(latent, (first, rows) =>
+        {
+            Assert.Equal(next, first);
+            next += rows.shape[2];
+            strips.Add(rows.clone().DetachFromDisposeScope());
+        }, options);
+        Tensor picture = cat(strips, 2);
+        foreach (Tensor strip in strips) strip.Dispose();
+        return picture;
+    }
+
+    // Random weights of which every norm and every bias does something.
+    private static AutoencoderKL Trained()
+    {
+        AutoencoderKL vae = KL();
+        using var quiet = no_grad();
+        using var generator = new Generator(3);
+        foreach ((string name, TorchSharp.Modules.Parameter parameter) in vae.named_parameters())
+            if (name.Contains("norm", StringComparison.Ordinal)) parameter.add_(randn(parameter.shape, generator: generator) * 0.2);
+        return vae;
+    }
+}

@@ -1,0 +1,61 @@
+using Mural.Cli.CommandLine;
+using Mural.Imaging;
+using Mural.Tests.LinFusion;
+using Mural.Tests.Pipelines;
+
+namespace Mural.Tests.Cli;
+
+/// <summary><c>mural generate --upscale-to</c>.</summary>
+public sealed class GenerateLargeTests : IDisposable
+{
+    private const string Fast = "--size 32x24 --upscale-to 128x96 --steps 4 --seed 3 --precision f32 --device cpu";
+
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void LargePictureIsPaintedAndRepeated()
+    {
+        string linear = $"--linfusion {LinFusionGoldens.At("weights/tiny-sd15")}";
+        CommandRun run = Generate(TinyStableDiffusion.First, $"{Fast} --upscale-strength 0.6 --deep-zoom {linear}", "large.png");
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        Picture painted = PictureReader.Read(_folder.At("large.png"));
+        Assert.Equal((128, 96), (painted.Width, painted.Height));
+        Assert.True(File.Exists(_folder.At("large.dzi")) && !Directory.Exists(_folder.At("large.png.stages")));
+        CommandRun again = Generate(TinyStableDiffusion.First, $"--like {_folder.At("large.png")} --device cpu {linear}", "again.png");
+        Assert.True(again.ExitCode == ExitCode.Success, again.Error);
+        Assert.Equal(painted.Data, PictureReader.Read(_folder.At("again.png")).Data);
+    }
+
+    [Fact]
+    public void MethodAndItsSettingsAreRepeatedToo()
+    {
+        CommandRun run = Generate(TinyStableDiffusion.XL, $"{Fast} --upscale-method highres --dilation 2/1/1/0.5 --sampler euler", "large.png");
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        CommandRun again = Generate(TinyStableDiffusion.XL, $"--like {_folder.At("large.png")} --device cpu", "again.png"), plain = Generate(TinyStableDiffusion.XL, $"{Fast} --sampler euler", "plain.png");
+        Assert.True(again.ExitCode == ExitCode.Success && plain.ExitCode == ExitCode.Success, again.Error + plain.Error);
+        Assert.Equal(PictureReader.Read(_folder.At("large.png")).Data, PictureReader.Read(_folder.At("again.png")).Data);
+        Assert.NotEqual(PictureReader.Read(_folder.At("large.png")).Data, PictureReader.Read(_folder.At("plain.png")).Data);
+    }
+
+    [Fact]
+    public void GivenPictureIsEnlarged()
+    {
+        PictureWriter.Write(_folder.At("small.png"), TinyStableDiffusion.Gradient(40, 24));
+        CommandRun run = Generate(TinyStableDiffusion.XL, $"--upscale-to 160x96 --upscale-method superres --init-image {_folder.At("small.png")} --steps 4 --sampler euler --precision f32 --device cpu --keep-stages", "large.tif");
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        Assert.True(File.Exists(_folder.At("large.tif")) && Directory.Exists(_folder.At("large.tif.stages")));
+    }
+
+    [Theory]
+    [InlineData("--deep-zoom", "--upscale-to")]
+    [InlineData("--upscale-to 128x96 --dilation 3/1", "four numbers")]
+    [InlineData("--upscale-to 128x96 --upscale-method superres", "none was given")]
+    [InlineData("--upscale-to 128x96 --count 2", "one at a time")]
+    public void WrongOptionsAreExplained(string options, string expected) =>
+        Assert.Contains(expected, Assert.Single(Generate(TinyStableDiffusion.First, options, "large.png").Problems), StringComparison.Ordinal);
+
+    private CommandRun Generate(string model, string options, string output) =>
+        CommandRun.Of(["generate", "fox", "--model", TinyStableDiffusion.At(model), .. options.Split(' '), "-o", _folder.At(output)]);
+}

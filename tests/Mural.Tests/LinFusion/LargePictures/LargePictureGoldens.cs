@@ -1,0 +1,77 @@
+using System.Text.Json.Nodes;
+using Mural.Autoencoders;
+using Mural.Imaging;
+using Mural.Pipelines;
+using Mural.Runtime;
+using Mural.Samplers;
+using Mural.Tests.Goldens;
+using Mural.Tests.Pipelines;
+using Mural.Text;
+
+namespace Mural.Tests.LinFusion;
+
+/// <summary>What the cases of large pictures have in common.</summary>
+internal static class LargePictureGoldens
+{
+    internal static StableDiffusionParts Load(GoldenCase golden)
+    {
+        var options = new StableDiffusionOptions
+        {
+            LinFusion = LinFusionGoldens.Folder(golden),
+            Runtime = new RuntimeOptions { Device = "cpu", Precision = Precision.Float32 },
+            Prompts = PromptSyntax.Plain,
+        };
+        return StableDiffusionParts.Load(golden.ModelFolder, options, RuntimePlan.Choose(options.Runtime));
+    }
+
+    internal static int Number(GoldenCase golden, string key) => golden.Config[key]!.GetValue<int>();
+
+    internal static string[] Prompts(GoldenCase golden) => golden.Config["prompts"] is JsonArray prompts ? [.. prompts.Select(prompt => prompt!.GetValue<string>())] : [golden.Config["prompt"]!.GetValue<string>()];
+
+    internal static LargePictureRequest Request(GoldenCase golden, int prompt, UpscaleMethod method, int height, int width) => new()
+    {
+        Picture = new StableDiffusionRequest
+        {
+            Prompt = Prompts(golden)[prompt],
+            NegativePrompt = PipelineGoldens.Text(golden, "negative_prompt"),
+            Steps = Number(golden, "steps"),
+            Guidance = PipelineGoldens.Number(golden, "guidance_scale"),
+            GuidanceRescale = PipelineGoldens.Number(golden, "guidance_rescale") ?? 0,
+            Sampling = golden.Config["scheduler"] is { } scheduler ? SchedulerConfig.Read(scheduler.AsObject(), golden.Name) : null,
+        },
+        Height = height,
+        Width = width,
+        Method = method,
+        Strength = PipelineGoldens.Number(golden, "upscale_strength"),
+        Dilation = golden.Config["cosine_scales"] is not JsonArray scales ? new() : new DilationSettings
+        {
+            SkipExponent = scales[0]!.GetValue<double>(),
+            DilatedExponent = scales[1]!.GetValue<double>(),
+            BlurExponent = scales[2]!.GetValue<double>(),
+            BlurSigma = PipelineGoldens.Number(golden, "gaussian_sigma")!.Value,
+        },
+    };
+
+    internal static TileOptions Tiles(JsonNode tiles) => new(tiles["sample"]!.GetValue<int>(), tiles["overlap"]!.GetValue<double>());
+
+    /// <summary>A picture of rows of RGB. Shape: <c>[H, W, 3]</c>.</summary>
+    internal static Picture PictureOf(Tensor bytes) => new((int)bytes.shape[1], (int)bytes.shape[0], 3, bytes.contiguous().data<byte>().ToArray());
+
+    /// <summary>Every third row and column of a picture. Shape: <c>[h, w, 3]</c>.</summary>
+    internal static byte[] EveryThird(Picture picture)
+    {
+        var bytes = new List<byte>();
+        for (int y = 0; y < picture.Height; y += 3)
+            for (int x = 0; x < picture.Width; x += 3) bytes.AddRange(picture.Row(y).Slice(3 * x, 3));
+        return [.. bytes];
+    }
+
+    /// <summary>The picture, as the case keeps it, within 1.</summary>
+    internal static void AssertPicture(GoldenCase golden, string name, int index, Picture painted)
+    {
+        bool whole = golden.Has(name);
+        Tensor kept = golden.Get(whole ? name : name + "_every3");
+        Tensor one = kept.dim() == 4 ? kept[index] : kept;
+        TinyStableDiffusion.AssertClose(one.contiguous().data<byte>().ToArray(), whole ? painted.Data : EveryThird(painted));
+    }
+}

@@ -1,0 +1,49 @@
+using System.Text.Json.Nodes;
+using Mural.Imaging;
+using Mural.Pipelines;
+using Mural.Tests.Goldens;
+
+namespace Mural.Tests.LinFusion;
+
+/// <summary>The SDEdit chain of the official notebook, stage by stage: a stage starts from the case's picture of the one before.</summary>
+[Trait("Area", LinFusionGoldens.Area)]
+public class SdEditGoldenTests
+{
+    public static TheoryData<string> Cases => GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["stages"] is JsonArray && golden.Config["base"] is JsonArray && golden.Has("out.stage0.image_u8"));
+
+    [Theory, MemberData(nameof(Cases))]
+    public void ChainIsTheOfficialOne(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, name);
+        using StableDiffusionParts parts = LargePictureGoldens.Load(golden);
+        int[] size = [.. golden.Config["base"]!.AsArray().Select(side => side!.GetValue<int>())];
+        StableDiffusionRequest request = LargePictureGoldens.Request(golden, 0, UpscaleMethod.SdEdit, 1, 1).Picture;
+        var draws = new RecordedDraws(golden, 0);
+        JsonArray stages = golden.Config["stages"]!.AsArray();
+        for (int stage = 0; stage <= stages.Count; stage++)
+        {
+            JsonNode? about = stage == 0 ? null : stages[stage - 1];
+            int ratio = about?["ratio"]!.GetValue<int>() ?? 1;
+            ((FullCodec)parts.Codec).Tiles = about?["vae_tiling"]!.GetValue<bool>() == true ? LargePictureGoldens.Tiles(golden.Config["vae_tile_when_on"]!) : null;
+            Picture? enlarged = null;
+            if (stage > 0)
+            {
+                Picture before = LargePictureGoldens.PictureOf(golden.Get($"out.stage{stage - 1}.image_u8"));
+                enlarged = PictureResizer.Resize(before, ratio * size[1], ratio * size[0], ResizeFilter.Bicubic);
+                string input = $"mid.stage{stage}.input_u8";
+                if (golden.Has(input)) Assert.Equal(golden.Get(input).contiguous().data<byte>().ToArray(), enlarged.Data);
+            }
+            StableDiffusionPlan plan = new StableDiffusionPlanner(parts).Plan(request with { Height = ratio * size[0], Width = ratio * size[1], InitialPicture = enlarged, Strength = about?["strength"]!.GetValue<double>() });
+            Assert.Equal([.. golden.Config["timesteps"]![stage]!.AsArray().Select(value => value!.GetValue<double>())], plan.Sampler.Timesteps.Skip(plan.FirstCall));
+            var states = new List<Tensor>();
+            using TextTimeline texts = parts.Encode(plan);
+            using var denoiser = new GuidedDenoiser(parts.UNet, plan, texts, batched: true);
+            var painter = new StableDiffusionPainter(parts, plan, denoiser) { OnState = state => states.Add(state.clone().DetachFromDisposeScope()) };
+            Tensor latent = painter.Paint(1, draws, null, TestContext.Current.CancellationToken);
+            for (int step = 0; step < states.Count; step++) golden.AssertMatches($"out.stage{stage}.latent_after_step{step + 1}", states[step]);
+            LargePictureGoldens.AssertPicture(golden, $"out.stage{stage}.image_u8", 0, PictureTensors.ToPictures(parts.Codec.Decode(latent))[0]);
+        }
+    }
+}

@@ -17,10 +17,12 @@ internal static class StreamedResize
         {
             cancellation.ThrowIfCancellationRequested();
             int count = Math.Min(strip, target.Height - row);
-            (int first, int end) = down.Sources(row, count);
+            // As many rows as there are: each is itself, and the filter's neighbours are not needed.
+            bool sameRows = target.Height == source.Height;
+            (int first, int end) = sameRows ? (row, row + count) : down.Sources(row, count);
             Picture part = source.Read(first, end - first);
             if (target.Width != source.Width) part = ResizePasses.Horizontal(part, across);
-            target.Write(row, target.Height == source.Height ? part : ResizePasses.Vertical(part, down.Part(row, count, first)));
+            target.Write(row, sameRows ? part : ResizePasses.Vertical(part, down.Part(row, count, first)));
         }
     }
 }

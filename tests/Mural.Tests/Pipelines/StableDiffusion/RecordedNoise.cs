@@ -1,6 +1,7 @@
 using Mural.HiDiffusion;
 using Mural.Pipelines;
 using Mural.Tests.Goldens;
+using Mural.Tests.HiDiffusion;
 
 namespace Mural.Tests.Pipelines;
 
@@ -14,7 +15,7 @@ internal sealed class RecordedNoise(GoldenCase golden) : INoise
 
     private string Name => _next < 0 ? "in.latents" : $"in.noise.{_next}";
 
-    public IWindowShifts Shifts => throw new InvalidOperationException("The case has no windows.");
+    public IWindowShifts Shifts { get; } = new HiDiffusionGoldens.Recorded([]);
 
     public Tensor Draw(long[] shape)
     {

@@ -7,13 +7,17 @@ using Mural.Cli.Machine;
 using Mural.DiM;
 using Mural.Layers.Clip;
 using Mural.Runtime;
+using Mural.Tests.LinFusion;
 using Mural.Tests.UNet;
 using Mural.Text;
+using Mural.UNet;
 
 namespace Mural.Tests.Cli;
 
 public class BenchTests
 {
+    public static TheoryData<string> Costs => ["cost.json"];
+
     [Fact]
     public void MatmulComparesWithAProcessOfItsOwn()
     {
@@ -87,15 +91,41 @@ public class BenchTests
     public void StepsWithLinearAttentionAreComparedWithEachOther()
     {
         var seen = new LinFusionBench.Measured();
-        foreach ((int size, LinFusionBench.Kind kind) in new[] { (64, LinFusionBench.Kind.Plain), (64, LinFusionBench.Kind.LinFusion), (128, LinFusionBench.Kind.LinFusion) })
+        // Four levels, as HiDiffusion knows them, trained at 64 pixels.
+        UNetConfig config = TinyUNets.Plain with
         {
-            BenchWork work = LinFusionBench.Step(size, kind, TinyUNets.Plain, Precision.Float32, seen).Prepare(KernelSet.Mural);
+            SampleSize = 8,
+            BlockOutChannels = [16, 16, 16, 16],
+            DownBlockAttention = [true, true, true, false],
+            UpBlockAttention = [false, true, true, true],
+            LayersPerBlock = [1, 1, 1, 1],
+            AttentionHeads = [2, 2, 2, 2],
+            TransformerLayers = [1, 1, 1, 1],
+        };
+        const LinFusionBench.Kind Plain = LinFusionBench.Kind.Plain, LinFusion = LinFusionBench.Kind.LinFusion, Both = LinFusionBench.Kind.Both;
+        foreach ((int size, LinFusionBench.Kind kind, bool compared, bool sloped) in new[] { (64, Plain, false, false), (64, LinFusion, true, false), (128, LinFusion, false, true), (128, Plain, false, true), (128, Both, true, false) })
+        {
+            BenchWork work = LinFusionBench.Step(size, kind, config, Precision.Float32, seen).Prepare(KernelSet.Mural);
             using IDisposable held = work.Held;
             work.Run();
             LiveTensors.AssertFlat(work.Run);
-            Assert.Equal(kind == LinFusionBench.Kind.LinFusion && size == 64, work.Found!().Contains("times as fast as with softmax attention alone", StringComparison.Ordinal));
-            Assert.Equal(size == 128, work.Found!().Contains("slope of time in tokens", StringComparison.Ordinal));
+            Assert.Equal(compared, work.Found!().Contains("times as fast as with softmax attention alone", StringComparison.Ordinal));
+            Assert.Equal(sloped, work.Found!().Contains("slope of time in tokens", StringComparison.Ordinal));
         }
+    }
+
+    [Theory, MemberData(nameof(Costs)), Trait("Area", LinFusionGoldens.Area)]
+    public void TheCountOfALayerIsThatOfTheGoldens(string file)
+    {
+        JsonArray rows = JsonNode.Parse(File.ReadAllText(LinFusionGoldens.At(file)))!["rows"]!.AsArray();
+        Assert.NotEmpty(rows);
+        Assert.All(rows, row =>
+        {
+            int Of(string key) => row![key]!.GetValue<int>();
+            double tokens = row!["tokens"]!.GetValue<double>();
+            Assert.Equal(row["softmax_macs"]!.GetValue<double>(), LinFusionCost.SoftmaxLayer(tokens, Of("width")));
+            Assert.Equal(row["linfusion_macs"]!.GetValue<double>(), LinFusionCost.LinearLayer(tokens, Of("width"), Of("heads"), Of("mlp_width")));
+        });
     }
 
     [Theory]

@@ -64,14 +64,14 @@ public sealed class LinFusionTrainingTests : IDisposable
     [Fact]
     public void WhatTheTeacherSaidIsKept()
     {
-        TrainingConfig Config(string run) => _folder.Settings(Settings, ("run", run), ("steps", 12), ("batch", 2), ("teacher_cache_draws", 2));
+        TrainingConfig Config(string run) => _folder.Settings(Settings, ("run", run), ("steps", 6), ("batch", 2), ("teacher_cache_draws", 2));
         TrainingFolder.Train(Config("first"));
-        // 48 samples of 11 pictures: each has had both of its drawings.
+        // 24 samples of 11 pictures: each has had both of its drawings.
         string folder = Assert.Single(Directory.GetDirectories(_folder.At("cache"), "teacher-*"));
         string[] files = [.. Directory.GetFiles(folder).Order(StringComparer.Ordinal)];
         Assert.Equal(22, files.Length);
         TrainingFolder.Train(Config("second"));
-        AssertSameBits("first", "second", step: 12);
+        AssertSameBits("first", "second");
         // A teacher that says nothing: its losses are those of the student's own results.
         foreach (string file in files) SafetensorsWriter.Save(file, Read(file).ToDictionary(tensor => tensor.Key, tensor => zeros_like(tensor.Value)));
         TrainingFolder.Train(Config("third"));
@@ -155,10 +155,7 @@ public sealed class LinFusionTrainingTests : IDisposable
     [InlineData(TinyStableDiffusion.Second, 4, "linfusion")]
     [InlineData(TinyStableDiffusion.XL, 16, "linfusion")]
     [InlineData(TinyStableDiffusion.First, 2, "unnormalized_linear_attention")]
-    [InlineData(TinyStableDiffusion.First, 2, "causal_linear_attention")]
-    [InlineData(TinyStableDiffusion.First, 1, "gated_linear_attention")]
     [InlineData(TinyStableDiffusion.First, 1, "bidirectional_mamba")]
-    [InlineData(TinyStableDiffusion.First, 1, "mamba2")]
     [InlineData(TinyStableDiffusion.First, 1, "bidirectional_mamba2")]
     public void TheResultIsACheckpointThatPaints(string model, int divisor, string mixer)
     {

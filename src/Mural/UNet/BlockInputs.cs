@@ -31,12 +31,12 @@ internal sealed record BlockInputs(Tensor Time, PreparedPrompt Prompt, Action<ob
     /// <summary>Runs a part of the network.</summary>
     /// <param name="part">Computes a map from a map; where gradients are recomputed it is called twice, and must do the same both times.</param>
     /// <param name="map">What it is given; the time is given beside it.</param>
-    /// <param name="modules">The modules whose weights it uses.</param>
-    internal Tensor Run(Func<Tensor, Tensor, Tensor> part, Tensor map, params ReadOnlySpan<nn.Module> modules)
+    /// <param name="modules">The modules whose weights it uses; null for what has none.</param>
+    internal Tensor Run(Func<Tensor, Tensor, Tensor> part, Tensor map, params ReadOnlySpan<nn.Module?> modules)
     {
         if (!Recompute) return part(map, Time);
         List<Tensor> trained = [];
-        foreach (nn.Module module in modules) trained.AddRange(module.parameters().Where(parameter => parameter.requires_grad));
+        foreach (nn.Module? module in modules) trained.AddRange((module?.parameters() ?? []).Where(parameter => parameter.requires_grad));
         return map.requires_grad || trained.Count > 0 ? GradientCheckpoint.Run(inputs => part(inputs[0], inputs[1]), [map, Time], trained) : part(map, Time);
     }
 }

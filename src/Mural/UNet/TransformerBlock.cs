@@ -55,7 +55,7 @@ internal sealed partial class TransformerBlock : NamedModule
     internal Tensor Forward(Tensor tokens, MapSize map, BlockInputs inputs)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor mixed = inputs.Run((part, _) => Mixed(_norm1.forward(part), map, inputs), tokens, _norm1, SelfAttentionModule);
+        Tensor mixed = inputs.Run((part, _) => Mixed(_norm1.forward(part), map, inputs), tokens, _norm1, SelfAttention as nn.Module);
         Tensor hidden = Joined(SelfAttention, mixed, tokens, inputs);
         Tensor told = inputs.Run((part, _) => _cross.Forward(_norm2.forward(part), inputs.Prompt.For(_cross)), hidden, _norm2, _cross);
         hidden = Joined(_cross, told, hidden, inputs);

@@ -72,7 +72,7 @@ public class UNetStripTests
             LiveTensors.AssertFlat(() =>
             {
                 using var scope = NewDisposeScope();
-                network.ForwardInStrips(golden.Get("in.sample").narrow(0, 0, 1), golden.Get("in.timestep"), prompt, new StripOptions { StripBytes = 6_000, Folder = folder });
+                network.ForwardInStrips(golden.Get("in.sample").narrow(0, 0, 1), golden.Get("in.timestep"), prompt, new StripOptions { StripBytes = 60_000, Folder = folder });
             });
     }
 

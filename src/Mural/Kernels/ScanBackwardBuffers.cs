@@ -18,20 +18,19 @@ internal readonly struct ScanBlock(in ScanProblem problem, int block, int batch,
 
 /// <summary>
 /// What one worker of the backward scan keeps: buffers of one chunk of a block of channels, `[four vectors][token][vector][lane]`; decays, states and lanes of the gradients
-/// of B and C of one chunk, for one state of four vectors; border states of every chunk of one block.
+/// of B and C of one chunk, for one state of four vectors; border states of every chunk of one segment.
 /// </summary>
 internal readonly unsafe struct ScanBackwardBuffers
 {
     /// <summary>Vectors of channels that the inner loops take together.</summary>
     internal const int Together = 4;
 
-    internal readonly int Chunk, Chunks;
+    internal readonly int Chunk;
     internal readonly float* Delta, Slope, U, Open, GradY, Y, InputSum, RateSum, B, C, Decays, States, LanesB, LanesC, Rates, Carry, GradRates, Borders, Skip, Bias, GradSkip, GradBias;
 
     internal ScanBackwardBuffers(float* memory, in Layout layout)
     {
         Chunk = layout.Chunk;
-        Chunks = layout.Chunks;
         float* next = memory;
         Delta = Take(ref next, layout.Plane);
         Slope = Take(ref next, layout.Plane);
@@ -50,7 +49,7 @@ internal readonly unsafe struct ScanBackwardBuffers
         Rates = Take(ref next, layout.States);
         Carry = Take(ref next, layout.States);
         GradRates = Take(ref next, layout.States);
-        Borders = Take(ref next, layout.States * layout.Chunks);
+        Borders = Take(ref next, layout.States * layout.Borders);
         Skip = Take(ref next, ScanProblem.BlockChannels);
         Bias = Take(ref next, ScanProblem.BlockChannels);
         GradSkip = Take(ref next, ScanProblem.BlockChannels);
@@ -70,22 +69,20 @@ internal readonly unsafe struct ScanBackwardBuffers
     /// <summary>Sizes of the buffers, in numbers; each is a multiple of a cache line.</summary>
     internal readonly struct Layout
     {
-        internal readonly int Chunk, Chunks;
+        internal readonly int Chunk, Borders;
         internal readonly long Plane, Vectors, Kept, Summed, States;
 
-        internal Layout(in ScanProblem problem, int longestChunk, int lanes)
+        internal Layout(in ScanProblem problem, in ScanSegments segments, int lanes)
         {
-            Chunks = Math.Max(1, (problem.Length + longestChunk - 1) / longestChunk);
-            Chunk = Math.Max(1, (problem.Length + Chunks - 1) / Chunks);
-            // The division above can leave nothing for the last chunk.
-            Chunks = Math.Max(1, (problem.Length + Chunk - 1) / Chunk);
+            Chunk = segments.Chunk;
+            Borders = segments.ChunksPerSegment;
             Plane = (long)Chunk * ScanProblem.BlockChannels;
             Vectors = ((long)Chunk * problem.PaddedStates + Lanes.Most - 1) / Lanes.Most * Lanes.Most;
             Kept = ((Chunk + 1L) * Together * lanes + Lanes.Most - 1) / Lanes.Most * Lanes.Most;
             Summed = (Chunk + 3L) / 4 * 4 * Lanes.Most;
-            States = (long)ScanProblem.BlockChannels * problem.PaddedStates;
+            States = ScanSegments.StatesOfBlock(problem);
         }
 
-        internal long Size => 8 * Plane + 2 * (Vectors + Kept + Summed) + (3 + Chunks) * States + 4 * ScanProblem.BlockChannels;
+        internal long Size => 8 * Plane + 2 * (Vectors + Kept + Summed) + (3 + Borders) * States + 4 * ScanProblem.BlockChannels;
     }
 }

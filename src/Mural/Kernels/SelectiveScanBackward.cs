@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace Mural.Kernels;
 
 /// <summary>
-/// The backward scan (spec dim.md 2.2). States are not stored by the forward pass: a first walk leaves the state at the borders of chunks, then each chunk, from
-/// the last to the first, is computed once more and walked from its end. A worker takes a fixed group of channel blocks of one sample, so that sums over
+/// The backward scan (spec dim.md 2.2), segment by segment from the last to the first. From the state that the forward pass kept before a segment, a first walk leaves
+/// that at the borders of its chunks, then each chunk, from the last to the first, is computed once more and walked from its end. A worker takes a fixed group of channel blocks of one sample, so that sums over
 /// channels have one order whatever the number of threads.
 /// </summary>
 internal static unsafe class SelectiveScanBackward<T, V>
@@ -15,16 +15,20 @@ internal static unsafe class SelectiveScanBackward<T, V>
     private const int Ahead = 8;
     private const float Ln2 = 0.693147181f;
 
-    internal static void Run(ScanProblem problem, ScanGradients gradients, int longestChunk)
+    /// <param name="problem">Inputs.</param>
+    /// <param name="gradients">Receives the gradients.</param>
+    /// <param name="segments">The division of the tokens.</param>
+    /// <param name="kept">The states before the segments, of <see cref="SelectiveScanForward{T,V}"/> with the same vectors; null where there is but one segment.</param>
+    internal static void Run(ScanProblem problem, ScanGradients gradients, ScanSegments segments, float* kept)
     {
-        var layout = new ScanBackwardBuffers.Layout(problem, longestChunk, T.Count);
+        var layout = new ScanBackwardBuffers.Layout(problem, segments, T.Count);
         using Tensor scratch = empty(Workers.Count * layout.Size, ScalarType.Float32);
         float* memory = TensorData.Floats(scratch);
         int groups = gradients.Groups;
-        Workers.Run(problem.Batch * groups, (item, worker) => Group(problem, gradients, item / groups, item % groups, new ScanBackwardBuffers(memory + worker * layout.Size, layout)));
+        Workers.Run(problem.Batch * groups, (item, worker) => Group(problem, gradients, segments, kept, item / groups, item % groups, new ScanBackwardBuffers(memory + worker * layout.Size, layout)));
     }
 
-    private static void Group(in ScanProblem problem, ScanGradients gradients, int batch, int group, in ScanBackwardBuffers buffers)
+    private static void Group(in ScanProblem problem, ScanGradients gradients, in ScanSegments segments, float* kept, int batch, int group, in ScanBackwardBuffers buffers)
     {
         long vectors = (long)problem.States * problem.PaddedLength, place = ((long)group * problem.Batch + batch) * vectors;
         new Span<float>(gradients.B + place, checked((int)vectors)).Clear();
@@ -38,19 +42,25 @@ internal static unsafe class SelectiveScanBackward<T, V>
             for (int i = 0; i < parameters; i++)
             {
                 buffers.Rates[i] *= LaneMath.Log2E;
-                buffers.Borders[i] = buffers.Carry[i] = buffers.GradRates[i] = 0;
+                buffers.Carry[i] = buffers.GradRates[i] = 0;
             }
             new Span<float>(buffers.GradSkip, ScanProblem.BlockChannels).Clear();
             new Span<float>(buffers.GradBias, ScanProblem.BlockChannels).Clear();
 
-            int chunks = buffers.Chunks, chunk = buffers.Chunk;
-            for (int index = 0; index < chunks - 1; index++) Borders(problem, span, index, buffers);
-            for (int index = chunks - 1; index >= 0; index--)
+            var border = new Span<float>(buffers.Borders, parameters);
+            for (int segment = segments.Count - 1; segment >= 0; segment--)
             {
-                int start = index * chunk, tokens = Math.Min(chunk, problem.Length - start);
-                Load(problem, gradients, span, start, tokens, buffers);
-                Walk(problem, span, index, start, tokens, buffers, gradients.B + place, gradients.C + place);
-                Finish(problem, gradients, span, start, tokens, buffers);
+                if (segment == 0) border.Clear();
+                else new Span<float>(kept + segments.At(problem, batch, block, segment), parameters).CopyTo(border);
+                int first = segment * segments.ChunksPerSegment, chunks = Math.Min(segments.ChunksPerSegment, segments.Chunks - first);
+                for (int index = 0; index < chunks - 1; index++) Borders(problem, span, index, (first + index) * segments.Chunk, buffers);
+                for (int index = chunks - 1; index >= 0; index--)
+                {
+                    int start = (first + index) * segments.Chunk, tokens = Math.Min(segments.Chunk, problem.Length - start);
+                    Load(problem, gradients, span, start, tokens, buffers);
+                    Walk(problem, span, index, start, tokens, buffers, gradients.B + place, gradients.C + place);
+                    Finish(problem, gradients, span, start, tokens, buffers);
+                }
             }
             gradients.StoreParameters(problem, span, T.Count, buffers);
         }
@@ -58,9 +68,9 @@ internal static unsafe class SelectiveScanBackward<T, V>
 
     // The state at the end of a chunk is the next chunk's border.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Borders(in ScanProblem problem, in ScanBlock span, int index, in ScanBackwardBuffers buffers)
+    private static void Borders(in ScanProblem problem, in ScanBlock span, int index, int start, in ScanBackwardBuffers buffers)
     {
-        int padded = problem.PaddedStates, tokens = buffers.Chunk, start = index * tokens;
+        int padded = problem.PaddedStates, tokens = buffers.Chunk;
         ScanSteps<T, V>.LoadVectors(problem.B, span.Batch, start, tokens, problem.States, padded, buffers.B);
         for (int t = 0; t < tokens; t++)
         {

@@ -16,14 +16,16 @@ internal static unsafe class SelectiveScanForward<T, V>
     /// <param name="problem">Inputs.</param>
     /// <param name="output">In storage order. Shape: `[B, L, E]`.</param>
     /// <param name="lastState">Contiguous float32, or null. Shape: `[B, E, N]`.</param>
-    internal static void Run(ScanProblem problem, Rows output, float* lastState)
+    /// <param name="segments">The division of the tokens whose states are kept.</param>
+    /// <param name="kept">Receives the states before the segments, for <see cref="SelectiveScanBackward{T,V}"/> with the same vectors; null for none.</param>
+    internal static void Run(ScanProblem problem, Rows output, float* lastState, ScanSegments segments, float* kept)
     {
         int padded = problem.PaddedStates;
         int perWorker = Buffers.Size(padded);
         using Tensor scratch = empty((long)Workers.Count * perWorker, ScalarType.Float32);
         float* memory = TensorData.Floats(scratch);
         int blocks = problem.Blocks;
-        Workers.Run(problem.Batch * blocks, (item, worker) => Block(problem, output, lastState, item / blocks, item % blocks, new Buffers(memory + (long)worker * perWorker, padded)));
+        Workers.Run(problem.Batch * blocks, (item, worker) => Block(problem, output, lastState, segments, kept, item / blocks, item % blocks, new Buffers(memory + (long)worker * perWorker, padded)));
     }
 
     private readonly struct Buffers(float* memory, int padded)
@@ -40,21 +42,26 @@ internal static unsafe class SelectiveScanForward<T, V>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Block(in ScanProblem problem, in Rows output, float* lastState, int batch, int block, in Buffers buffers)
+    private static void Block(in ScanProblem problem, in Rows output, float* lastState, in ScanSegments segments, float* kept, int batch, int block, in Buffers buffers)
     {
         int padded = problem.PaddedStates, first = block * ScanProblem.BlockChannels;
         int channels = Math.Min(ScanProblem.BlockChannels, problem.Channels - first);
         int vectors = (channels + T.Count - 1) / T.Count;
         problem.LoadParameters(block, T.Count, buffers.Rates, buffers.Skip, buffers.Bias);
-        for (int i = 0; i < vectors * padded * T.Count; i++)
-        {
-            buffers.Rates[i] *= LaneMath.Log2E;
-            buffers.State[i] = 0;
-        }
+        for (int i = 0; i < vectors * padded * T.Count; i++) buffers.Rates[i] *= LaneMath.Log2E;
+        // Whole, as it is kept: the backward scan takes more vectors at a time than the last block may have.
+        var state = new Span<float>(buffers.State, ScanSegments.StatesOfBlock(problem));
+        state.Clear();
 
-        for (int start = 0; start < problem.Length; start += Chunk)
+        int border = kept is null ? problem.Length : segments.Tokens, tokens;
+        for (int start = 0; start < problem.Length; start += tokens)
         {
-            int tokens = Math.Min(Chunk, problem.Length - start);
+            if (start == border)
+            {
+                state.CopyTo(new Span<float>(kept + segments.At(problem, batch, block, border / segments.Tokens), state.Length));
+                border += segments.Tokens;
+            }
+            tokens = Math.Min(Chunk, Math.Min(border, problem.Length) - start);
             ScanSteps<T, V>.LoadVectors(problem.B, batch, start, tokens, problem.States, padded, buffers.B);
             ScanSteps<T, V>.LoadVectors(problem.C, batch, start, tokens, problem.States, padded, buffers.C);
             for (int t = 0; t < tokens; t++)
@@ -79,11 +86,11 @@ internal static unsafe class SelectiveScanForward<T, V>
             for (int vector = 0; vector < vectors; vector++)
             {
                 int plane = vector * Chunk * T.Count;
-                for (int state = 0; state < padded; state += ScanProblem.StateGroup)
+                for (int group = 0; group < padded; group += ScanProblem.StateGroup)
                 {
-                    int at = (vector * padded + state) * T.Count;
+                    int at = (vector * padded + group) * T.Count;
                     ScanSteps<T, V>.Advance(
-                        tokens, buffers.Delta + plane, buffers.U + plane, buffers.Y + plane, buffers.B + state, buffers.C + state, padded,
+                        tokens, buffers.Delta + plane, buffers.U + plane, buffers.Y + plane, buffers.B + group, buffers.C + group, padded,
                         buffers.Rates + at, buffers.State + at);
                 }
             }

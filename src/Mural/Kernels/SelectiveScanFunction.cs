@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Mural.Kernels;
 
-/// <summary>The scan kernel as an operator that libtorch can differentiate. It saves its inputs and nothing else.</summary>
+/// <summary>The scan kernel as an operator that libtorch can differentiate. It saves its inputs, and states at a few places however many tokens there are.</summary>
 internal sealed class SelectiveScanFunction : autograd.MultiTensorFunction<SelectiveScanFunction>
 {
     private const string CallKey = "call";
@@ -18,17 +18,18 @@ internal sealed class SelectiveScanFunction : autograd.MultiTensorFunction<Selec
         var tensors = new Tensor[vars.Length - 1];
         for (int i = 0; i < tensors.Length; i++) tensors[i] = (Tensor)vars[i];
         var call = (ScanCall)vars[^1];
-        ctx.save_for_backward([.. tensors]);
+        (Tensor output, Tensor? states) = SelectiveScanKernel.ForwardWithStates(ToInputs(tensors, call), call);
+        ctx.save_for_backward([.. tensors, states!]);
         ctx.save_data(CallKey, call);
-        return [SelectiveScanKernel.Forward(ToInputs(tensors, call), call)];
+        return [output];
     }
 
     public override List<Tensor> backward(autograd.AutogradContext ctx, List<Tensor> grad_outputs)
     {
         using DisposeScope scope = NewDisposeScope();
         var call = (ScanCall)ctx.get_data(CallKey);
-        ScanInputs inputs = ToInputs(ctx.get_saved_variables(), call);
-        List<Tensor?> gradients = SelectiveScanKernel.Backward(inputs, call, grad_outputs[0]);
+        List<Tensor> saved = ctx.get_saved_variables();
+        List<Tensor?> gradients = SelectiveScanKernel.Backward(ToInputs(saved, call), call, saved[^1], grad_outputs[0]);
         gradients.Add(null);
         return BackwardResults.Hand(gradients, grad_outputs)!;
     }

@@ -33,37 +33,51 @@ internal static unsafe class SelectiveScanKernel
     private static Tensor Parameter(Tensor parameter) => parameter.to(ScalarType.Float32).contiguous();
 
     /// <returns>Output in storage order and in the type of u. Shape: `[B, L, E]`.</returns>
-    internal static Tensor Forward(in ScanInputs inputs, ScanCall call)
+    internal static Tensor Forward(in ScanInputs inputs, ScanCall call) => Forward(inputs, new ScanProblem(inputs), call, default, null);
+
+    /// <returns>As <see cref="Forward(in ScanInputs, ScanCall)"/>, and what <see cref="Backward"/> needs of the states; null where that is nothing.</returns>
+    internal static (Tensor Output, Tensor? States) ForwardWithStates(in ScanInputs inputs, ScanCall call)
+    {
+        var problem = new ScanProblem(inputs);
+        var segments = new ScanSegments(problem.Length, call.LongestChunk);
+        Tensor? states = segments.Count > 1 ? segments.NewStates(problem) : null;
+        return (Forward(inputs, problem, call, segments, states), states);
+    }
+
+    private static Tensor Forward(in ScanInputs inputs, in ScanProblem problem, ScanCall call, ScanSegments segments, Tensor? states)
     {
         Tensor output = empty(inputs.U.shape, inputs.U.dtype);
-        var problem = new ScanProblem(inputs);
         var rows = new Rows(output);
-        float* last = call.LastState is null ? null : TensorData.Floats(call.LastState);
+        float* last = call.LastState is null ? null : TensorData.Floats(call.LastState), kept = states is null ? null : TensorData.Floats(states);
         switch (call.Width)
         {
-            case VectorWidth.Bits512: SelectiveScanForward<Lanes512, Vector512<float>>.Run(problem, rows, last); break;
-            case VectorWidth.Bits256: SelectiveScanForward<Lanes256, Vector256<float>>.Run(problem, rows, last); break;
-            case VectorWidth.Bits128: SelectiveScanForward<Lanes128, Vector128<float>>.Run(problem, rows, last); break;
-            default: SelectiveScanForward<LanesScalar, float>.Run(problem, rows, last); break;
+            case VectorWidth.Bits512: SelectiveScanForward<Lanes512, Vector512<float>>.Run(problem, rows, last, segments, kept); break;
+            case VectorWidth.Bits256: SelectiveScanForward<Lanes256, Vector256<float>>.Run(problem, rows, last, segments, kept); break;
+            case VectorWidth.Bits128: SelectiveScanForward<Lanes128, Vector128<float>>.Run(problem, rows, last, segments, kept); break;
+            default: SelectiveScanForward<LanesScalar, float>.Run(problem, rows, last, segments, kept); break;
         }
         GC.KeepAlive(inputs);
+        GC.KeepAlive(states);
         return output;
     }
 
     /// <returns>Gradients in the order of <see cref="ScanInputs"/>; null for absent inputs.</returns>
-    internal static List<Tensor?> Backward(in ScanInputs inputs, ScanCall call, Tensor outputGradient)
+    internal static List<Tensor?> Backward(in ScanInputs inputs, ScanCall call, Tensor? states, Tensor outputGradient)
     {
         Tensor incoming = Rows.WithJoinedChannels(outputGradient.to(inputs.U.dtype));
         var problem = new ScanProblem(inputs);
+        var segments = new ScanSegments(problem.Length, call.LongestChunk);
+        float* kept = states is null ? null : TensorData.Floats(states);
         using var gradients = new ScanGradients(inputs, problem, incoming);
         switch (call.Width)
         {
-            case VectorWidth.Bits512: SelectiveScanBackward<Lanes512, Vector512<float>>.Run(problem, gradients, call.LongestChunk); break;
-            case VectorWidth.Bits256: SelectiveScanBackward<Lanes256, Vector256<float>>.Run(problem, gradients, call.LongestChunk); break;
-            case VectorWidth.Bits128: SelectiveScanBackward<Lanes128, Vector128<float>>.Run(problem, gradients, call.LongestChunk); break;
-            default: SelectiveScanBackward<LanesScalar, float>.Run(problem, gradients, call.LongestChunk); break;
+            case VectorWidth.Bits512: SelectiveScanBackward<Lanes512, Vector512<float>>.Run(problem, gradients, segments, kept); break;
+            case VectorWidth.Bits256: SelectiveScanBackward<Lanes256, Vector256<float>>.Run(problem, gradients, segments, kept); break;
+            case VectorWidth.Bits128: SelectiveScanBackward<Lanes128, Vector128<float>>.Run(problem, gradients, segments, kept); break;
+            default: SelectiveScanBackward<LanesScalar, float>.Run(problem, gradients, segments, kept); break;
         }
         GC.KeepAlive(inputs);
+        GC.KeepAlive(states);
         GC.KeepAlive(incoming);
         return gradients.Results();
     }

@@ -153,6 +153,21 @@ public class SelectiveScanTests
         }
     }
 
+    // However long the scan, the backward pass is left no more than this.
+    [Theory]
+    [InlineData(0, 128, 1, 1, 1)]
+    [InlineData(1, 128, 1, 1, 1)]
+    [InlineData(84, 128, 1, 84, 1)]
+    [InlineData(1230, 128, 10, 123, 1)]
+    [InlineData(70, 1, 14, 1, 5)]
+    [InlineData(1_000_000, 128, 16, 128, 489)]
+    public void KeptStatesAreFewHoweverLongTheScan(int tokens, int longestChunk, int count, int chunk, int chunksPerSegment)
+    {
+        var segments = new ScanSegments(tokens, longestChunk);
+        Assert.Equal((count, chunk, chunksPerSegment), (segments.Count, segments.Chunk, segments.ChunksPerSegment));
+        Assert.InRange(tokens, (segments.Count - 1) * segments.Tokens, segments.Count * segments.Tokens);
+    }
+
     [Fact]
     public void NumberOfThreadsChangesNothing()
     {

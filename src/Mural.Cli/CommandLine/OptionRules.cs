@@ -8,7 +8,7 @@ namespace Mural.Cli.CommandLine;
 internal static class OptionRules
 {
     /// <summary>Accepts only these words, shows them in the help and offers them to the shell's completion.</summary>
-    internal static void TakeOneOf(this Option<string> option, params string[] words)
+    internal static void TakeOneOf<T>(this Option<T> option, params string[] words) where T : class?
     {
         option.HelpName = string.Join('|', words);
         option.CompletionSources.Add(words);

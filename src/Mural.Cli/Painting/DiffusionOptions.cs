@@ -50,10 +50,7 @@ internal sealed class DiffusionOptions
         _clipSkip.TakeAtLeast(1);
         _maskPadding.TakeAtLeast(0);
         _preview.TakeAtLeast(1);
-        _prediction.Validators.Add(result =>
-        {
-            if (result.Tokens is [{ Value: var word }] && word is not (Noise or Velocity)) result.AddError($"--prediction takes {Noise} or {Velocity}, not '{word}'");
-        });
+        _prediction.TakeOneOf(Noise, Velocity);
     }
 
     private Option[] All => [_negative, _rescale, _sampler, _schedule, _eta, _clipSkip, _rng, _prediction, .. _hiDiffusion.All, _linFusion, _vae, _variant, _embedding, _lora, _initial, _strength, _mask, _maskPadding, _control, _ipAdapter, _refiner, _refinerStart, _preview];

@@ -13,7 +13,6 @@ internal sealed class LargePictureOptions
     private readonly Option<string?> _method = new("--upscale-method")
     {
         Description = "How: sdedit doubles, noises and denoises again; highres does so with dilated convolutions too; superres enlarges --init-image at once (default: sdedit).",
-        HelpName = "sdedit|highres|superres",
     };
 
     private readonly Option<double?> _strength = new("--upscale-strength") { Description = "Share of the steps that the first doubling runs, falling from there (default: 0.4, else 0.32).", HelpName = "SHARE" };
@@ -21,10 +20,7 @@ internal sealed class LargePictureOptions
     private readonly Option<bool> _deepZoom = new("--deep-zoom") { Description = "Write a pyramid of tiles for viewers beside the picture, too." };
     private readonly Option<bool> _keepStages = new("--keep-stages") { Description = "Keep the stages' raw pictures, in a folder beside the picture." };
 
-    internal LargePictureOptions() => _method.Validators.Add(result =>
-    {
-        if (result.Tokens is [{ Value: var word }] && LargePictureParameters.MethodOf(word) is null) result.AddError($"--upscale-method takes sdedit, highres or superres, not '{word}'");
-    });
+    internal LargePictureOptions() => _method.TakeOneOf([.. Enum.GetValues<UpscaleMethod>().Select(LargePictureParameters.NameOf)]);
 
     private Option[] All => [_upscaleTo, _method, _strength, _dilation, _deepZoom, _keepStages];
 

@@ -11,13 +11,9 @@ internal sealed class MemoryOptions
     private readonly Option<string?> _mode = new("--memory-mode")
     {
         Description = "Every layer on its whole map, on strips of it, or on strips with the skips and the autoencoder's maps on the disk (default: the fastest that fits).",
-        HelpName = "whole|strips|disk",
     };
 
-    internal MemoryOptions() => _mode.Validators.Add(result =>
-    {
-        if (result.Tokens is [{ Value: var word }] && ModeOf(word) is null) result.AddError($"--memory-mode takes whole, strips or disk, not '{word}'");
-    });
+    internal MemoryOptions() => _mode.TakeOneOf([.. Enum.GetValues<MemoryMode>().Select(NameOf)]);
 
     internal void AddTo(Command command)
     {

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using Mural.Cli.CommandLine;
 using Mural.Imaging;
 using Mural.Pipelines;
@@ -18,11 +17,8 @@ internal sealed partial record StableDiffusionJob
     private object PaintLarge(StableDiffusionPipeline pipeline, LargePictureRequest request, string file, CommandContext context, bool onlyPlans)
     {
         LargePicturePlan plan = pipeline.Plan(request);
-        Describe(context, plan, pipeline.Runtime);
-        foreach (string warning in plan.Warnings) context.Warn(warning);
         MemoryForecast forecast = pipeline.Forecast(plan);
-        if (onlyPlans) return ForecastReport.SayLong(context, forecast, pipeline.Runtime);
-        ForecastReport.SayShort(context, forecast, pipeline.Runtime);
+        if (Announce(context, Description(plan), plan.Warnings, forecast, pipeline.Runtime, onlyPlans) is { } announced) return announced;
         long start = Stopwatch.GetTimestamp();
         using LargePicture picture = context.WithProgress(report =>
             pipeline.GenerateLargeAsync(request, StagesOf(file), new LargeReporter(report), context.Cancellation).GetAwaiter().GetResult());
@@ -60,13 +56,10 @@ internal sealed partial record StableDiffusionJob
         };
     }
 
-    private static void Describe(CommandContext context, LargePicturePlan plan, RuntimePlan runtime)
-    {
-        StableDiffusionPlan first = plan.Stages[0].Plan;
-        context.Say(string.Create(
-            CultureInfo.InvariantCulture,
-            $"{first.Model.Family}, {string.Join(" -> ", plan.Stages.Select(stage => $"{stage.Width}x{stage.Height}"))} pixels by {LargePictureParameters.NameOf(plan.Method)}, {string.Join(" + ", plan.Stages.Select(stage => stage.Calls))} steps of {Samplers.SamplerNames.Of(first.Sampler.Options)}, guidance {first.Guidance:0.##}, seed {first.Request.Seed}, {runtime.Precision.ShortName()} on {runtime.Device}"));
-    }
+    private static string Description(LargePicturePlan plan) => Description(
+        plan.Stages[0].Plan,
+        $"{string.Join(" -> ", plan.Stages.Select(stage => $"{stage.Width}x{stage.Height}"))} pixels by {LargePictureParameters.NameOf(plan.Method)}",
+        string.Join(" + ", plan.Stages.Select(stage => stage.Calls)));
 
     /// <summary>Reports on the painting thread, in order.</summary>
     private sealed class LargeReporter(Action<ProgressReport> report) : IProgress<LargePictureProgress>

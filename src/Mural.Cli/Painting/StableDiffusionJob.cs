@@ -52,11 +52,8 @@ internal sealed partial record StableDiffusionJob(
         };
         if (Large is { } large) return PaintLarge(pipeline, large with { Picture = Completed(large.Picture, request) }, files[0], context, onlyPlans);
         StableDiffusionPlan plan = pipeline.Plan(request);
-        Describe(context, plan, pipeline.Runtime);
-        foreach (string warning in plan.Warnings) context.Warn(warning);
         MemoryForecast forecast = pipeline.Forecast(plan);
-        if (onlyPlans) return ForecastReport.SayLong(context, forecast, pipeline.Runtime);
-        ForecastReport.SayShort(context, forecast, pipeline.Runtime);
+        if (Announce(context, Description(plan), plan.Warnings, forecast, pipeline.Runtime, onlyPlans) is { } report) return report;
 
         long start = Stopwatch.GetTimestamp();
         using var preview = new PreviewFile(files[0]);
@@ -119,16 +116,26 @@ internal sealed partial record StableDiffusionJob(
         return prompts;
     }
 
-    private static void Describe(CommandContext context, StableDiffusionPlan plan, RuntimePlan runtime) => context.Say(string.Create(
+    /// <summary>Says what will be painted and what that needs. Returns the report of a run that only plans, or null for one that goes on.</summary>
+    private static object? Announce(CommandContext context, string what, IReadOnlyList<string> warnings, MemoryForecast forecast, RuntimePlan runtime, bool onlyPlans)
+    {
+        context.Say($"{what}, {runtime.Precision.ShortName()} on {runtime.Device}");
+        foreach (string warning in warnings) context.Warn(warning);
+        if (onlyPlans) return ForecastReport.SayLong(context, forecast, runtime);
+        ForecastReport.SayShort(context, forecast, runtime);
+        return null;
+    }
+
+    private static string Description(StableDiffusionPlan plan) => Description(plan, $"{plan.Width}x{plan.Height} pixels", $"{plan.Steps}");
+
+    private static string Description(StableDiffusionPlan plan, string sizes, string steps) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{plan.Model.Family}, {plan.Width}x{plan.Height} pixels, {plan.Steps} steps of {Samplers.SamplerNames.Of(plan.Sampler.Options)}, guidance {plan.Guidance:0.##}, seed {plan.Request.Seed}, {runtime.Precision.ShortName()} on {runtime.Device}"));
+        $"{plan.Model.Family}, {sizes}, {steps} steps of {Samplers.SamplerNames.Of(plan.Sampler.Options)}, guidance {plan.Guidance:0.##}, seed {plan.Request.Seed}");
 
     private GenerationParameters Parameters(StableDiffusionPicture picture, RuntimePlan runtime) => Completed(picture.Parameters, runtime);
 
-    private GenerationParameters Completed(GenerationParameters parameters, RuntimePlan runtime)
-    {
-        return parameters with { Prompt = Text, Others = [.. parameters.Others, new(PrecisionSetting, runtime.Precision.ShortName())] };
-    }
+    private GenerationParameters Completed(GenerationParameters parameters, RuntimePlan runtime) =>
+        parameters with { Prompt = Text, Others = [.. parameters.Others, new(PrecisionSetting, runtime.Precision.ShortName())] };
 
     /// <summary>Reports on the painting thread, in order; <see cref="Progress{T}"/> would queue reports up.</summary>
     private sealed class Reporter(Action<ProgressReport> report, PreviewFile preview) : IProgress<StableDiffusionProgress>

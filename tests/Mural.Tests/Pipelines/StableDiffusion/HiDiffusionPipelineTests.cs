@@ -1,6 +1,8 @@
+using Mural.Adapters;
 using Mural.HiDiffusion;
 using Mural.Imaging;
 using Mural.Pipelines;
+using Mural.Tests.Goldens;
 using Mural.UNet;
 
 namespace Mural.Tests.Pipelines;
@@ -65,5 +67,29 @@ public class HiDiffusionPipelineTests
         await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.XL);
         byte[] plain = await TinyStableDiffusion.Paint(pipeline, Request with { HiDiffusion = null });
         Assert.Equal(plain, await TinyStableDiffusion.Paint(pipeline, Request with { HiDiffusion = new HiDiffusionOptions { RauNet = false, WindowAttention = false } }));
+    }
+
+    // A LoRA changes weights, an IP-Adapter adds attentions of its own inside windows: each must be felt, with guidance in one batch as in two.
+    [Fact]
+    public async Task LorasAndPicturePromptsGoWithIt()
+    {
+        string files = Path.Combine(GoldenCase.Root, "adapters", "files");
+        async Task<byte[][]> Paint(bool batched)
+        {
+            await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { BatchGuidance = batched });
+            byte[] alone = await TinyStableDiffusion.Paint(pipeline, Request);
+            IpAdapter adapter = await pipeline.LoadIpAdapterAsync(Path.Combine(files, "ip-adapter_sd15.safetensors"), Path.Combine(files, "image_encoder"), TestContext.Current.CancellationToken);
+            StableDiffusionRequest Resembling(double scale) => Request with { PicturePrompts = [new PicturePrompt(adapter, TinyStableDiffusion.Gradient(70, 60)) { Scale = scale }] };
+            Assert.Equal(alone, await TinyStableDiffusion.Paint(pipeline, Resembling(0)));
+            byte[] resembling = await TinyStableDiffusion.Paint(pipeline, Resembling(0.8));
+            await pipeline.SetLorasAsync([new StableDiffusionLora(Path.Combine(files, "kohya-sd15.safetensors"), 0.8)], TestContext.Current.CancellationToken);
+            byte[] both = await TinyStableDiffusion.Paint(pipeline, Resembling(0.8)), lora = await TinyStableDiffusion.Paint(pipeline, Request);
+            await pipeline.SetLorasAsync([], TestContext.Current.CancellationToken);
+            Assert.Equal(alone, await TinyStableDiffusion.Paint(pipeline, Request));
+            return [alone, resembling, lora, both];
+        }
+        byte[][] together = await Paint(batched: true), apart = await Paint(batched: false);
+        Assert.Equal(together.Length, together.Select(Convert.ToHexString).Distinct().Count());
+        foreach ((byte[] one, byte[] other) in together.Zip(apart)) TinyStableDiffusion.AssertClose(one, other);
     }
 }

@@ -20,7 +20,7 @@ internal sealed class MuralApplication
         _cancellation = cancellation;
         _root = new RootCommand("Mural: efficient high-resolution image synthesis.") { HelpName = "mural" };
         _common.AddTo(_root);
-        foreach (Command command in (Command[])[new GenerateCommand(), new GenerateCommand(onlyPlans: true), new CompareCommand(), new TrainCommand(), new DistillCommand(), new ModelsCommand(), new InspectCommand(), new ConvertCommand(), new PullCommand(), new DoctorCommand(), new BenchCommand()]) Add(_root, command);
+        foreach (Command command in (Command[])[new GenerateCommand(), new GenerateCommand(onlyPlans: true), new CompareCommand(), new TrainCommand(), new DistillCommand(), new JudgeCommand(), new ModelsCommand(), new InspectCommand(), new ConvertCommand(), new PullCommand(), new DoctorCommand(), new BenchCommand()]) Add(_root, command);
         HelpOption help = _root.Options.OfType<HelpOption>().Single();
         help.Action = new ExampleHelp((HelpAction)help.Action!);
     }

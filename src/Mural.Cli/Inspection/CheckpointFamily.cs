@@ -17,6 +17,7 @@ internal static class CheckpointFamily
         ("ControlNet", ["controlnet_cond_embedding.conv_in.weight"]),
         ("UNet2DConditionModel", ["conv_in.weight", "time_embedding.linear_1.weight", "mid_block.resnets.0.norm1.weight"]),
         ("CLIP text encoder", ["text_model.embeddings.token_embedding.weight"]),
+        ("judge of pictures and words", ["pictures.conv_in.weight", "words.embedding.weight", "logit_scale"]),
         ("CLIP image encoder", ["vision_model.embeddings.class_embedding"]),
     ];
 

@@ -26,5 +26,11 @@ internal sealed record ModelFolder(string Path, bool BuiltIn)
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    private string[] Weights() => [.. Directory.GetFiles(Path, "*.safetensors", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+    // A judge that lies beside the parts of a model paints nothing.
+    private string[] Weights() =>
+    [
+        .. Directory.GetFiles(Path, "*.safetensors", SearchOption.AllDirectories)
+            .Where(file => System.IO.Path.GetDirectoryName(file) != System.IO.Path.Combine(Path, "judge"))
+            .Order(StringComparer.Ordinal),
+    ];
 }

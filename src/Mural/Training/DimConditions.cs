@@ -32,10 +32,7 @@ internal sealed class DimConditions
         {
             string path = Settings.Resolve(config.SettingsPath, config.Vocabulary);
             Vocabulary vocabulary = Vocabulary.Load(path);
-            string[] unknown = [.. items.SelectMany(i => i.Words).Where(w => vocabulary.IndexOf(w) < 0).Distinct().Order(StringComparer.Ordinal)];
-            if (unknown.Length > 0)
-                throw new MuralException($"The vocabulary '{path}' lacks {unknown.Length} words of the pictures ({string.Join(", ", unknown.Take(5))}{(unknown.Length > 5 ? ", ..." : "")}); add them, one a line.");
-            return new DimConditions(config, [.. items.Select(i => i.Words.Select(vocabulary.IndexOf).ToArray())], vocabulary.Words, bags: true);
+            return new DimConditions(config, PictureWords.Of(items, vocabulary, path), vocabulary.Words, bags: true);
         }
         PictureItem? several = items.FirstOrDefault(i => i.Words.Count > 1);
         if (several is not null)

@@ -38,6 +38,7 @@ public static class Trainer
             {
                 VaeTrainingConfig vae => new VaeTask(vae, pictures, device),
                 DimTrainingConfig dim => new DimTask(dim, pictures, device, report, cancellation),
+                JudgeTrainingConfig judge => new JudgeTask(judge, pictures, device),
                 _ => throw new InvalidOperationException($"No task trains settings of the type {config.GetType().Name}."),
             };
         }

@@ -7,7 +7,7 @@ namespace Mural.Training;
 /// <summary>What every training run has, read from a JSON file; paths in it are relative to that file.</summary>
 public abstract record TrainingConfig
 {
-    /// <summary><c>vae</c>, <c>dim</c> or <c>linfusion</c>.</summary>
+    /// <summary><c>vae</c>, <c>dim</c>, <c>linfusion</c> or <c>judge</c>.</summary>
     public string Kind { get; init; } = "";
 
     /// <summary>Folder of the run: checkpoints, log, sheets and the result.</summary>
@@ -78,7 +78,8 @@ public abstract record TrainingConfig
             "vae" => Settings.Read<VaeTrainingConfig>(root, path),
             "dim" => Settings.Read<DimTrainingConfig>(root, path),
             "linfusion" => Settings.Read<LinFusionTrainingConfig>(root, path),
-            _ => throw new MuralException($"'{path}' has the kind '{kind}'; \"kind\": \"vae\", \"dim\" or \"linfusion\" is expected."),
+            "judge" => Settings.Read<JudgeTrainingConfig>(root, path),
+            _ => throw new MuralException($"'{path}' has the kind '{kind}'; \"kind\": \"vae\", \"dim\", \"linfusion\" or \"judge\" is expected."),
         };
         config = config with { SettingsPath = Path.GetFullPath(path) };
         config.Check();

@@ -47,6 +47,18 @@ internal sealed class TrainingFolder : IDisposable
         }
         """;
 
+    /// <summary>A judge of words.</summary>
+    internal const string Judge = """
+        {
+          "kind": "judge", "run": "run", "steps": 20, "batch": 3, "accumulation": 2, "precision": "float32", "device": "cpu",
+          "data": { "index": "list.jsonl", "size": 16, "flip": true },
+          "vocabulary": "vocabulary.txt",
+          "model": { "block_out_channels": [8, 16], "norm_num_groups": 4, "word_width": 8, "embedding_size": 8 },
+          "optimizer": { "learning_rate": 1e-3 }, "schedule": { "warmup_steps": 3 }, "ema": { "decay": 0.9 },
+          "sheet_minutes": 0, "log_steps": 1
+        }
+        """;
+
     private readonly string _path = Directory.CreateTempSubdirectory("mural-training-").FullName;
 
     internal TrainingFolder()

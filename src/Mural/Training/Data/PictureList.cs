@@ -32,28 +32,28 @@ internal static class PictureList
     /// <exception cref="MuralException">Nothing is found, or a line of the list is wrong.</exception>
     internal static List<PictureItem> Read(DataConfig config, string settingsPath)
     {
-        List<PictureItem> items;
-        string source;
-        if (config.Folder is not null)
-        {
-            source = Settings.Resolve(settingsPath, config.Folder);
-            items = FromFolder(source);
-        }
-        else
-        {
-            source = Settings.Resolve(settingsPath, config.Index!);
-            if (!File.Exists(source)) throw new MuralException($"The picture list '{source}' does not exist; check 'data.index'.");
-            items = source.EndsWith(".csv", StringComparison.OrdinalIgnoreCase) ? FromCsv(source) : FromJsonLines(source);
-        }
-        if (items.Count == 0) throw new MuralException($"'{source}' holds no pictures; PNG, JPEG or WebP files are expected.");
+        string source = Settings.Resolve(settingsPath, (config.Folder ?? config.Index)!);
+        if (config.Folder is not null && !Directory.Exists(source)) throw new MuralException($"The picture folder '{source}' does not exist; check 'data.folder'.");
+        if (config.Folder is null && !File.Exists(source)) throw new MuralException($"The picture list '{source}' does not exist; check 'data.index'.");
+        List<PictureItem> items = Of(source);
         if (config.HeldOut > 0 && !items.Any(i => i.HeldOut)) items = [.. items.Select(i => i with { HeldOut = Draw(i, source) < config.HeldOut })];
         if (items.All(i => i.HeldOut)) throw new MuralException($"All {items.Count} pictures of '{source}' are held out; none is left to train on.");
         return items;
     }
 
+    /// <summary>Lists the pictures of a folder or a list, held out or not, always in the same order.</summary>
+    /// <param name="source">Full path of the folder or the list.</param>
+    /// <exception cref="MuralException">Nothing is found, or a line of the list is wrong.</exception>
+    internal static List<PictureItem> Of(string source)
+    {
+        List<PictureItem> items = Directory.Exists(source) ? FromFolder(source)
+            : !File.Exists(source) ? throw new MuralException($"There is no folder or list of pictures '{source}'; check the path.")
+            : source.EndsWith(".csv", StringComparison.OrdinalIgnoreCase) ? FromCsv(source) : FromJsonLines(source);
+        return items.Count > 0 ? items : throw new MuralException($"'{source}' holds no pictures; PNG, JPEG or WebP files are expected.");
+    }
+
     private static List<PictureItem> FromFolder(string folder)
     {
-        if (!Directory.Exists(folder)) throw new MuralException($"The picture folder '{folder}' does not exist; check 'data.folder'.");
         var items = new List<PictureItem>();
         foreach (string file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Where(f => Extensions.Contains(Path.GetExtension(f))).Order(StringComparer.Ordinal))
         {

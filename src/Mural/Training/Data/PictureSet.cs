@@ -92,8 +92,11 @@ internal sealed class PictureSet : IDisposable
     internal Tensor Pictures(ReadOnlySpan<int> rows)
     {
         using Tensor bytes = Bytes(rows);
-        return bytes.to(float32).div_(127.5f).sub_(1);
+        return Unit(bytes);
     }
+
+    /// <summary>Bytes as float32 in [-1, 1].</summary>
+    internal static Tensor Unit(Tensor bytes) => bytes.to(float32).div_(127.5f).sub_(1);
 
     /// <inheritdoc/>
     public void Dispose() => _rows.Dispose();

@@ -1,0 +1,31 @@
+using Mural.Evaluation;
+using Mural.Imaging;
+
+namespace Mural.Training;
+
+/// <summary>Settings of a judge's training.</summary>
+internal sealed record JudgeTrainingConfig : TrainingConfig
+{
+    /// <summary>File with one word a line, relative to the settings file: captions are sets of these.</summary>
+    public string Vocabulary { get; init; } = "";
+
+    /// <summary>The sizes of the two towers.</summary>
+    public JudgeArchitecture Model { get; init; } = new();
+
+    /// <summary>How far pictures are changed before the judge sees them.</summary>
+    public AugmentationConfig Augmentation { get; init; } = new();
+
+    internal override void Check()
+    {
+        base.Check();
+        Data.RequirePictures();
+        Augmentation.Check();
+        if (Vocabulary.Length == 0) throw new MuralException("The setting 'vocabulary' is missing; give a file with one word a line.");
+        if (Batch < 2) throw new MuralException($"The setting 'batch' is {Batch}; a judge learns by telling the pictures of a batch apart, so that at least 2 are needed.");
+        Model.Validate();
+        if (Data.Size % Model.Downscale != 0)
+            throw new MuralException($"The setting 'data.size' is {Data.Size}; a multiple of {Model.Downscale}, the judge's factor, is expected.");
+    }
+
+    internal JudgeConfig ToJudgeConfig(int words) => new(Model, Data.Size, words, Rgb.Parse(Data.Background));
+}

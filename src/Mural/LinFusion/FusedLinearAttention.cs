@@ -7,12 +7,12 @@ namespace Mural.LinFusion;
 
 /// <summary>
 /// The two passes of <see cref="LinearKernel"/> with φ, products and division in one walk over blocks of tokens that stay in the first caches: keys, values and queries are read and
-/// results written where they lie, once each. Whatever the tensors' type, features, products and sums are float32.
+/// results written where they lie, once each and all heads of a block together, because heads share cache lines. Whatever the tensors' type, features, products and sums are float32.
 /// </summary>
 internal static unsafe class FusedLinearAttention
 {
-    // Tokens whose sum one worker makes. Sums of spans are added in order, so that the number of workers changes no bit.
-    private const int Span = 1024;
+    // Sums are made by spans of tokens and then added in order, so that the number of workers changes no bit. Spans are short enough to be shared out, and few enough for their sums to take no room.
+    private const int ShortestSpan = 128, MostSpans = 256;
 
     /// <summary>Whether the kernel takes these: float32 or bfloat16 on the CPU, of one type, not empty, without gradients.</summary>
     internal static bool Serves(Tensor tokens, Tensor? others = null) =>
@@ -29,18 +29,25 @@ internal static unsafe class FusedLinearAttention
         using DisposeScope scope = NewDisposeScope();
         LinearPasses passes = LinearPasses.For(keys.dtype, width);
         Tensor k = HeadRows.Split(keys, heads), v = HeadRows.Split(values, heads);
-        int tokens = checked((int)k.shape[2]), size = (int)k.shape[3], columns = passes.Columns(size + 1), spans = (tokens + Span - 1) / Span, pairs = checked((int)k.shape[0] * heads);
-        Tensor partial = empty([spans, k.shape[0], heads, size, columns]), memory = empty(Math.Min(Workers.Count, pairs * spans) * LinearScratch.Length(size, columns));
-        float* sums = TensorData.Floats(partial), scratch = TensorData.Floats(memory);
+        int batch = checked((int)k.shape[0]), tokens = checked((int)k.shape[2]), size = (int)k.shape[3], columns = passes.Columns(size + 1);
+        int span = SpanOf(tokens), spans = (tokens + span - 1) / span;
+        long room = LinearScratch.Length(heads, size, columns);
+        Tensor partial = empty([spans, batch, heads, size, columns]), memory = empty(Math.Min(Workers.Count, batch * spans) * room);
+        float* sums = TensorData.Floats(partial), free = TensorData.Floats(memory);
         HeadRows keyRows = new(k), valueRows = new(v);
-        Workers.Run(pairs * spans, (item, worker) =>
+        Workers.Run(batch * spans, (item, worker) =>
         {
-            (int span, int pair) = Math.DivRem(item, pairs);
-            (int batch, int head) = Math.DivRem(pair, heads);
-            int first = span * Span;
-            passes.Sum(
-                keyRows.At(batch, head, first), keyRows.Stride, valueRows.At(batch, head, first), valueRows.Stride, Math.Min(Span, tokens - first),
-                sums + (long)item * size * columns, new LinearScratch(scratch + worker * LinearScratch.Length(size, columns), size, columns));
+            (int place, int picture) = Math.DivRem(item, batch);
+            int first = place * span, end = Math.Min(first + span, tokens);
+            var scratch = new LinearScratch(free + worker * room, heads, size, columns);
+            new Span<float>(scratch.Wide, LinearScratch.Block * columns).Clear();
+            for (int start = first; start < end; start += LinearScratch.Block)
+            {
+                int count = Math.Min(LinearScratch.Block, end - start);
+                passes.Features(keyRows.At(picture, 0, start), keyRows.Stride, count, scratch);
+                for (int head = 0; head < heads; head++)
+                    passes.Sum(head, valueRows.At(picture, head, start), valueRows.Stride, count, sums + ((long)item * heads + head) * size * columns, add: start > first, scratch);
+            }
         });
         GC.KeepAlive(k);
         GC.KeepAlive(v);
@@ -57,23 +64,29 @@ internal static unsafe class FusedLinearAttention
     {
         using DisposeScope scope = NewDisposeScope();
         LinearPasses passes = LinearPasses.For(queries.dtype, width);
-        int heads = (int)means.shape[1];
-        Tensor q = HeadRows.Split(queries, heads), output = empty(queries.shape, queries.dtype);
-        int tokens = checked((int)q.shape[2]), size = (int)q.shape[3], columns = passes.Columns(size + 1), blocks = (tokens + LinearScratch.Block - 1) / LinearScratch.Block;
-        int items = checked((int)q.shape[0] * heads * blocks);
-        Tensor filled = nn.functional.pad(means.to(ScalarType.Float32), [0, columns - size - 1]).contiguous(), memory = empty(Math.Min(Workers.Count, items) * LinearScratch.Length(size, columns));
-        float* factors = TensorData.Floats(filled), scratch = TensorData.Floats(memory);
+        Tensor q = HeadRows.Split(queries, (int)means.shape[1]), output = empty(queries.shape, queries.dtype);
+        int batch = checked((int)q.shape[0]), heads = (int)q.shape[1], tokens = checked((int)q.shape[2]), size = (int)q.shape[3], columns = passes.Columns(size + 1);
+        int blocks = (tokens + LinearScratch.Block - 1) / LinearScratch.Block;
+        long room = LinearScratch.Length(heads, size, columns);
+        Tensor filled = nn.functional.pad(means.to(ScalarType.Float32), [0, columns - size - 1]).contiguous(), memory = empty(Math.Min(Workers.Count, batch * blocks) * room);
+        float* factors = TensorData.Floats(filled), free = TensorData.Floats(memory);
         HeadRows queryRows = new(q), outputRows = new(HeadRows.Split(output, heads));
-        Workers.Run(items, (item, worker) =>
+        Workers.Run(batch * blocks, (item, worker) =>
         {
-            (int pair, int block) = Math.DivRem(item, blocks);
-            (int batch, int head) = Math.DivRem(pair, heads);
-            int first = block * LinearScratch.Block;
-            passes.Attend(
-                queryRows.At(batch, head, first), queryRows.Stride, Math.Min(LinearScratch.Block, tokens - first), factors + (long)pair * size * columns,
-                outputRows.At(batch, head, first), outputRows.Stride, new LinearScratch(scratch + worker * LinearScratch.Length(size, columns), size, columns));
+            (int picture, int block) = Math.DivRem(item, blocks);
+            int first = block * LinearScratch.Block, count = Math.Min(LinearScratch.Block, tokens - first);
+            var scratch = new LinearScratch(free + worker * room, heads, size, columns);
+            passes.Features(queryRows.At(picture, 0, first), queryRows.Stride, count, scratch);
+            for (int head = 0; head < heads; head++)
+                passes.Attend(head, count, factors + ((long)picture * heads + head) * size * columns, outputRows.At(picture, head, first), outputRows.Stride, scratch);
         });
         GC.KeepAlive(q);
         return output.MoveToOuterDisposeScope();
+    }
+
+    private static int SpanOf(int tokens)
+    {
+        int blocks = (tokens + LinearScratch.Block * MostSpans - 1) / (LinearScratch.Block * MostSpans);
+        return Math.Max(ShortestSpan, blocks * LinearScratch.Block);
     }
 }

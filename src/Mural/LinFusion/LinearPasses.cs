@@ -5,26 +5,29 @@ using static TorchSharp.torch;
 
 namespace Mural.LinFusion;
 
-/// <summary>What one worker of <see cref="FusedLinearAttention"/> keeps for a block of tokens of one head.</summary>
-internal readonly unsafe struct LinearScratch(float* memory, int size, int columns)
+/// <summary>What one worker of <see cref="FusedLinearAttention"/> keeps for a block of tokens.</summary>
+internal readonly unsafe struct LinearScratch(float* memory, int heads, int size, int columns)
 {
     /// <summary>Tokens of a block.</summary>
     internal const int Block = 64;
 
     /// <summary>Numbers that it takes.</summary>
-    internal static long Length(int size, int columns) => Block * (2L * size + columns);
+    internal static long Length(int heads, int size, int columns) => Block * ((heads + 1L) * size + columns);
+
+    /// <summary>Channels of all heads.</summary>
+    internal readonly int Channels = heads * size;
 
     /// <summary>Channels of a head, and columns that products have: one more, filled up to whole tiles.</summary>
     internal readonly int Size = size, Columns = columns;
 
-    /// <summary>Features, `[token, channel]`.</summary>
+    /// <summary>Features of all heads, `[token, channel]`.</summary>
     internal readonly float* Features = memory;
 
-    /// <summary>Features, `[channel, token]`.</summary>
-    internal readonly float* Transposed = memory + Block * size;
+    /// <summary>Features of a head, `[channel, token]`.</summary>
+    internal readonly float* Transposed = memory + (long)Block * heads * size;
 
-    /// <summary>Values with a column of ones, or results with their divisors, `[token, column]`.</summary>
-    internal readonly float* Wide = memory + 2 * Block * size;
+    /// <summary>Values of a head with a column of ones, or results with their divisors, `[token, column]`.</summary>
+    internal readonly float* Wide = memory + (long)Block * (heads + 1) * size;
 }
 
 /// <summary>The loops of <see cref="FusedLinearAttention"/>.</summary>
@@ -36,25 +39,31 @@ internal abstract unsafe class LinearPasses
     /// <summary>Columns of products that have room for a number of them.</summary>
     internal abstract int Columns(int needed);
 
-    /// <summary>Σ φ(k)ᵀ [v | 1] of some tokens of a head.</summary>
-    /// <param name="keys">The first key.</param>
-    /// <param name="keyStride">From one key to the next, in bytes; likewise the other.</param>
+    /// <summary>φ of whole tokens, into the scratch.</summary>
+    /// <param name="tokens">The first key or query, with the channels of all heads.</param>
+    /// <param name="stride">From one to the next, in bytes; likewise the other strides.</param>
+    /// <param name="count">Number of tokens, at most <see cref="LinearScratch.Block"/>.</param>
+    /// <param name="scratch">The worker's.</param>
+    internal abstract void Features(byte* tokens, long stride, int count, LinearScratch scratch);
+
+    /// <summary>Σ φ(k)ᵀ [v | 1] of the tokens of the scratch, for one head.</summary>
+    /// <param name="head">The head.</param>
     /// <param name="values">The first value.</param>
     /// <param name="valueStride">From one value to the next.</param>
-    /// <param name="tokens">Number of tokens.</param>
-    /// <param name="sums">`[size, columns]`, overwritten.</param>
+    /// <param name="count">Number of tokens.</param>
+    /// <param name="sums">`[size, columns]`.</param>
+    /// <param name="add">Adds to the sums instead of overwriting them.</param>
     /// <param name="scratch">The worker's.</param>
-    internal abstract void Sum(byte* keys, long keyStride, byte* values, long valueStride, int tokens, float* sums, LinearScratch scratch);
+    internal abstract void Sum(int head, byte* values, long valueStride, int count, float* sums, bool add, LinearScratch scratch);
 
-    /// <summary>φ(q) S / (φ(q) k̄ + 1e-4) for a block of queries of a head.</summary>
-    /// <param name="queries">The first query.</param>
-    /// <param name="queryStride">From one query to the next, in bytes.</param>
-    /// <param name="tokens">Number of queries, at most <see cref="LinearScratch.Block"/>.</param>
+    /// <summary>φ(q) S / (φ(q) k̄ + 1e-4) for the tokens of the scratch and one head.</summary>
+    /// <param name="head">The head.</param>
+    /// <param name="count">Number of tokens.</param>
     /// <param name="means">[S | k̄], `[size, columns]`.</param>
     /// <param name="output">The place of the first result.</param>
-    /// <param name="outputStride">From one result to the next, in bytes.</param>
+    /// <param name="outputStride">From one result to the next.</param>
     /// <param name="scratch">The worker's.</param>
-    internal abstract void Attend(byte* queries, long queryStride, int tokens, float* means, byte* output, long outputStride, LinearScratch scratch);
+    internal abstract void Attend(int head, int count, float* means, byte* output, long outputStride, LinearScratch scratch);
 
     private static LinearPasses For<E>(VectorWidth width) where E : IElement => width switch
     {
@@ -78,39 +87,39 @@ internal sealed unsafe class LinearPasses<E, T, V> : LinearPasses
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    internal override void Sum(byte* keys, long keyStride, byte* values, long valueStride, int tokens, float* sums, LinearScratch scratch)
+    internal override void Features(byte* tokens, long stride, int count, LinearScratch scratch)
     {
-        const int Block = LinearScratch.Block;
-        int size = scratch.Size, columns = scratch.Columns;
-        new Span<float>(scratch.Wide, Block * columns).Clear();
-        for (int start = 0; start < tokens; start += Block)
-        {
-            int count = Math.Min(Block, tokens - start);
-            for (int token = 0; token < count; token++)
-            {
-                Features(keys + (start + token) * keyStride, scratch.Features + token * size, size);
-                float* wide = scratch.Wide + token * columns;
-                Copy(values + (start + token) * valueStride, wide, size);
-                wide[size] = 1;
-            }
-            Transposition.Words<T, V>((byte*)scratch.Features, size * sizeof(float), count, size, (uint*)scratch.Transposed, Block);
-            Multiply(size, columns, count, scratch.Transposed, Block, scratch.Wide, columns, sums, columns, add: start > 0);
-        }
+        for (int token = 0; token < count; token++) Features(tokens + token * stride, scratch.Features + (long)token * scratch.Channels, scratch.Channels);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    internal override void Attend(byte* queries, long queryStride, int tokens, float* means, byte* output, long outputStride, LinearScratch scratch)
+    internal override void Sum(int head, byte* values, long valueStride, int count, float* sums, bool add, LinearScratch scratch)
+    {
+        const int Block = LinearScratch.Block;
+        int size = scratch.Size, columns = scratch.Columns;
+        for (int token = 0; token < count; token++)
+        {
+            float* wide = scratch.Wide + token * columns;
+            Copy(values + token * valueStride, wide, size);
+            wide[size] = 1;
+        }
+        Transposition.Words<T, V>((byte*)(scratch.Features + head * size), scratch.Channels * sizeof(float), count, size, (uint*)scratch.Transposed, Block);
+        Multiply(size, columns, count, scratch.Transposed, Block, scratch.Wide, columns, sums, columns, add);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal override void Attend(int head, int count, float* means, byte* output, long outputStride, LinearScratch scratch)
     {
         int size = scratch.Size, columns = scratch.Columns;
-        for (int token = 0; token < tokens; token++) Features(queries + token * queryStride, scratch.Features + token * size, size);
-        Multiply(tokens, columns, size, scratch.Features, size, means, columns, scratch.Wide, columns, add: false);
-        for (int token = 0; token < tokens; token++)
+        Multiply(count, columns, size, scratch.Features + head * size, scratch.Channels, means, columns, scratch.Wide, columns, add: false);
+        for (int token = 0; token < count; token++)
         {
             float* wide = scratch.Wide + token * columns;
             Scale(wide, 1 / (wide[size] + (float)LinearKernel.Epsilon), output + token * outputStride, size);
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Multiply(int m, int n, int k, float* a, long strideA, float* b, long strideB, float* c, long strideC, bool add)
     {
         if (Float32Products.Available) Float32Products.Multiply(m, n, k, a, strideA, b, strideB, c, strideC, add);
@@ -133,6 +142,8 @@ internal sealed unsafe class LinearPasses<E, T, V> : LinearPasses
         }
     }
 
+    // Optimised from the first call on, as all of these loops: a picture has too few calls for the runtime to find out.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Copy(byte* source, float* target, int size)
     {
         if (size < T.Count)
@@ -147,6 +158,7 @@ internal sealed unsafe class LinearPasses<E, T, V> : LinearPasses
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Scale(float* source, float factor, byte* target, int size)
     {
         if (size < T.Count)

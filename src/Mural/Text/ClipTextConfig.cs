@@ -16,7 +16,7 @@ internal sealed record ClipTextConfig
     internal int VocabularySize { get; init; } = 49_408;
 
     /// <summary>Positions (<c>max_position_embeddings</c>).</summary>
-    internal int Positions { get; init; } = ClipTokenizer.WindowLength;
+    internal int Positions { get; init; } = ClipTokenizer.ClipWindow;
 
     /// <summary>The transformer.</summary>
     internal required ClipTransformerConfig Transformer { get; init; }
@@ -96,7 +96,7 @@ internal sealed record ClipTextConfig
         Transformer.Validate("text encoder");
         if (VocabularySize < 1 || ProjectionSize < 1)
             throw new MuralException($"The text encoder's vocab_size is {VocabularySize} and its projection_dim {ProjectionSize}; both must be at least 1.");
-        if (Positions != ClipTokenizer.WindowLength)
-            throw new MuralException($"The text encoder's max_position_embeddings is {Positions}, but only the {ClipTokenizer.WindowLength} of CLIP are supported; give another encoder.");
+        if (Positions is < ClipTokenizer.ShortestWindow or > ClipTokenizer.ClipWindow)
+            throw new MuralException($"The text encoder's max_position_embeddings is {Positions}; it must be from {ClipTokenizer.ShortestWindow} to {ClipTokenizer.ClipWindow}, CLIP's.");
     }
 }

@@ -35,7 +35,7 @@ internal sealed class ClipTextEmbeddings : NamedModule
         _added = joined.DetachFromDisposeScope();
     }
 
-    /// <summary>Ids <c>[B, 77]</c> to vectors <c>[B, 77, D]</c>.</summary>
+    /// <summary>Ids <c>[B, L]</c> to vectors <c>[B, L, D]</c>.</summary>
     internal Tensor Forward(Tensor ids)
     {
         using DisposeScope scope = NewDisposeScope();

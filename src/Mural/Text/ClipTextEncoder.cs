@@ -10,7 +10,7 @@ using Linear = Mural.Layers.Linear;
 namespace Mural.Text;
 
 /// <summary>What a text encoder says of its windows.</summary>
-/// <param name="Context">A vector for each token. Shape: <c>[B, 77, D]</c>.</param>
+/// <param name="Context">A vector for each token. Shape: <c>[B, L, D]</c>.</param>
 /// <param name="Pooled">One vector for the whole, projected where the encoder has a projection; null where it was not asked for. Shape: <c>[B, P]</c>.</param>
 internal readonly record struct EncodedWindows(Tensor Context, Tensor? Pooled);
 
@@ -95,7 +95,7 @@ internal sealed class ClipTextEncoder : NamedModule
     }
 
     /// <summary>Encodes windows of tokens.</summary>
-    /// <param name="ids">Whole numbers. Shape: <c>[B, 77]</c>.</param>
+    /// <param name="ids">Whole numbers. Shape: <c>[B, L]</c>, L the number of positions.</param>
     /// <param name="state">The layer that gives the context; no later one is run unless the pooled vector is wanted.</param>
     /// <param name="pooled">Whether the pooled vector is wanted too: that of the first end token after all layers.</param>
     /// <exception cref="MuralException">There are fewer layers than <paramref name="state"/> leaves out.</exception>

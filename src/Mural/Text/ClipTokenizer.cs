@@ -6,11 +6,11 @@ namespace Mural.Text;
 /// </summary>
 internal sealed class ClipTokenizer
 {
-    /// <summary>Tokens that an encoder sees at once.</summary>
-    internal const int WindowLength = 77;
+    /// <summary>Tokens that CLIP's encoders see at once, and the most that others may.</summary>
+    internal const int ClipWindow = 77;
 
-    /// <summary>Tokens of text in a window: the others are begin and end.</summary>
-    internal const int WindowTokens = WindowLength - 2;
+    /// <summary>Tokens of the shortest window: begin, one of text, end.</summary>
+    internal const int ShortestWindow = 3;
 
     private readonly ClipVocabulary _vocabulary;
     private readonly Dictionary<int, int> _runs = [];
@@ -23,10 +23,12 @@ internal sealed class ClipTokenizer
     /// What fills a window up, by default the end token. Any token given is a special one: <c>!</c>, which SD 2 and SDXL's second encoder pad with, is then id 0
     /// wherever it stands in a text.
     /// </param>
+    /// <param name="windowLength">Tokens that the encoder sees at once.</param>
     /// <exception cref="MuralException">The vocabulary does not have the pad token.</exception>
-    internal ClipTokenizer(ClipVocabulary vocabulary, string padToken = ClipVocabulary.EndToken)
+    internal ClipTokenizer(ClipVocabulary vocabulary, string padToken = ClipVocabulary.EndToken, int windowLength = ClipWindow)
     {
         _vocabulary = vocabulary;
+        WindowLength = windowLength;
         Begin = vocabulary.Id(ClipVocabulary.BeginToken);
         End = vocabulary.Id(ClipVocabulary.EndToken);
         Pad = vocabulary.Id(padToken);
@@ -34,6 +36,12 @@ internal sealed class ClipTokenizer
         foreach (string token in new[] { ClipVocabulary.BeginToken, ClipVocabulary.EndToken, padToken }.Distinct())
             Add(new Whole(token, vocabulary.Id(token), 1, Special: true));
     }
+
+    /// <summary>Tokens that the encoder sees at once.</summary>
+    internal int WindowLength { get; }
+
+    /// <summary>Tokens of text in a window: the others are begin and end.</summary>
+    internal int WindowTokens => WindowLength - 2;
 
     internal int Begin { get; }
 
@@ -56,7 +64,7 @@ internal sealed class ClipTokenizer
         if (string.IsNullOrWhiteSpace(word)) throw new MuralException("A textual inversion needs a word to stand for it in the prompt; name one.");
         if (_whole.Any(known => string.Equals(known.Text, word, StringComparison.OrdinalIgnoreCase)))
             throw new MuralException($"The word {Checkpoints.Quote.Name(word)} stands for something already; choose another word for this textual inversion.");
-        if (count is < 1 or > WindowTokens)
+        if (count < 1 || count > WindowTokens)
             throw new MuralException($"The textual inversion {Checkpoints.Quote.Name(word)} has {count} vectors, but from 1 to {WindowTokens} fit into a prompt; use another file.");
         Add(new Whole(word, first, count, Special: false));
         _runs.Add(first, count);
@@ -86,7 +94,7 @@ internal sealed class ClipTokenizer
         return ids;
     }
 
-    /// <summary>One window as diffusers makes it: begin, the first 75 ids of the text, end, and padding.</summary>
+    /// <summary>One window as diffusers makes it: begin, the first ids of the text, of CLIP 75, end, and padding.</summary>
     internal int[] EncodeWindow(string text) => Window([.. Encode(text).Take(WindowTokens)]);
 
     /// <summary>A window of ids: begin, the ids, end, and padding.</summary>

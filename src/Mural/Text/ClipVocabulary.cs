@@ -58,7 +58,9 @@ internal sealed class ClipVocabulary
         foreach (char character in ByteCharacters.InVocabularyOrder) ids.Add(character.ToString(), ids.Count);
         foreach (char character in ByteCharacters.InVocabularyOrder) ids.Add(character + WordEnd, ids.Count);
         int next = ids.Count;
-        foreach ((string left, string right) in merges) ids[left + right] = next++;
+        // Two merges may make the same token.
+        foreach ((string left, string right) in merges)
+            if (ids.TryAdd(left + right, next)) next++;
         ids[BeginToken] = next++;
         ids[EndToken] = next;
         return new ClipVocabulary(ids, merges);

@@ -7,7 +7,7 @@ namespace Mural.Text;
 internal sealed record Prompt(string Text, string? SecondText = null);
 
 /// <summary>What a denoiser is told of prompts.</summary>
-/// <param name="Context">A vector for each token, those of all encoders side by side. Shape: <c>[B, 77 windows, D]</c>.</param>
+/// <param name="Context">A vector for each token, those of all encoders side by side. Shape: <c>[B, windows times their length, D]</c>.</param>
 /// <param name="Pooled">The last encoder's pooled vector of each prompt's first window, where it has a projection. Shape: <c>[B, P]</c>.</param>
 internal sealed record EncodedPrompts(Tensor Context, Tensor? Pooled) : IDisposable
 {
@@ -28,12 +28,16 @@ internal sealed class PromptEncoder
 
     /// <param name="stages">The encoders in their order; all must be of one type and device.</param>
     /// <param name="syntax">How prompts are read.</param>
-    /// <exception cref="MuralException">A tokenizer has more tokens than its encoder.</exception>
+    /// <exception cref="MuralException">A tokenizer has more tokens than its encoder, or windows of another length.</exception>
     internal PromptEncoder(IReadOnlyList<TextStage> stages, PromptSyntax syntax = PromptSyntax.Weighted)
     {
         foreach (TextStage stage in stages)
+        {
+            if (stage.Tokenizer.WindowLength != stage.Encoder.Config.Positions)
+                throw new MuralException($"The tokenizer fills windows of {stage.Tokenizer.WindowLength} tokens, but the text encoder has {stage.Encoder.Config.Positions} positions; use the tokenizer files that belong to this model.");
             if (stage.Tokenizer.VocabularySize > stage.Encoder.TokenCount)
                 throw new MuralException($"The tokenizer has {stage.Tokenizer.VocabularySize} tokens, but the text encoder only {stage.Encoder.TokenCount}; use the tokenizer files that belong to this model.");
+        }
         _stages = stages;
         Syntax = syntax;
     }
@@ -52,7 +56,7 @@ internal sealed class PromptEncoder
         foreach ((TextStage stage, Tensor own) in _stages.Zip(vectors)) stage.Encoder.AddVectors(own);
     }
 
-    /// <summary>Windows of 75 tokens that the longest of these prompts takes.</summary>
+    /// <summary>Windows that the longest of these prompts takes.</summary>
     internal int CountWindows(IEnumerable<Prompt> prompts) => prompts.SelectMany(prompt => _stages.Select((stage, i) => Split(stage, i, prompt).Count)).DefaultIfEmpty(1).Max();
 
     /// <summary>Encodes prompts, all of which get as many windows as the longest.</summary>
@@ -79,10 +83,10 @@ internal sealed class PromptEncoder
             all.AddRange(Split(stage, index, prompt));
             while (all.Count % windows != 0) all.Add(PromptWindows.Empty(stage.Tokenizer));
         }
-        Tensor ids = tensor([.. all.SelectMany(window => window.Ids)], [all.Count, ClipTokenizer.WindowLength], device: stage.Encoder.Device);
+        Tensor ids = tensor([.. all.SelectMany(window => window.Ids)], [all.Count, stage.Tokenizer.WindowLength], device: stage.Encoder.Device);
         bool projected = stage.Encoder.Config.ProjectionSize is not null;
         EncodedWindows encoded = stage.Encoder.Encode(ids, stage.State.Skip(clipSkip), pooled: projected);
-        Tensor context = Weighted(encoded.Context, all).reshape(prompts.Count, windows * ClipTokenizer.WindowLength, -1);
+        Tensor context = Weighted(encoded.Context, all).reshape(prompts.Count, windows * stage.Tokenizer.WindowLength, -1);
         return new EncodedPrompts(context, encoded.Pooled?.view(prompts.Count, windows, -1).select(1, 0).contiguous());
     }
 
@@ -98,7 +102,7 @@ internal sealed class PromptEncoder
             Tensor vectors = context[i];
             if (!window.IsWeighted) return vectors;
             Tensor before = vectors.to(ScalarType.Float32);
-            Tensor after = before * tensor(window.Weights, [ClipTokenizer.WindowLength, 1], device: vectors.device);
+            Tensor after = before * tensor(window.Weights, [window.Weights.Length, 1], device: vectors.device);
             return (after * (before.mean() / after.mean())).to(vectors.dtype);
         })];
         return stack(weighted);

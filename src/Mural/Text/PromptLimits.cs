@@ -9,7 +9,7 @@ internal static class PromptLimits
     /// <summary>Brackets that are open at once.</summary>
     internal const int OpenBrackets = 200;
 
-    /// <summary>Windows of 75 tokens, each of which is a run of the text encoder and 77 more positions for the denoiser to attend to.</summary>
+    /// <summary>Windows, each of which is a run of the text encoder and as many more positions for the denoiser to attend to; of CLIP 77.</summary>
     internal const int Windows = 64;
 
     /// <exception cref="MuralException">The prompt is too long.</exception>
@@ -23,6 +23,6 @@ internal static class PromptLimits
     internal static MuralException TooManyBrackets() =>
         new($"The prompt has more than {OpenBrackets} brackets open at once; close them, or write \\( and \\[ for brackets that are meant as such.");
 
-    internal static MuralException TooManyWindows(int windows) =>
-        new($"The prompt takes {windows} windows of {ClipTokenizer.WindowTokens} tokens, but at most {Windows} are encoded; shorten it.");
+    internal static MuralException TooManyWindows(int windows, int tokens) =>
+        new($"The prompt takes {windows} windows of {tokens} tokens, but at most {Windows} are encoded; shorten it.");
 }

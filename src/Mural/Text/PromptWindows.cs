@@ -10,7 +10,7 @@ public enum PromptSyntax
     Plain,
 }
 
-/// <summary>What an encoder sees at once: 77 ids, and what the vector of each is multiplied by.</summary>
+/// <summary>What an encoder sees at once: ids, and what the vector of each is multiplied by.</summary>
 internal sealed record PromptWindow(int[] Ids, float[] Weights)
 {
     internal bool IsWeighted { get; } = Weights.Any(weight => weight != 1);
@@ -35,7 +35,7 @@ internal sealed class PromptWindows
     internal static IReadOnlyList<PromptWindow> Split(ClipTokenizer tokenizer, string prompt, PromptSyntax syntax)
     {
         PromptLimits.Check(prompt);
-        if (syntax == PromptSyntax.Plain) return [new PromptWindow(tokenizer.EncodeWindow(prompt), Ones())];
+        if (syntax == PromptSyntax.Plain) return [new PromptWindow(tokenizer.EncodeWindow(prompt), Ones(tokenizer))];
         var windows = new PromptWindows(tokenizer);
         foreach (PromptFragment fragment in PromptWeights.Parse(prompt))
         {
@@ -43,12 +43,12 @@ internal sealed class PromptWindows
             else windows.Add(tokenizer.Encode(fragment.Text), (float)fragment.Weight);
         }
         if (windows._ids.Count > 0 || windows._windows.Count == 0) windows.Finish();
-        if (windows._windows.Count > PromptLimits.Windows) throw PromptLimits.TooManyWindows(windows._windows.Count);
+        if (windows._windows.Count > PromptLimits.Windows) throw PromptLimits.TooManyWindows(windows._windows.Count, tokenizer.WindowTokens);
         return windows._windows;
     }
 
     /// <summary>The window of an empty prompt, which makes a short prompt as long as another.</summary>
-    internal static PromptWindow Empty(ClipTokenizer tokenizer) => new(tokenizer.Window([]), Ones());
+    internal static PromptWindow Empty(ClipTokenizer tokenizer) => new(tokenizer.Window([]), Ones(tokenizer));
 
     private void Add(List<int> ids, float weight)
     {
@@ -59,7 +59,7 @@ internal sealed class PromptWindows
             if (IsFull) Finish();
             // The vectors of one word stay together.
             int run = Math.Min(_tokenizer.RunLength(ids[at]), ids.Count - at);
-            if (_ids.Count + run > ClipTokenizer.WindowTokens) Finish();
+            if (_ids.Count + run > _tokenizer.WindowTokens) Finish();
             for (int end = at + run; at < end; at++)
             {
                 _ids.Add(ids[at]);
@@ -68,7 +68,7 @@ internal sealed class PromptWindows
         }
     }
 
-    private bool IsFull => _ids.Count == ClipTokenizer.WindowTokens;
+    private bool IsFull => _ids.Count == _tokenizer.WindowTokens;
 
     private void FinishAfterComma()
     {
@@ -84,7 +84,7 @@ internal sealed class PromptWindows
 
     private void Finish()
     {
-        float[] weights = Ones();
+        float[] weights = Ones(_tokenizer);
         _weights.CopyTo(weights, 1);
         _windows.Add(new PromptWindow(_tokenizer.Window(_ids), weights));
         _ids.Clear();
@@ -92,9 +92,9 @@ internal sealed class PromptWindows
         _lastComma = -1;
     }
 
-    private static float[] Ones()
+    private static float[] Ones(ClipTokenizer tokenizer)
     {
-        float[] weights = new float[ClipTokenizer.WindowLength];
+        float[] weights = new float[tokenizer.WindowLength];
         Array.Fill(weights, 1f);
         return weights;
     }

@@ -43,19 +43,9 @@ internal sealed class DimConditions
         return new DimConditions(config, [.. items.Select(i => i.Words.Select(w => Array.IndexOf(classes, w)).ToArray())], classes, bags: false);
     }
 
-    /// <summary>
-    /// The rows, those of rare words several times (<see cref="DimTrainingConfig.Balance"/>): in whole numbers, so that an epoch still shows every picture.
-    /// </summary>
+    /// <summary>The rows, those of rare words several times (<see cref="DimTrainingConfig.Balance"/>).</summary>
     /// <param name="rows">Rows of the picture set.</param>
-    internal IReadOnlyList<int> Balanced(IReadOnlyList<int> rows)
-    {
-        if (_config.Balance == 0 || Labels.Count == 0) return rows;
-        int[] pictures = new int[Labels.Count];
-        foreach (int word in rows.SelectMany(row => _words[row].Distinct())) pictures[word]++;
-        int[] rarest = [.. rows.Select(row => _words[row].Length == 0 ? rows.Count : _words[row].Min(word => pictures[word]))];
-        int most = rarest.Max();
-        return [.. rows.SelectMany((row, i) => Enumerable.Repeat(row, (int)Math.Round(Math.Pow((double)most / rarest[i], _config.Balance))))];
-    }
+    internal IReadOnlyList<int> Balanced(IReadOnlyList<int> rows) => Labels.Count == 0 ? rows : ConditionWords.Balanced(rows, row => _words[row], _config.Balance);
 
     /// <summary>Labels of the given rows for <see cref="DiMModel"/>, or null for an unconditional model.</summary>
     /// <param name="rows">Rows of the picture set.</param>
@@ -64,7 +54,8 @@ internal sealed class DimConditions
     {
         if (Labels.Count == 0) return null;
         SplitMix draws = random ?? default;
-        int[][] kept = [.. rows.Select(row => random is null ? _words[row] : Thin(_words[row], ref draws))];
+        var dropout = new ConditionDropout(_config.LabelDropout, _config.WordDropout, _config.StyleDropout);
+        int[][] kept = [.. rows.Select(row => random is null ? _words[row] : dropout.Thin(_words[row], _styles.Contains, ref draws))];
         if (_bags) return Vocabulary.ToLabels(kept);
         return tensor(kept.Select(words => words.Length > 0 ? words[0] : (long)Labels.Count).ToArray());
     }
@@ -75,23 +66,6 @@ internal sealed class DimConditions
         if (like is null) return null;
         return full_like(like, _bags ? -1 : Labels.Count);
     }
-
-    /// <summary>The rule of every dropout: a uniform draw from [0, 1) below the share leaves out.</summary>
-    internal static bool Drops(double draw, double share) => draw < share;
-
-    // Every draw is made whatever the others say, so that one setting does not shift another's draws.
-    private int[] Thin(int[] words, ref SplitMix random)
-    {
-        bool dropped = Drops(Uniform(ref random), _config.LabelDropout), unstyled = Drops(Uniform(ref random), _config.StyleDropout);
-        bool[] left = new bool[words.Length];
-        for (int i = 0; i < words.Length; i++) left[i] = Drops(Uniform(ref random), _config.WordDropout) || (unstyled && _styles.Contains(words[i]));
-        int stays = words.Length == 0 ? 0 : random.Below(words.Length);
-        if (dropped) return [];
-        int[] kept = [.. words.Where((_, i) => !left[i])];
-        return kept.Length > 0 || words.Length == 0 ? kept : [words[stays]];
-    }
-
-    private static double Uniform(ref SplitMix random) => (random.Next() >> 11) * (1.0 / (1UL << 53));
 
     private static int IndexOf(IReadOnlyList<string> labels, string word)
     {

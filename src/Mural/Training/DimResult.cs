@@ -13,7 +13,7 @@ internal static class DimResult
         string denoiser = Directory.CreateDirectory(Path.Combine(folder, "dim")).FullName;
         ModuleWeights.Save(model, Path.Combine(denoiser, "model.safetensors"), type: ScalarType.Float16, cancellationToken: cancellation);
         AtomicFile.WriteText(Path.Combine(denoiser, "config.json"), model.Config.ToJson());
-        if (config.Autoencoder is not null) CopyFolder(Settings.Resolve(config.SettingsPath, config.Autoencoder), Path.Combine(folder, "vae"));
+        if (config.Autoencoder is not null) ResultFolder.CopyFiles(Settings.Resolve(config.SettingsPath, config.Autoencoder), Path.Combine(folder, "vae"));
         // A model of classes keeps their names too, for people: its prompt is the number of the line, from 0.
         string names = config.Vocabulary is not null ? "vocabulary.txt" : "classes.txt";
         if (labels.Count > 0) AtomicFile.WriteText(Path.Combine(folder, names), string.Concat(labels.Select(label => label + "\n")));
@@ -27,15 +27,5 @@ internal static class DimResult
             Guidance = config.Sheet.Guidance,
         };
         AtomicFile.WriteText(Path.Combine(folder, ModelFolder.IndexName), index.ToJson());
-    }
-
-    private static void CopyFolder(string source, string target)
-    {
-        Directory.CreateDirectory(target);
-        foreach (string file in Directory.EnumerateFiles(source))
-        {
-            using FileStream stream = File.OpenRead(file);
-            AtomicFile.Write(Path.Combine(target, Path.GetFileName(file)), stream.Length, stream.CopyTo);
-        }
     }
 }

@@ -24,26 +24,6 @@ public sealed record DimModelConfig
     public PadLayout PadLayout { get; init; }
 }
 
-/// <summary>What a sheet of samples shows: half of it training conditions, half held-out ones.</summary>
-public sealed record DimSheetConfig
-{
-    /// <summary>Pictures on a sheet.</summary>
-    public int Pictures { get; init; } = 16;
-
-    /// <summary>Network evaluations of the solver for each.</summary>
-    public int Steps { get; init; } = 20;
-
-    /// <summary>Guidance scale in the common convention, where 1 is none.</summary>
-    public double Guidance { get; init; } = 2;
-
-    internal void Check()
-    {
-        Settings.InRange("sheet.pictures", Pictures, 1, 1024);
-        Settings.InRange("sheet.steps", Steps, 1, 1000);
-        Settings.InRange("sheet.guidance", Guidance, 0, 100);
-    }
-}
-
 /// <summary>Settings of a DiM's training (spec dim.md 4 and 5).</summary>
 public sealed record DimTrainingConfig : TrainingConfig
 {
@@ -102,7 +82,7 @@ public sealed record DimTrainingConfig : TrainingConfig
     public string? InitialiseFrom { get; init; }
 
     /// <summary>The sheets of samples.</summary>
-    public DimSheetConfig Sheet { get; init; } = new();
+    public SampleSheetConfig Sheet { get; init; } = new();
 
     internal override void Check()
     {

@@ -66,12 +66,11 @@ internal static class NoisePrediction
         return (noisy.to(float32).MoveToOuterDisposeScope(), level.NetworkTime.to(bfloat16).to(float32).MoveToOuterDisposeScope());
     }
 
-    /// <summary>min(SNR, γ)/SNR, which keeps the easy, nearly clean samples from deciding the gradient. Shape: `[B]`.</summary>
+    /// <summary>The weights of <see cref="MinSnr"/> for noise. Shape: `[B]`.</summary>
     internal static Tensor MinSnrWeights(Level level, double gamma)
     {
         using var scope = NewDisposeScope();
-        Tensor ratio = (level.Alpha / level.Sigma).square().flatten();
-        return (ratio.clamp_max(gamma) / ratio).MoveToOuterDisposeScope();
+        return MinSnr.Weights((level.Alpha / level.Sigma).square().flatten(), gamma, PredictionType.Epsilon).MoveToOuterDisposeScope();
     }
 
     private static Level Make(double[] signal, double[] noise, float[] times, Device device)

@@ -30,6 +30,13 @@ internal sealed record NoisyLatents(Tensor Noisy, Tensor Target)
         return new NoisyLatents((signal * clean + deviation * noise).MoveToOuterDisposeScope(), target.MoveToOuterDisposeScope());
     }
 
+    /// <summary>Signal-to-noise ratios ᾱ/(1 − ᾱ), float32. Shape: `[B]`.</summary>
+    internal static Tensor Ratios(SamplerOptions sampling, IReadOnlyList<long> timesteps, Device device)
+    {
+        NoiseTable table = Table(sampling);
+        return tensor([.. timesteps.Select(timestep => (float)(table.AlphaBar((int)timestep) / (1 - table.AlphaBar((int)timestep))))], device: device);
+    }
+
     /// <summary>The noise of a model's training steps, whatever it is sampled with.</summary>
     internal static NoiseTable Table(SamplerOptions sampling) => Sampler.Create(sampling with { Sampler = SamplerKind.Ddpm }, steps: 1).Table;
 }

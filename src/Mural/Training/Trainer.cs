@@ -37,6 +37,7 @@ public static class Trainer
             return config switch
             {
                 VaeTrainingConfig vae => new VaeTask(vae, pictures, device),
+                UNetTrainingConfig unet => new UNetTask(unet, pictures, device, report, cancellation),
                 DimTrainingConfig dim => new DimTask(dim, pictures, device, report, cancellation),
                 JudgeTrainingConfig judge => new JudgeTask(judge, pictures, device),
                 _ => throw new InvalidOperationException($"No task trains settings of the type {config.GetType().Name}."),

@@ -7,7 +7,7 @@ namespace Mural.Training;
 /// <summary>What every training run has, read from a JSON file; paths in it are relative to that file.</summary>
 public abstract record TrainingConfig
 {
-    /// <summary><c>vae</c>, <c>dim</c>, <c>linfusion</c> or <c>judge</c>.</summary>
+    /// <summary><c>vae</c>, <c>dim</c>, <c>unet</c>, <c>linfusion</c> or <c>judge</c>.</summary>
     public string Kind { get; init; } = "";
 
     /// <summary>Folder of the run: checkpoints, log, sheets and the result.</summary>
@@ -66,7 +66,7 @@ public abstract record TrainingConfig
     /// <summary>Where the settings were read from.</summary>
     internal string SettingsPath { get; init; } = "";
 
-    /// <summary>Reads a settings file of either kind.</summary>
+    /// <summary>Reads a settings file of any kind.</summary>
     /// <exception cref="MuralException">The file is missing, not JSON, or has an unknown key or an impossible value.</exception>
     public static TrainingConfig Read(string path)
     {
@@ -77,9 +77,10 @@ public abstract record TrainingConfig
         {
             "vae" => Settings.Read<VaeTrainingConfig>(root, path),
             "dim" => Settings.Read<DimTrainingConfig>(root, path),
+            "unet" => Settings.Read<UNetTrainingConfig>(root, path),
             "linfusion" => Settings.Read<LinFusionTrainingConfig>(root, path),
             "judge" => Settings.Read<JudgeTrainingConfig>(root, path),
-            _ => throw new MuralException($"'{path}' has the kind '{kind}'; \"kind\": \"vae\", \"dim\", \"linfusion\" or \"judge\" is expected."),
+            _ => throw new MuralException($"'{path}' has the kind '{kind}'; \"kind\": \"vae\", \"dim\", \"unet\", \"linfusion\" or \"judge\" is expected."),
         };
         config = config with { SettingsPath = Path.GetFullPath(path) };
         config.Check();

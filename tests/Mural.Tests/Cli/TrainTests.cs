@@ -61,7 +61,7 @@ public sealed class TrainTests : IDisposable
     {
         CommandRun run = CommandRun.Of("train");
         Assert.Equal(ExitCode.Usage, run.ExitCode);
-        Assert.Contains("mural train needs a command: dim, vae", Assert.Single(run.Problems), StringComparison.Ordinal);
+        Assert.Contains("mural train needs a command: dim, unet, vae", Assert.Single(run.Problems), StringComparison.Ordinal);
     }
 
     private void Write(string name, string content) => File.WriteAllText(_folder.At(name), content);

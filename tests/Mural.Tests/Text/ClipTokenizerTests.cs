@@ -31,7 +31,7 @@ public class ClipTokenizerTests
         foreach (string text in (string[])[new('a', 1 << 20), new(' ', 1 << 20), string.Concat(Enumerable.Repeat("\u0301\u0323", 1 << 19))])
         {
             int[] window = tokenizer.EncodeWindow(text);
-            Assert.Equal(ClipTokenizer.WindowLength, window.Length);
+            Assert.Equal(ClipTokenizer.ClipWindow, window.Length);
             Assert.Contains(tokenizer.End, window);
         }
     }

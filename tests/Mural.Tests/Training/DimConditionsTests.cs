@@ -81,7 +81,7 @@ public sealed class DimConditionsTests : IDisposable
     [InlineData(0.1499, 0.15, true)]
     [InlineData(0.15, 0.15, false)]
     [InlineData(0.999, 1.0, true)]
-    public void ADrawBelowTheShareDrops(double draw, double share, bool expected) => Assert.Equal(expected, DimConditions.Drops(draw, share));
+    public void ADrawBelowTheShareDrops(double draw, double share, bool expected) => Assert.Equal(expected, ConditionDropout.Drops(draw, share));
 
     [Fact]
     public void WordsThatTheVocabularyLacksAreNamed()

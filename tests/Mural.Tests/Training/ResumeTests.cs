@@ -8,7 +8,7 @@ public sealed class ResumeTests : IDisposable
 {
     private readonly TrainingFolder _folder = new();
 
-    public static TheoryData<string> Trainings => [TrainingFolder.ClassesOfPixels, TrainingFolder.WordsOfLatents, TrainingFolder.Autoencoder, TrainingFolder.Judge];
+    public static TheoryData<string> Trainings => [TrainingFolder.ClassesOfPixels, TrainingFolder.WordsOfLatents, TrainingFolder.Captions, TrainingFolder.Autoencoder, TrainingFolder.Judge];
 
     public void Dispose() => _folder.Dispose();
 

@@ -81,7 +81,7 @@ public sealed class TrainingConfigTests : IDisposable
     [InlineData("sheet.pictures", "0", "'sheet.pictures'", "outside")]
     [InlineData("sheet.guidance", "-1", "'sheet.guidance'", "outside")]
     [InlineData("sheet.steps", "0", "'sheet.steps'", "outside")]
-    [InlineData("kind", "\"gan\"", "'gan'", "\"vae\", \"dim\", \"linfusion\" or \"judge\"")]
+    [InlineData("kind", "\"gan\"", "'gan'", "\"vae\", \"dim\", \"unet\", \"linfusion\" or \"judge\"")]
     public void AWrongSettingIsOneSentence(string key, string? value, string named, string expected)
     {
         MuralException problem = Assert.Throws<MuralException>(() => _folder.Settings(TrainingFolder.ClassesOfPixels, (key, value is null ? null : JsonNode.Parse(value))));

@@ -37,6 +37,20 @@ internal sealed class TrainingFolder : IDisposable
         }
         """;
 
+    /// <summary>A UNet with its text encoder on the goldens' tiny autoencoder, with everything switched on.</summary>
+    internal const string Captions = """
+        {
+          "kind": "unet", "run": "run", "steps": 20, "batch": 2, "accumulation": 2, "precision": "float32", "device": "cpu",
+          "data": { "index": "list.jsonl", "size": 32, "flip": true },
+          "autoencoder": "vae", "style_words": ["flat", "3d"], "prediction": "v_prediction",
+          "model": { "block_out_channels": [8, 16], "norm_num_groups": 4, "head_channels": 4 },
+          "text": { "width": 16, "layers": 2, "heads": 2, "vocabulary": 530, "max_length": 8 },
+          "label_dropout": 0.2, "word_dropout": 0.2, "word_shuffle": 0.5, "style_dropout": 0.3, "balance": 0.5, "min_snr_gamma": 5,
+          "optimizer": { "learning_rate": 1e-2 }, "schedule": { "warmup_steps": 3 }, "ema": { "decay": 0.9, "warmup": true },
+          "sheet": { "pictures": 4, "steps": 2 }, "sheet_minutes": 0, "log_steps": 1
+        }
+        """;
+
     internal const string Autoencoder = """
         {
           "kind": "vae", "run": "run", "steps": 20, "batch": 4, "precision": "float32", "device": "cpu",

@@ -125,7 +125,7 @@ public class TrainingGoldenTests
         {
             long[] given = Longs(golden.Get("in.y")[step]);
             double[] draws = golden.Has("in.u") ? [.. golden.Get("in.u", float64)[step].data<double>()] : [.. given.Select(_ => 1.0)];
-            labels = tensor(given.Select((label, i) => DimConditions.Drops(draws[i], config.LabelDropout) ? model.Config.NullLabel : label).ToArray());
+            labels = tensor(given.Select((label, i) => ConditionDropout.Drops(draws[i], config.LabelDropout) ? model.Config.NullLabel : label).ToArray());
         }
         return new Drawn(clean, noise, level, labels);
     }

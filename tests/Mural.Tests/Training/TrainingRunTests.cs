@@ -159,7 +159,8 @@ public sealed class TrainingRunTests : IDisposable
     private long ParametersOf(TrainingConfig config)
     {
         using SafetensorsFile model = SafetensorsFile.Open(Path.Combine(_folder.Checkpoint("run", 8), "model.safetensors"));
-        if (config is not DimTrainingConfig { Autoencoder: string folder }) return 2 * model.Tensors.Count;
+        string? folder = config switch { DimTrainingConfig dim => dim.Autoencoder, UNetTrainingConfig unet => unet.Autoencoder, _ => null };
+        if (folder is null) return 2 * model.Tensors.Count;
         using SafetensorsFile autoencoder = SafetensorsFile.Open(_folder.At($"{folder}/diffusion_pytorch_model.safetensors"));
         return 2 * model.Tensors.Count + autoencoder.Tensors.Count;
     }

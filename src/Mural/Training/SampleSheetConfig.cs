@@ -1,0 +1,21 @@
+namespace Mural.Training;
+
+/// <summary>What a sheet of samples shows: half of it training conditions, half held-out ones.</summary>
+public sealed record SampleSheetConfig
+{
+    /// <summary>Pictures on a sheet.</summary>
+    public int Pictures { get; init; } = 16;
+
+    /// <summary>Network evaluations of the solver for each.</summary>
+    public int Steps { get; init; } = 20;
+
+    /// <summary>Guidance scale in the common convention, where 1 is none.</summary>
+    public double Guidance { get; init; } = 2;
+
+    internal void Check()
+    {
+        Settings.InRange("sheet.pictures", Pictures, 1, 1024);
+        Settings.InRange("sheet.steps", Steps, 1, 1000);
+        Settings.InRange("sheet.guidance", Guidance, 0, 100);
+    }
+}

@@ -1,0 +1,62 @@
+using System.Security.Cryptography;
+using System.Text;
+using Mural.Training.Data;
+
+namespace Mural.Training;
+
+/// <summary>What each picture of a set is said to show, and how it is said in one showing.</summary>
+internal sealed class TrainingCaptions
+{
+    private readonly UNetTrainingConfig _config;
+    private readonly string[][] _words;
+    private readonly HashSet<string> _styles;
+
+    /// <param name="config">Style words, dropouts and balance.</param>
+    /// <param name="items">The pictures.</param>
+    /// <exception cref="MuralException">No picture has a style word.</exception>
+    internal TrainingCaptions(UNetTrainingConfig config, IReadOnlyList<PictureItem> items)
+    {
+        _config = config;
+        _words = [.. items.Select(item => item.ReadCaption().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries))];
+        _styles = new HashSet<string>(config.StyleWords, StringComparer.OrdinalIgnoreCase);
+        foreach (string style in config.StyleWords)
+            if (!_words.Any(words => words.Contains(style, StringComparer.OrdinalIgnoreCase)))
+                throw new MuralException($"The setting 'style_words' names '{style}', which no picture has.");
+    }
+
+    /// <summary>Names the content.</summary>
+    internal string Key => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', Enumerable.Range(0, _words.Length).Select(Of)))))[..16];
+
+    /// <summary>The whole caption of a row.</summary>
+    internal string Of(int row) => string.Join(' ', _words[row]);
+
+    /// <summary>The rows, those of rare words several times (<see cref="UNetTrainingConfig.Balance"/>).</summary>
+    internal IReadOnlyList<int> Balanced(IReadOnlyList<int> rows) => ConditionWords.Balanced(rows, row => _words[row], _config.Balance);
+
+    /// <summary>The captions that one showing of each row has.</summary>
+    /// <param name="rows">Rows of the picture set.</param>
+    /// <param name="random">Draws what is left out and in which order the words are.</param>
+    internal string[] Shown(IReadOnlyList<int> rows, SplitMix random)
+    {
+        var dropout = new ConditionDropout(_config.LabelDropout, _config.WordDropout, _config.StyleDropout);
+        var captions = new string[rows.Count];
+        for (int i = 0; i < captions.Length; i++)
+        {
+            string[] kept = dropout.Thin(_words[rows[i]], _styles.Contains, ref random);
+            bool shuffled = ConditionDropout.Drops(ConditionDropout.Uniform(ref random), _config.WordShuffle);
+            var order = new SplitMix(random.Next());
+            if (shuffled) Shuffle(kept, ref order);
+            captions[i] = string.Join(' ', kept);
+        }
+        return captions;
+    }
+
+    private static void Shuffle(string[] words, ref SplitMix random)
+    {
+        for (int i = words.Length - 1; i > 0; i--)
+        {
+            int other = random.Below(i + 1);
+            (words[i], words[other]) = (words[other], words[i]);
+        }
+    }
+}

@@ -8,11 +8,14 @@ dotnet run models/emoji/prepare.cs -- --sizes 128
 mural train vae models/emoji/vae.json
 mural train dim models/emoji/dim.json
 mural train dim models/emoji/dim-words.json
+mural train judge models/emoji/judge.json
 
-mkdir -p models/emoji/dim models/emoji/sheets
+mkdir -p models/emoji/dim models/emoji/judge models/emoji/sheets
 cp runs/emoji-dim-words/result/dim/* models/emoji/dim/
+cp runs/emoji-judge/result/* models/emoji/judge/
 mural convert runs/emoji-vae/result models/emoji/vae --precision f16 --force
 cp runs/emoji-vae/loss.png models/emoji/sheets/loss-vae.png
+cp runs/emoji-judge/loss.png models/emoji/sheets/loss-judge.png
 cp runs/emoji-dim/loss.png models/emoji/sheets/loss-dim.png
 cp runs/emoji-dim-words/loss.png models/emoji/sheets/loss-dim-words.png
 dotnet run -c Release models/emoji/report.cs

@@ -1,5 +1,7 @@
 using Mural.Cli.CommandLine;
+using Mural.Cli.Painting;
 using Mural.Imaging;
+using Mural.Tests.Pipelines;
 
 namespace Mural.Tests.Cli;
 
@@ -82,6 +84,17 @@ public sealed class JudgeTests : IClassFixture<TinyJudge>, IDisposable
         CommandRun run = CommandRun.Of("judge", _folder.Path, "--pictures", _judge.List, "--real", _judge.List);
         Assert.Contains("has 5 words, but the judge was trained with 4", Assert.Single(run.Problems), StringComparison.Ordinal);
         Assert.Equal("judge of pictures and words", CommandRun.Of("inspect", Path.Combine(_judge.Result, "model.safetensors"), "--json").Json["family"]!.GetValue<string>());
+    }
+
+    [Fact]
+    public void AJudgeBesideAModelIsNoPartOfIt()
+    {
+        using var model = new TinyDiM();
+        var folder = new ModelFolder(model.Folder, BuiltIn: false);
+        (string hash, long bytes) = (folder.Hash(), folder.Bytes);
+        Directory.CreateDirectory(Path.Combine(model.Folder, "judge"));
+        File.Copy(Path.Combine(_judge.Result, "model.safetensors"), Path.Combine(model.Folder, "judge", "model.safetensors"));
+        Assert.Equal((hash, bytes), (folder.Hash(), folder.Bytes));
     }
 
     private CommandRun Judge(string pictures, params string[] more) => CommandRun.Of(["judge", _judge.Result, "--pictures", pictures, "--real", _judge.List, .. more]);

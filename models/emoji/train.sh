@@ -18,4 +18,4 @@ cp runs/emoji-vae/loss.png models/emoji/sheets/loss-vae.png
 cp runs/emoji-judge/loss.png models/emoji/sheets/loss-judge.png
 cp runs/emoji-dim/loss.png models/emoji/sheets/loss-dim.png
 cp runs/emoji-dim-words/loss.png models/emoji/sheets/loss-dim-words.png
-dotnet run -c Release models/emoji/report.cs
+dotnet run -c Release --project models/Report -- sheets models/emoji --output models/emoji/sheets

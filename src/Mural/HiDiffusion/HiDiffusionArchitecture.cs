@@ -25,11 +25,14 @@ internal enum HiDiffusionFamily
 internal sealed record HiDiffusionArchitecture(
     HiDiffusionFamily Family, int StridedLevel, int PooledLevel, IReadOnlyList<BlockPlace> Windowed, int TrainedSide, bool Inpaints)
 {
-    private const int UsualSide = 64, UsualSideXL = 128;
+    private const int UsualSideFirst = 64, UsualSideXL = 128, StableDiffusionLevels = 4;
+
+    /// <summary>How many times the usual side a picture's shorter side is from the preset for large ones on.</summary>
+    private const int LargeFactor = 4;
 
     /// <summary>
-    /// Recognises a UNet by the levels that attend: the three upper ones of four are Stable Diffusion 1 and 2, the two lower ones of three SDXL. Null for others, such as
-    /// SDXL's refiner.
+    /// Recognises a UNet by the levels that attend: the three upper ones of four are Stable Diffusion 1 and 2, the two lower ones of three SDXL. Smaller networks of the first
+    /// kind have all levels but the last attend, too; their values hold in proportion to the side that they were trained on. Null for others, such as SDXL's refiner.
     /// </summary>
     /// <param name="config">The network.</param>
     /// <param name="fewSteps">Whether it was distilled to a few steps.</param>
@@ -37,14 +40,21 @@ internal sealed record HiDiffusionArchitecture(
     {
         bool Attends(params bool[] down) => config.DownBlockAttention.SequenceEqual(down) && config.UpBlockAttention.Reverse().SequenceEqual(down);
         bool inpaints = config.InChannels > config.OutChannels;
-        if (Attends(true, true, true, false))
-            return new(HiDiffusionFamily.StableDiffusion, 0, 1, BlocksOf(config, 0), config.SampleSize ?? UsualSide, inpaints);
+        int levels = config.DownBlockAttention.Count;
+        if (levels >= 3 && Attends([.. Enumerable.Repeat(true, levels - 1), false]))
+        {
+            int trained = config.SampleSize ?? UsualSideFirst;
+            return new(HiDiffusionFamily.StableDiffusion, 0, 1, BlocksOf(config, 0), trained, inpaints) { UsualSide = levels == StableDiffusionLevels ? UsualSideFirst : trained };
+        }
         if (!Attends(false, true, true)) return null;
-        return new(fewSteps ? HiDiffusionFamily.FewSteps : HiDiffusionFamily.StableDiffusionXL, 1, 1, BlocksOf(config, 1), config.SampleSize ?? UsualSideXL, inpaints);
+        return new(fewSteps ? HiDiffusionFamily.FewSteps : HiDiffusionFamily.StableDiffusionXL, 1, 1, BlocksOf(config, 1), config.SampleSize ?? UsualSideXL, inpaints) { UsualSide = UsualSideXL };
     }
 
-    /// <summary>Longer side of the latents that a ControlNet sees while the UNet's deep blocks are resampled (specification 4.1).</summary>
-    internal int ControlSide => Family == HiDiffusionFamily.StableDiffusion ? UsualSide : UsualSideXL;
+    /// <summary>Side of the latents that the family's networks are made for; also the longer side of those that a ControlNet sees while deep blocks are resampled (specification 4.1).</summary>
+    internal required int UsualSide { get; init; }
+
+    /// <summary>Shorter side of latents from which the preset for large pictures holds.</summary>
+    internal int LargeSide => LargeFactor * UsualSide;
 
     private static List<BlockPlace> BlocksOf(UNetConfig config, int level)
     {

@@ -54,7 +54,7 @@ internal sealed record HiDiffusionPlan
         Require("T1", options.T1);
         Require("T2", options.T2);
         HiDiffusionFamily family = architecture.Family;
-        HiDiffusionPreset preset = options.Preset == HiDiffusionPreset.Automatic ? SwitchRatios.PresetFor(family, height, width) : options.Preset;
+        HiDiffusionPreset preset = options.Preset == HiDiffusionPreset.Automatic ? SwitchRatios.PresetFor(architecture, height, width) : options.Preset;
         SwitchRatios usual = SwitchRatios.Of(family, preset, controlled);
         int main = (int)(calls * (options.T1 ?? usual.T1)), other = (int)(calls * (options.T2 ?? usual.T2)), first = (int)(AggressiveShare * calls);
         bool aggressive = family != HiDiffusionFamily.StableDiffusion
@@ -97,7 +97,7 @@ internal sealed record HiDiffusionPlan
     private static (long, long) SizeForControl(HiDiffusionArchitecture architecture, long height, long width)
     {
         const int Multiple = 8;
-        double factor = Math.Max((double)height / architecture.ControlSide, (double)width / architecture.ControlSide);
+        double factor = Math.Max((double)height / architecture.UsualSide, (double)width / architecture.UsualSide);
         long Fitted(long side) => Math.Max((long)(side / factor) / Multiple * Multiple, Multiple);
         return (Fitted(height), Fitted(width));
     }

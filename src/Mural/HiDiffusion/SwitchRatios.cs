@@ -5,16 +5,17 @@ namespace Mural.HiDiffusion;
 /// <param name="T2">The one for extreme sizes.</param>
 internal readonly record struct SwitchRatios(double T1, double T2)
 {
-    /// <summary>Sides of latents from which the next preset holds.</summary>
-    private const int LargeSide = 256, LargeSideXL = 512;
-
     /// <summary>The preset that holds where none is asked for.</summary>
-    internal static HiDiffusionPreset PresetFor(HiDiffusionFamily family, long height, long width) => family switch
+    internal static HiDiffusionPreset PresetFor(HiDiffusionArchitecture architecture, long height, long width)
     {
-        HiDiffusionFamily.FewSteps => HiDiffusionPreset.FewSteps,
-        HiDiffusionFamily.StableDiffusionXL => Math.Min(height, width) < LargeSideXL ? HiDiffusionPreset.Sides2048 : HiDiffusionPreset.Sides4096,
-        _ => Math.Min(height, width) < LargeSide ? HiDiffusionPreset.Sides1024 : HiDiffusionPreset.Sides2048,
-    };
+        bool large = Math.Min(height, width) >= architecture.LargeSide;
+        return architecture.Family switch
+        {
+            HiDiffusionFamily.FewSteps => HiDiffusionPreset.FewSteps,
+            HiDiffusionFamily.StableDiffusionXL => large ? HiDiffusionPreset.Sides4096 : HiDiffusionPreset.Sides2048,
+            _ => large ? HiDiffusionPreset.Sides2048 : HiDiffusionPreset.Sides1024,
+        };
+    }
 
     /// <summary>A preset's values.</summary>
     /// <param name="family">The family.</param>

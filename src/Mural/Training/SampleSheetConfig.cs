@@ -1,6 +1,6 @@
 namespace Mural.Training;
 
-/// <summary>What a sheet of samples shows: half of it training conditions, half held-out ones.</summary>
+/// <summary>What a sheet of samples shows: half of it training conditions, half held-out ones. A UNet's result is painted with the same steps and guidance unless told otherwise.</summary>
 public sealed record SampleSheetConfig
 {
     /// <summary>Pictures on a sheet.</summary>

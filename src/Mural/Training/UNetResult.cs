@@ -3,6 +3,7 @@ using Mural.Checkpoints;
 using Mural.Checkpoints.SingleFile;
 using Mural.Checkpoints.StableDiffusion;
 using Mural.Layers.Clip;
+using Mural.Pipelines;
 using Mural.Samplers;
 using Mural.Text;
 using static TorchSharp.torch;
@@ -26,6 +27,8 @@ internal static class UNetResult
         AtomicFile.WriteText(Path.Combine(folder, FolderLayout.SchedulerFolder, FolderLayout.SchedulerName), Scheduler(config.Prediction).ToJsonString(ConfigWriter.Indented) + "\n");
         string[] parts = [SingleFileLayout.UNet, SingleFileLayout.Autoencoder, SingleFileLayout.TextEncoder];
         JsonObject index = FamilySettings.Index(ModelFamily.StableDiffusion1, network.UNet.Config.InChannels, parts, SchedulerClass);
+        index[DiffusersIndex.Steps] = config.Sheet.Steps;
+        index[DiffusersIndex.Guidance] = config.Sheet.Guidance;
         AtomicFile.WriteText(Path.Combine(folder, ModelFolder.IndexName), index.ToJsonString(ConfigWriter.Indented) + "\n");
     }
 

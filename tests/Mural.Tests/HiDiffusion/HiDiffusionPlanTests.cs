@@ -40,6 +40,19 @@ public class HiDiffusionPlanTests
     }
 
     [Fact]
+    public void ValuesOfSmallerNetworksHoldInProportionToTheirSide()
+    {
+        UNetConfig config = new() { BlockOutChannels = [64, 160, 320], DownBlockAttention = [true, true, false], UpBlockAttention = [false, true, true], LayersPerBlock = [1, 1, 1], TransformerLayers = [1, 1, 1], AttentionHeads = [2, 5, 10], SampleSize = 16 };
+        HiDiffusionArchitecture small = HiDiffusionArchitecture.Find(config)!;
+        Assert.Equal((HiDiffusionFamily.StableDiffusion, 0, 1, 3), (small.Family, small.StridedLevel, small.PooledLevel, small.Windowed.Count));
+        Assert.False(Plan(small, 16, 16, new()).Resamples);
+        Assert.Equal((new CallSpan(0, 20), default(CallSpan)), Spans(Plan(small, 32, 32, new())));
+        Assert.Equal((new CallSpan(0, 20), default(CallSpan)), Spans(Plan(small, 63, 80, new())));
+        Assert.Equal((new CallSpan(0, 35), new CallSpan(0, 15)), Spans(Plan(small, 64, 64, new())));
+        Assert.Null(HiDiffusionArchitecture.Find(config with { DownBlockAttention = [true, false], UpBlockAttention = [false, true] }));
+    }
+
+    [Fact]
     public void OneSwitchIsIndependentOfTheOther()
     {
         using var shifts = new WindowShifts([1]);

@@ -33,12 +33,12 @@ public sealed class UNetTrainingTests : IDisposable
     [InlineData("epsilon", PredictionType.Epsilon)]
     public async Task TheResultPaintsAtTheSizeOfTheTraining(string prediction, PredictionType expected)
     {
-        TrainingOutcome outcome = TrainingFolder.Train(_folder.Settings(TrainingFolder.Captions, ("steps", 4), ("prediction", prediction), ("precision", "bfloat16")));
+        TrainingOutcome outcome = TrainingFolder.Train(_folder.Settings(TrainingFolder.Captions, ("steps", 4), ("prediction", prediction), ("precision", "bfloat16"), ("sheet.steps", 3), ("sheet.guidance", 1.5)));
         Assert.True(PictureReader.Read(_folder.At("run/sheets/step-000000004.png")).Width >= 64);
         Assert.Equal(expected, SamplerOptions.Load(Path.Combine(outcome.ResultFolder, "scheduler")).PredictionType);
         Assert.Equal(4, UNetConfig.Read(Path.Combine(outcome.ResultFolder, "unet")).SampleSize);
         await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(outcome.ResultFolder);
-        Assert.Equal(("Stable Diffusion 1", 32), (pipeline.Model.Family, pipeline.Model.Side));
+        Assert.Equal(("Stable Diffusion 1", 32, 3, 1.5), (pipeline.Model.Family, pipeline.Model.Side, pipeline.Model.Steps, pipeline.Model.Guidance));
         var heart = new StableDiffusionRequest { Prompt = "heart 3d", Seed = 7, Steps = 2 };
         StableDiffusionPicture painted = Assert.Single(await pipeline.GenerateAsync(heart, cancellationToken: TestContext.Current.CancellationToken));
         Assert.Equal((32, 32), (painted.Picture.Width, painted.Picture.Height));

@@ -7,6 +7,9 @@ namespace Mural.Pipelines;
 /// <summary>The <c>model_index.json</c> of a diffusers folder (Stable Diffusion specification 1.1): what kind of pipeline it is for.</summary>
 internal sealed class DiffusersIndex
 {
+    /// <summary>Keys beside those of diffusers, which passes them over: sampling steps and guidance scale that suit the model.</summary>
+    internal const string Steps = "steps", Guidance = "guidance";
+
     private readonly JsonObject _json;
 
     private DiffusersIndex(JsonObject json) => _json = json;
@@ -46,4 +49,7 @@ internal sealed class DiffusersIndex
     }
 
     internal string? Text(string key) => _json[key] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
+
+    /// <summary>A positive number, or null where there is none.</summary>
+    internal double? Positive(string key) => _json[key] is JsonValue value && value.TryGetValue(out double number) && number > 0 && double.IsFinite(number) ? number : null;
 }

@@ -179,8 +179,9 @@ internal sealed class StableDiffusionParts : IDisposable
             },
             Side = (halved ? UsualSampleSize : config.SampleSize ?? UsualSampleSize) * Codec.Downscale,
             Multiple = Codec.Downscale,
-            Steps = TakesFewSteps ? 4 : 50,
-            Guidance = config.GuidanceEmbeddingWidth is not null ? 8.5 : TakesFewSteps ? 1 : SizeNumbers > 0 ? 5 : 7.5,
+            // Models trained here say what suits them.
+            Steps = (int?)index.Positive(DiffusersIndex.Steps) ?? (TakesFewSteps ? 4 : 50),
+            Guidance = index.Positive(DiffusersIndex.Guidance) ?? (config.GuidanceEmbeddingWidth is not null ? 8.5 : TakesFewSteps ? 1 : SizeNumbers > 0 ? 5 : 7.5),
             Inpaints = config.InChannels > Codec.LatentChannels,
         };
     }

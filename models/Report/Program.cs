@@ -1,0 +1,52 @@
+// Paints and tabulates what the models' cards and the gallery show. Figures come from `mural judge`, which looks at the folders that `paint` fills.
+using System.CommandLine;
+using System.Text.Json;
+using Mural;
+using Mural.Report;
+
+var model = new Argument<string>("model") { Description = "Folder of a DiM, or of a Stable Diffusion." };
+var data = new Option<string>("--data") { Description = "Picture list that prepare.cs made.", DefaultValueFactory = _ => "data/emoji/128.jsonl" };
+var output = new Option<string>("--output", "-o") { Description = "Folder, or file, for what is made.", Required = true };
+var linFusion = new Option<string?>("--linfusion") { Description = "LinFusion checkpoint whose linear attention the model paints with." };
+var steps = new Option<int?>("--steps") { Description = "Sampling steps (default: the model's)." };
+
+var only = new Option<string[]>("--only") { Description = "Sheets to draw (default: all).", AllowMultipleArgumentsPerToken = true };
+only.AcceptOnlyFromAmong([.. Sheets.Names]);
+var sheets = new Command("sheets", "Draw a card's sheets: samples, held-out combinations, nearest training pictures, larger pictures.") { model, data, output, linFusion, only };
+sheets.SetAction(async (parsed, _) =>
+{
+    await using IPainter painter = await Painters.OpenAsync(parsed.GetValue(model)!, parsed.GetValue(linFusion));
+    await new Sheets(painter, PictureList.Read(parsed.GetValue(data)!), parsed.GetValue(output)!).DrawAsync(parsed.GetValue(only)!);
+});
+
+var split = new Option<string>("--split") { Description = "Whether captions come from training pictures or held-out ones.", DefaultValueFactory = _ => "train" };
+split.AcceptOnlyFromAmong("train", "test");
+var count = new Option<int>("--count") { Description = "Pictures to paint, of captions spread over the list.", DefaultValueFactory = _ => 128 };
+var factor = new Option<int>("--factor") { Description = "How many times the trained side pictures have.", DefaultValueFactory = _ => 1 };
+var hiDiffusion = new Option<string>("--hidiffusion") { Description = "Parts of HiDiffusion.", DefaultValueFactory = _ => PaintSettings.Plain };
+hiDiffusion.AcceptOnlyFromAmong([.. PaintSettings.HiDiffusionNames]);
+var paint = new Command("paint", "Paint pictures of a list's captions into a folder for mural judge; pictures that are there stay.") { model, data, output, linFusion, split, count, factor, hiDiffusion, steps };
+paint.SetAction(async (parsed, _) =>
+{
+    await using IPainter painter = await Painters.OpenAsync(parsed.GetValue(model)!, parsed.GetValue(linFusion));
+    IReadOnlyList<ListedPicture> captions = PictureList.Spread(PictureList.Read(parsed.GetValue(data)!).Where(picture => picture.Train == (parsed.GetValue(split) == "train")), parsed.GetValue(count));
+    await SampleFolder.FillAsync(parsed.GetValue(output)!, painter, captions, PaintSettings.Of(parsed.GetValue(factor), parsed.GetValue(hiDiffusion)!, parsed.GetValue(steps)));
+});
+
+var folder = new Argument<string>("folder") { Description = "Folder with what mural judge --json said, one file a set of samples." };
+var table = new Command("table", "Print what the judge said of several sets of samples as a table.") { folder };
+table.SetAction(parsed => Console.Write(FigureTable.Markdown(JudgedSet.ReadAll(parsed.GetValue(folder)!))));
+
+var ablation = new Command("ablation", "Draw the plot and the sheet of the mixers' ablation and print its table.") { folder, output };
+ablation.SetAction(parsed => Console.Write(Ablation.Draw(parsed.GetValue(folder)!, parsed.GetValue(output)!)));
+
+try
+{
+    return await new RootCommand("What the cards of Mural's models and the gallery show.") { sheets, paint, table, ablation }
+        .Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+}
+catch (Exception problem) when (problem is MuralException or IOException or JsonException)
+{
+    await Console.Error.WriteLineAsync($"report: {problem.Message}");
+    return 1;
+}

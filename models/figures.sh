@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the judge says of samples of each model, of captions that were trained on and of held-out ones, at the trained size and larger: a table, and runs/figures/*.json.
-# What is there already is not made again; delete runs/figures to begin anew.
+# What is there already is not made again, unless it is of other weights.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 count=${COUNT:-256}
@@ -11,13 +11,19 @@ report() { dotnet run -c Release --project models/Report -- "$@"; }
 # NAME, MODEL, options of the painter
 judged() {
   local samples=$runs/$1
-  [ -s "$samples.json" ] && return
   report paint "$2" --output "$samples" --count "$count" "${@:3}"
+  [ "$samples.json" -nt "$samples/samples.json" ] && return
   mural judge models/emoji/judge --pictures "$samples" --real data/emoji/128.jsonl --json > "$samples.json.part"
   mv "$samples.json.part" "$samples.json"
 }
 
 mkdir -p "$runs"
+real() {
+  report real --output "$runs/$1" --count "$count" "${@:2}"
+  mural judge models/emoji/judge --pictures "$runs/$1" --real data/emoji/128.jsonl --json > "$runs/$1.json"
+}
+real real-train
+real real-held-out --split test
 judged emoji-train models/emoji
 judged emoji-held-out models/emoji --split test
 judged emoji-2x models/emoji --factor 2

@@ -26,7 +26,7 @@ internal static class Ablation
         if (mixers.Length == 0) throw new MuralException($"There are no judgements in '{folder}'; run ablation.sh, which makes them.");
         Plot(mixers, Of, Path.Combine(output, "ablation.png"));
         PictureWriter.Write(Path.Combine(output, "ablation-2x.jpg"), Sheet(mixers, folder));
-        return Table(mixers, Of);
+        return Table(mixers, Of) + FigureTable.Note(sets.SelectMany(set => set));
     }
 
     private static string NameOf(string mixer, int factor) => $"{mixer}-{factor}x";
@@ -39,7 +39,7 @@ internal static class Ablation
         {
             text.Append(CultureInfo.InvariantCulture, $"| {mixer} |");
             foreach (int factor in Factors)
-                text.Append(of(mixer, factor) is { } set ? string.Create(CultureInfo.InvariantCulture, $" {FigureTable.Share(set)} | {set.Distance:0.000} |") : " | |");
+                text.Append(of(mixer, factor) is { } set ? string.Create(CultureInfo.InvariantCulture, $" {FigureTable.Share(set)} | {FigureTable.Distance(set)} |") : " | |");
             text.Append('\n');
         }
         return text.ToString();
@@ -73,7 +73,7 @@ internal static class Ablation
         {
             for (int number = 0; number < SheetCaptions; number++)
             {
-                (Picture picture, string caption) = SampleFolder.Read(Path.Combine(folder, NameOf(mixer, Factors[^1])), number);
+                (Picture picture, string caption) = new SampleFolder(Path.Combine(folder, NameOf(mixer, Factors[^1]))).Read(number);
                 pictures.Add(picture);
                 labels.Add($"{mixer}: {caption}");
             }

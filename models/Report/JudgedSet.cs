@@ -8,13 +8,14 @@ namespace Mural.Report;
 /// <param name="Found">Share whose caption was found.</param>
 /// <param name="StandardError">Its standard error.</param>
 /// <param name="Distance">Distance of the features to those of the real pictures.</param>
-internal sealed record JudgedSet(string Name, int Pictures, double Found, double StandardError, double Distance)
+/// <param name="Features">Numbers of a feature vector: of fewer pictures the distance says little.</param>
+internal sealed record JudgedSet(string Name, int Pictures, double Found, double StandardError, double Distance, int Features)
 {
     internal static JudgedSet Read(string file)
     {
         using JsonDocument document = JsonDocument.Parse(File.ReadAllText(file));
         double Number(string key) => document.RootElement.GetProperty(key).GetDouble();
-        return new JudgedSet(Path.GetFileNameWithoutExtension(file), (int)Number("pictures"), Number("found"), Number("standardError"), Number("distance"));
+        return new JudgedSet(Path.GetFileNameWithoutExtension(file), (int)Number("pictures"), Number("found"), Number("standardError"), Number("distance"), (int)Number("features"));
     }
 
     /// <summary>All of a folder, by their names.</summary>

@@ -1,6 +1,9 @@
+using System.Security.Cryptography;
 using Mural.HiDiffusion;
 using Mural.Imaging;
 using Mural.Pipelines;
+using Mural.Training;
+using Mural.Training.Data;
 
 namespace Mural.Report;
 
@@ -28,6 +31,9 @@ internal sealed record PaintSettings(int Factor = 1, HiDiffusionOptions? HiDiffu
 /// <summary>A model that paints captions.</summary>
 internal interface IPainter : IAsyncDisposable
 {
+    /// <summary>Names the model's weights.</summary>
+    string Identity { get; }
+
     /// <summary>Whether <see cref="PaintSettings.HiDiffusion"/> means anything to it.</summary>
     bool TakesHiDiffusion { get; }
 
@@ -38,14 +44,26 @@ internal interface IPainter : IAsyncDisposable
 internal static class Painters
 {
     /// <exception cref="MuralException">It is no model, or the checkpoint does not belong to it.</exception>
-    internal static async Task<IPainter> OpenAsync(string model, string? linFusion) => Directory.Exists(Path.Combine(model, "dim"))
-        ? linFusion is null ? new DiMPainter(await DiMPipeline.LoadAsync(model)) : throw new MuralException("LinFusion is for Stable Diffusion, not for a DiM; leave --linfusion out.")
-        : new UNetPainter(await StableDiffusionPipeline.LoadAsync(model, new StableDiffusionOptions { LinFusion = linFusion, KeepTextEncoders = true }));
+    internal static async Task<IPainter> OpenAsync(string model, string? linFusion)
+    {
+        if (!Directory.Exists(Path.Combine(model, "dim")))
+        {
+            var pipeline = await StableDiffusionPipeline.LoadAsync(model, new StableDiffusionOptions { LinFusion = linFusion, KeepTextEncoders = true });
+            return new UNetPainter(pipeline, ContentHash.Of(Weights(model).Concat(linFusion is null ? [] : Weights(linFusion))));
+        }
+        if (linFusion is not null) throw new MuralException("LinFusion is for Stable Diffusion, not for a DiM; leave --linfusion out.");
+        return new DiMPainter(await DiMPipeline.LoadAsync(model), ContentHash.Of(Weights(model)));
+    }
+
+    private static IEnumerable<string> Weights(string folder) => Directory.EnumerateFiles(folder, "*.safetensors", SearchOption.AllDirectories)
+        .Order(StringComparer.Ordinal).Select(file => Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(file))));
 }
 
 /// <summary>A DiM, which paints larger pictures by training-free upsampling.</summary>
-internal sealed class DiMPainter(DiMPipeline pipeline) : IPainter
+internal sealed class DiMPainter(DiMPipeline pipeline, string identity) : IPainter
 {
+    public string Identity => identity;
+
     public bool TakesHiDiffusion => false;
 
     public async Task<Picture> PaintAsync(string caption, long seed, PaintSettings settings)
@@ -58,8 +76,10 @@ internal sealed class DiMPainter(DiMPipeline pipeline) : IPainter
 }
 
 /// <summary>A text-to-image UNet, which paints larger pictures from larger noise.</summary>
-internal sealed class UNetPainter(StableDiffusionPipeline pipeline) : IPainter
+internal sealed class UNetPainter(StableDiffusionPipeline pipeline, string identity) : IPainter
 {
+    public string Identity => identity;
+
     public bool TakesHiDiffusion => true;
 
     public async Task<Picture> PaintAsync(string caption, long seed, PaintSettings settings)
@@ -70,4 +90,17 @@ internal sealed class UNetPainter(StableDiffusionPipeline pipeline) : IPainter
     }
 
     public ValueTask DisposeAsync() => pipeline.DisposeAsync();
+}
+
+/// <summary>Shows real pictures in the place of samples.</summary>
+/// <param name="pictures">The pictures, in the order of their seeds.</param>
+internal sealed class RealPictures(IReadOnlyList<PictureItem> pictures) : IPainter
+{
+    public string Identity => ContentHash.Of(pictures.Select(picture => picture.File));
+
+    public bool TakesHiDiffusion => false;
+
+    public Task<Picture> PaintAsync(string caption, long seed, PaintSettings settings) => Task.FromResult(PictureReader.Read(pictures[(int)seed].File));
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 }

@@ -3,6 +3,7 @@ using System.CommandLine;
 using System.Text.Json;
 using Mural;
 using Mural.Report;
+using Mural.Training.Data;
 
 var model = new Argument<string>("model") { Description = "Folder of a DiM, or of a Stable Diffusion." };
 var data = new Option<string>("--data") { Description = "Picture list that prepare.cs made.", DefaultValueFactory = _ => "data/emoji/128.jsonl" };
@@ -16,7 +17,7 @@ var sheets = new Command("sheets", "Draw a card's sheets: samples, held-out comb
 sheets.SetAction(async (parsed, _) =>
 {
     await using IPainter painter = await Painters.OpenAsync(parsed.GetValue(model)!, parsed.GetValue(linFusion));
-    await new Sheets(painter, PictureList.Read(parsed.GetValue(data)!), parsed.GetValue(output)!).DrawAsync(parsed.GetValue(only)!);
+    await new Sheets(painter, new Captions(parsed.GetValue(data)!), parsed.GetValue(output)!).DrawAsync(parsed.GetValue(only)!);
 });
 
 var split = new Option<string>("--split") { Description = "Whether captions come from training pictures or held-out ones.", DefaultValueFactory = _ => "train" };
@@ -29,8 +30,15 @@ var paint = new Command("paint", "Paint pictures of a list's captions into a fol
 paint.SetAction(async (parsed, _) =>
 {
     await using IPainter painter = await Painters.OpenAsync(parsed.GetValue(model)!, parsed.GetValue(linFusion));
-    IReadOnlyList<ListedPicture> captions = PictureList.Spread(PictureList.Read(parsed.GetValue(data)!).Where(picture => picture.Train == (parsed.GetValue(split) == "train")), parsed.GetValue(count));
-    await SampleFolder.FillAsync(parsed.GetValue(output)!, painter, captions, PaintSettings.Of(parsed.GetValue(factor), parsed.GetValue(hiDiffusion)!, parsed.GetValue(steps)));
+    await new SampleFolder(parsed.GetValue(output)!).FillAsync(painter, Chosen(parsed), PaintSettings.Of(parsed.GetValue(factor), parsed.GetValue(hiDiffusion)!, parsed.GetValue(steps)));
+});
+
+var real = new Command("real", "Copy the list's own pictures of the same captions into a folder for mural judge: what the best samples could be.") { data, output, split, count };
+real.SetAction(async (parsed, _) =>
+{
+    IReadOnlyList<PictureItem> chosen = Chosen(parsed);
+    await using var painter = new RealPictures(chosen);
+    await new SampleFolder(parsed.GetValue(output)!).FillAsync(painter, chosen, new PaintSettings());
 });
 
 var folder = new Argument<string>("folder") { Description = "Folder with what mural judge --json said, one file a set of samples." };
@@ -40,9 +48,15 @@ table.SetAction(parsed => Console.Write(FigureTable.Markdown(JudgedSet.ReadAll(p
 var ablation = new Command("ablation", "Draw the plot and the sheet of the mixers' ablation and print its table.") { folder, output };
 ablation.SetAction(parsed => Console.Write(Ablation.Draw(parsed.GetValue(folder)!, parsed.GetValue(output)!)));
 
+IReadOnlyList<PictureItem> Chosen(ParseResult parsed)
+{
+    var captions = new Captions(parsed.GetValue(data)!);
+    return Captions.Spread(parsed.GetValue(split) == "train" ? captions.Training : captions.HeldOut, parsed.GetValue(count));
+}
+
 try
 {
-    return await new RootCommand("What the cards of Mural's models and the gallery show.") { sheets, paint, table, ablation }
+    return await new RootCommand("What the cards of Mural's models and the gallery show.") { sheets, paint, real, table, ablation }
         .Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
 catch (Exception problem) when (problem is MuralException or IOException or JsonException)

@@ -1,30 +1,41 @@
+using System.Text.Json;
+using Mural.Checkpoints;
 using Mural.Imaging;
+using Mural.Training.Data;
 
 namespace Mural.Report;
 
 /// <summary>A folder of samples as <c>mural judge</c> reads it: each picture with its caption in a text file beside it.</summary>
-internal static class SampleFolder
+internal sealed class SampleFolder(string path)
 {
-    /// <summary>Paints what is not there yet.</summary>
-    internal static async Task FillAsync(string folder, IPainter painter, IReadOnlyList<ListedPicture> captions, PaintSettings settings)
+    private const string StampName = "samples.json";
+
+    /// <summary>Paints what is not there yet. Samples of another model, or of other settings or captions, are painted anew.</summary>
+    /// <param name="painter">The model.</param>
+    /// <param name="captions">Pictures whose captions are painted, in the order of their seeds.</param>
+    /// <param name="settings">How.</param>
+    internal async Task FillAsync(IPainter painter, IReadOnlyList<PictureItem> captions, PaintSettings settings)
     {
-        Directory.CreateDirectory(folder);
+        string stamp = JsonSerializer.Serialize(new { painter = painter.Identity, settings, captions = captions.Select(item => item.ReadCaption()) }, ConfigWriter.Indented);
+        string stampFile = Path.Combine(path, StampName);
+        if (!File.Exists(stampFile) || await File.ReadAllTextAsync(stampFile) != stamp)
+        {
+            if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
+            Directory.CreateDirectory(path);
+            AtomicFile.WriteText(stampFile, stamp);
+        }
         for (int i = 0; i < captions.Count; i++)
         {
-            string file = FileOf(folder, i);
+            string file = FileOf(i);
             if (File.Exists(file)) continue;
-            await File.WriteAllTextAsync(Path.ChangeExtension(file, ".txt"), captions[i].Caption);
-            PictureWriter.Write(file, await painter.PaintAsync(captions[i].Caption, i, settings));
-            if ((i + 1) % 16 == 0) Console.WriteLine($"{folder}: {i + 1} of {captions.Count}");
+            await File.WriteAllTextAsync(Path.ChangeExtension(file, ".txt"), captions[i].ReadCaption());
+            PictureWriter.Write(file, await painter.PaintAsync(captions[i].ReadCaption(), i, settings));
+            if ((i + 1) % 16 == 0) Console.WriteLine($"{path}: {i + 1} of {captions.Count}");
         }
     }
 
     /// <summary>The sample of a number, with its caption.</summary>
-    internal static (Picture Picture, string Caption) Read(string folder, int number)
-    {
-        string file = FileOf(folder, number);
-        return (PictureReader.Read(file), File.ReadAllText(Path.ChangeExtension(file, ".txt")));
-    }
+    internal (Picture Picture, string Caption) Read(int number) => (PictureReader.Read(FileOf(number)), File.ReadAllText(Path.ChangeExtension(FileOf(number), ".txt")));
 
-    private static string FileOf(string folder, int number) => Path.Combine(folder, $"{number:D4}.png");
+    private string FileOf(int number) => Path.Combine(path, $"{number:D4}.png");
 }

@@ -1,10 +1,11 @@
 using Mural.Imaging;
+using Mural.Training.Data;
 using TorchSharp;
 
 namespace Mural.Report;
 
 /// <summary>The sheets of a model's card.</summary>
-internal sealed class Sheets(IPainter painter, IReadOnlyList<ListedPicture> pictures, string folder)
+internal sealed class Sheets(IPainter painter, Captions captions, string folder)
 {
     private const string SamplesName = "samples", HeldOutName = "held-out", NearestName = "nearest", LargerName = "larger";
 
@@ -32,26 +33,24 @@ internal sealed class Sheets(IPainter painter, IReadOnlyList<ListedPicture> pict
         Console.WriteLine(file);
     }
 
-    private IEnumerable<ListedPicture> Training => pictures.Where(picture => picture.Train);
-
-    private Task<Picture> PaintAsync(ListedPicture picture, long seed, PaintSettings? settings = null) => painter.PaintAsync(picture.Caption, seed, settings ?? new PaintSettings());
+    private Task<Picture> PaintAsync(PictureItem picture, long seed, PaintSettings? settings = null) => painter.PaintAsync(picture.ReadCaption(), seed, settings ?? new PaintSettings());
 
     // 64 samples, one each of 64 different training captions.
     private async Task<Picture> SamplesAsync()
     {
-        IReadOnlyList<ListedPicture> chosen = PictureList.Spread(Training, 64);
+        IReadOnlyList<PictureItem> chosen = Captions.Spread(captions.Training, 64);
         var painted = new List<Picture>();
-        foreach (ListedPicture picture in chosen) painted.Add(await PaintAsync(picture, painted.Count));
-        return new SampleGrid { Columns = 8 }.Tile(painted, [.. chosen.Select(picture => picture.Label)]);
+        foreach (PictureItem picture in chosen) painted.Add(await PaintAsync(picture, painted.Count));
+        return new SampleGrid { Columns = 8 }.Tile(painted, [.. chosen.Select(picture => Captions.LabelOf(picture))]);
     }
 
     // Combinations never trained on: what the model paints, and the picture it never saw to the right of it.
     private async Task<Picture> HeldOutAsync()
     {
         var cells = new List<(Picture Picture, string Label)>();
-        foreach (ListedPicture picture in PictureList.Spread(pictures.Where(picture => !picture.Train), 32))
+        foreach (PictureItem picture in Captions.Spread(captions.HeldOut, 32))
         {
-            cells.Add((await PaintAsync(picture, cells.Count), picture.Label));
+            cells.Add((await PaintAsync(picture, cells.Count), Captions.LabelOf(picture)));
             cells.Add((PictureReader.Read(picture.File), "(never seen)"));
         }
         return Tile(8, cells);
@@ -60,17 +59,17 @@ internal sealed class Sheets(IPainter painter, IReadOnlyList<ListedPicture> pict
     // Samples with their closest training picture, by mean squared error over small copies.
     private async Task<Picture> NearestAsync()
     {
-        ListedPicture[] training = [.. Training];
+        PictureItem[] training = [.. captions.Training];
         float[][] known = new float[training.Length][];
         Parallel.For(0, training.Length, i => known[i] = Small(PictureReader.Read(training[i].File).ToRgb()));
         var cells = new List<(Picture Picture, string Label)>();
-        foreach (ListedPicture picture in PictureList.Spread(training, 32))
+        foreach (PictureItem picture in Captions.Spread(training, 32))
         {
             Picture sample = await PaintAsync(picture, SeedOfNearest + cells.Count);
             float[] small = Small(sample);
-            ListedPicture closest = training[Enumerable.Range(0, known.Length).MinBy(i => Distance(small, known[i]))];
-            cells.Add((sample, picture.Label));
-            cells.Add((PictureReader.Read(closest.File), "nearest: " + closest.Label));
+            PictureItem closest = training[Enumerable.Range(0, known.Length).MinBy(i => Distance(small, known[i]))];
+            cells.Add((sample, Captions.LabelOf(picture)));
+            cells.Add((PictureReader.Read(closest.File), "nearest: " + Captions.LabelOf(closest)));
         }
         return Tile(8, cells);
     }
@@ -79,12 +78,12 @@ internal sealed class Sheets(IPainter painter, IReadOnlyList<ListedPicture> pict
     private async Task<Picture> UpscaledAsync()
     {
         var cells = new List<(Picture Picture, string Label)>();
-        foreach (ListedPicture picture in PictureList.Spread(Training, 6))
+        foreach (PictureItem picture in Captions.Spread(captions.Training, 6))
         {
             foreach (int factor in (int[])[1, 2, 3])
             {
                 Picture painted = await PaintAsync(picture, SeedOfLarger, new PaintSettings(factor));
-                cells.Add((painted, $"{picture.Label}, {painted.Width}x{painted.Height}"));
+                cells.Add((painted, $"{Captions.LabelOf(picture)}, {painted.Width}x{painted.Height}"));
             }
         }
         return Tile(3, cells);
@@ -94,9 +93,9 @@ internal sealed class Sheets(IPainter painter, IReadOnlyList<ListedPicture> pict
     private async Task<Picture> HiDiffusionAsync(int factor)
     {
         var cells = new List<(Picture Picture, string Label)>();
-        foreach (ListedPicture picture in PictureList.Spread(Training, 4))
+        foreach (PictureItem picture in Captions.Spread(captions.Training, 4))
             foreach (string parts in PaintSettings.HiDiffusionNames)
-                cells.Add((await PaintAsync(picture, SeedOfLarger, PaintSettings.Of(factor, parts)), $"{picture.Label}: {parts}"));
+                cells.Add((await PaintAsync(picture, SeedOfLarger, PaintSettings.Of(factor, parts)), $"{Captions.LabelOf(picture)}: {parts}"));
         return Tile(PaintSettings.HiDiffusionNames.Count(), cells);
     }
 

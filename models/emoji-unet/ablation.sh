@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Distils each mixer of the LinFusion paper from the same UNet with the same small budget and seed, paints with it at the trained size and at twice that, and has the
-# samples judged: docs/ablation.md's table, plot and sheet. What is there already is not made again; delete runs/emoji-ablation to begin anew.
+# samples judged: docs/ablation.md's table, plot and sheet. What is there already is not made again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-count=${COUNT:-64}
+count=${COUNT:-256}
 runs=runs/emoji-ablation
 mural() { dotnet run -c Release --project src/Mural.Cli -- "$@"; }
 report() { dotnet run -c Release --project models/Report -- "$@"; }
@@ -12,8 +12,8 @@ report() { dotnet run -c Release --project models/Report -- "$@"; }
 judged() {
   for factor in 1 2; do
     local samples=$runs/$1-${factor}x
-    [ -s "$samples.json" ] && continue
     report paint models/emoji-unet --output "$samples" --count "$count" --factor "$factor" "${@:2}"
+    [ "$samples.json" -nt "$samples/samples.json" ] && continue
     mural judge models/emoji/judge --pictures "$samples" --real data/emoji/128.jsonl --json > "$samples.json.part"
     mv "$samples.json.part" "$samples.json"
   done
@@ -23,7 +23,7 @@ mkdir -p "$runs/settings"
 judged teacher
 for mixer in linfusion unnormalized_linear_attention causal_linear_attention gated_linear_attention bidirectional_mamba mamba2 bidirectional_mamba2; do
   sed "s/MIXER/$mixer/" models/emoji-unet/ablation.json > "$runs/settings/$mixer.json"
-  [ -f "$runs/settings/$mixer-run/result/config.json" ] || mural distill linfusion "$runs/settings/$mixer.json"
+  mural distill linfusion "$runs/settings/$mixer.json"
   judged "$mixer" --linfusion "$runs/settings/$mixer-run/result"
 done
 report ablation "$runs" --output docs/images

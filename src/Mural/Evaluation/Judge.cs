@@ -118,7 +118,7 @@ internal sealed class Judge : IDisposable
         byte[] pixels = new byte[batch.Length * bytes];
         try
         {
-            Parallel.For(0, batch.Length, i => PictureDecoder.Read(batch[i].File, _model.Config.Background, pixels.AsSpan(i * bytes, bytes), size));
+            Parallel.For(0, batch.Length, i => PictureDecoder.Read(batch[i].File, _model.Config.Background, pixels.AsSpan(i * bytes, bytes), size, _model.Config.Fit));
         }
         catch (AggregateException several) when (several.InnerException is MuralException first)
         {

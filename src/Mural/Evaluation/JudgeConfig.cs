@@ -1,6 +1,8 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mural.Checkpoints;
 using Mural.Imaging;
+using Mural.Training.Data;
 
 namespace Mural.Evaluation;
 
@@ -9,7 +11,8 @@ namespace Mural.Evaluation;
 /// <param name="ImageSize">Side of the square that it sees of a picture, in pixels.</param>
 /// <param name="Words">Words of its vocabulary.</param>
 /// <param name="Background">Colour behind transparent pixels.</param>
-internal sealed record JudgeConfig(JudgeArchitecture Architecture, int ImageSize, int Words, Rgb Background)
+/// <param name="Fit">How pictures become squares.</param>
+internal sealed record JudgeConfig(JudgeArchitecture Architecture, int ImageSize, int Words, Rgb Background, SquareFit Fit = SquareFit.Crop)
 {
     /// <summary>Reads a <c>config.json</c>.</summary>
     /// <param name="folder">The folder that holds it.</param>
@@ -27,7 +30,7 @@ internal sealed record JudgeConfig(JudgeArchitecture Architecture, int ImageSize
                 WordWidth = json.Integer("word_width", defaults.WordWidth),
                 EmbeddingSize = json.Integer("embedding_size", defaults.EmbeddingSize),
             },
-            json.Integer("image_size", 64), json.Integer("words", 0), Rgb.Parse(json.Text("background", "#ffffff")));
+            json.Integer("image_size", 64), json.Integer("words", 0), Rgb.Parse(json.Text("background", "#ffffff")), FitOf(json.Text("fit", NameOf(SquareFit.Crop))));
         config.Validate();
         return config;
     }
@@ -40,6 +43,7 @@ internal sealed record JudgeConfig(JudgeArchitecture Architecture, int ImageSize
             ["background"] = Background.ToString(),
             ["block_out_channels"] = ConfigWriter.List(Architecture.BlockOutChannels),
             ["embedding_size"] = Architecture.EmbeddingSize,
+            ["fit"] = NameOf(Fit),
             ["image_size"] = ImageSize,
             ["layers_per_block"] = Architecture.LayersPerBlock,
             ["norm_num_groups"] = Architecture.NormNumGroups,
@@ -48,6 +52,11 @@ internal sealed record JudgeConfig(JudgeArchitecture Architecture, int ImageSize
         };
         return json.ToJsonString(ConfigWriter.Indented) + "\n";
     }
+
+    private static string NameOf(SquareFit fit) => JsonNamingPolicy.SnakeCaseLower.ConvertName(fit.ToString());
+
+    private static SquareFit FitOf(string name) => Enum.GetValues<SquareFit>().Where(fit => NameOf(fit) == name).Cast<SquareFit?>().FirstOrDefault()
+        ?? throw new MuralException($"The judge's pictures are made squares by '{name}'; {string.Join(", ", Enum.GetValues<SquareFit>().Select(NameOf))} are known.");
 
     /// <exception cref="MuralException">A value is impossible.</exception>
     internal void Validate()

@@ -1,7 +1,6 @@
 using Mural.Autoencoders;
 using Mural.Imaging;
 using Mural.Training.Data;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Mural.Training;
@@ -10,26 +9,25 @@ namespace Mural.Training;
 internal sealed class CaptionedPictures : IDistillationSamples
 {
     private readonly PictureSet _pictures;
-    private readonly LatentSet _latents;
-    private readonly AutoencoderKL _autoencoder;
-    private readonly bool _flip;
+    private readonly TrainingLatents _latents;
     private readonly SquareFit _fit;
 
     /// <param name="config">The pictures.</param>
     /// <param name="settingsPath">What their paths are relative to.</param>
-    /// <param name="autoencoder">Theirs to keep.</param>
+    /// <param name="autoencoder">Theirs to keep, and to dispose of.</param>
     /// <param name="type">Type that it computes in.</param>
     /// <param name="device">Where.</param>
     /// <param name="report">Hears what takes time.</param>
     /// <param name="cancellation">Ends the preparation.</param>
     internal CaptionedPictures(DataConfig config, string settingsPath, AutoencoderKL autoencoder, ScalarType type, Device device, Action<string> report, CancellationToken cancellation)
     {
-        (_autoencoder, _flip, _fit) = (autoencoder, config.Flip, config.Fit);
+        _fit = config.Fit;
         _pictures = PictureSet.Open(config, settingsPath, report, cancellation);
         try
         {
-            autoencoder.to(device);
-            _latents = LatentSet.Open(_pictures, new LatentEncoding(autoencoder, type, device, _flip), PictureSet.CacheFolder(config, settingsPath), report, cancellation);
+            _latents = TrainingLatents.Open(_pictures, autoencoder, type, device, config, settingsPath, report, cancellation);
+            // What pictures are said to show is what the teacher says of them, too.
+            Key = $"{_latents.Key}-{ContentHash.Of(_pictures.Items.Select(item => item.ReadCaption()))}-{_pictures.SplitKey}";
         }
         catch
         {
@@ -42,7 +40,7 @@ internal sealed class CaptionedPictures : IDistillationSamples
 
     public IReadOnlyList<int> HeldOut => _pictures.HeldOut;
 
-    public string Key => _latents.Key;
+    public string Key { get; }
 
     public string Caption(int row) => _pictures.Items[row].ReadCaption();
 
@@ -56,24 +54,11 @@ internal sealed class CaptionedPictures : IDistillationSamples
         return [file.Height, file.Width, top, left];
     }
 
-    public Tensor Latents(IReadOnlyList<int> rows, Generator generator)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        int[] stored = [.. rows];
-        if (_flip)
-        {
-            float[] draws = rand(rows.Count, generator: generator).data<float>().ToArray();
-            stored = [.. rows.Select((row, i) => draws[i] < 0.5f ? row + _pictures.Items.Count : row)];
-        }
-        int side = _pictures.Size / _autoencoder.Config.Downscale;
-        Tensor noise = randn([rows.Count, _autoencoder.Config.LatentChannels, side, side], generator: generator);
-        return _latents.Latents(stored, noise).MoveToOuterDisposeScope();
-    }
+    public Tensor Latents(IReadOnlyList<int> rows, Generator generator) => _latents.Draw(rows, generator);
 
     public void Dispose()
     {
         _latents.Dispose();
         _pictures.Dispose();
-        _autoencoder.Dispose();
     }
 }

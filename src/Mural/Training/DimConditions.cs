@@ -24,6 +24,9 @@ internal sealed class DimConditions
     /// <summary>The words or classes, by index.</summary>
     internal IReadOnlyList<string> Labels { get; }
 
+    /// <summary>Names the words or classes and what each picture has of them.</summary>
+    internal string Key => $"{Labels.Count}-{ContentHash.Of([.. Labels, .. _words.Select(words => string.Join(' ', words))])}";
+
     /// <summary>Reads the conditions of a set.</summary>
     /// <exception cref="MuralException">A word is not in the vocabulary, or a picture has several labels without one.</exception>
     internal static DimConditions Read(DimTrainingConfig config, IReadOnlyList<PictureItem> items)

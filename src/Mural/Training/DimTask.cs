@@ -15,8 +15,7 @@ internal sealed class DimTask : ITrainingTask
 {
     private readonly DimTrainingConfig _config;
     private readonly PictureSet _pictures;
-    private readonly AutoencoderKL? _autoencoder;
-    private readonly LatentSet? _latents;
+    private readonly TrainingLatents? _latents;
     private readonly DimConditions _conditions;
     private readonly SampleOrder _order;
     private readonly DiMModel _model, _average;
@@ -35,19 +34,15 @@ internal sealed class DimTask : ITrainingTask
         if (config.Autoencoder is not null)
         {
             _steps = DiscreteNoiseSchedule.ScaledLinear();
-            string folder = Settings.Resolve(config.SettingsPath, config.Autoencoder);
-            _autoencoder = AutoencoderKL.FromFolder(folder);
-            if (config.Data.Size % _autoencoder.Config.Downscale != 0)
-                throw new MuralException($"The setting 'data.size' is {config.Data.Size}; a multiple of {_autoencoder.Config.Downscale}, the autoencoder's factor, is expected.");
-            _autoencoder.to(device);
-            var encoding = new LatentEncoding(_autoencoder, type, device, config.Data.Flip);
-            _latents = LatentSet.Open(pictures, encoding, PictureSet.CacheFolder(config.Data, config.SettingsPath), report, cancellation);
+            _latents = TrainingLatents.Open(
+                pictures, AutoencoderKL.FromFolder(Settings.Resolve(config.SettingsPath, config.Autoencoder)), type, device, config.Data, config.SettingsPath, report, cancellation);
         }
         else
         {
             _times = new LinearNoiseSchedule();
         }
-        int channels = _autoencoder?.Config.LatentChannels ?? 3, size = config.Data.Size / (_autoencoder?.Config.Downscale ?? 1);
+        AutoencoderConfig? autoencoder = _latents?.Autoencoder.Config;
+        int channels = autoencoder?.LatentChannels ?? 3, size = config.Data.Size / (autoencoder?.Downscale ?? 1);
         DiMConfig architecture = config.ToDiMConfig(channels, size, _conditions.Labels.Count);
         using var generator = new Generator((ulong)config.Seed);
         _model = new DiMModel(architecture, generator, device) { ComputeType = type };
@@ -60,7 +55,7 @@ internal sealed class DimTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity => string.Create(System.Globalization.CultureInfo.InvariantCulture,
-        $"dim {_config.Model.Width}x{_config.Model.Blocks} patch {_config.Model.PatchSize} states {_config.Model.DState} pads {_config.Model.PadLen} {_config.Model.PadLayout}, seed {_config.Seed}, batch {_config.StepSamples}, labels {_conditions.Labels.Count}{(_config.Balance > 0 ? $", balance {_config.Balance}" : "")}, data {_latents?.Key ?? _pictures.Key}");
+        $"dim {_config.Model.Width}x{_config.Model.Blocks} patch {_config.Model.PatchSize} states {_config.Model.DState} pads {_config.Model.PadLen} {_config.Model.PadLayout}, seed {_config.Seed}, batch {_config.StepSamples}, labels {_conditions.Key}, split {_pictures.SplitKey}{(_config.Balance > 0 ? $", balance {_config.Balance}" : "")}, data {_latents?.Key ?? _pictures.Key}");
 
     public void Initialise()
     {
@@ -114,7 +109,7 @@ internal sealed class DimTask : ITrainingTask
         Denoiser denoiser = Guided(schedule, condition, nothing);
         DpmSolverOptions options = (_steps is not null ? new DpmSolverOptions() : DpmSolverOptions.Pixel) with { Steps = _config.Sheet.Steps };
         Tensor samples = DpmSolver.Sample(denoiser, start, schedule, options, cancellationToken: cancellation);
-        if (_autoencoder is not null) samples = _autoencoder.Decode(_autoencoder.UnscaleLatent(samples));
+        if (_latents?.Autoencoder is { } autoencoder) samples = autoencoder.Decode(autoencoder.UnscaleLatent(samples));
         PictureWriter.Write(path, new SampleGrid { Columns = (int)Math.Ceiling(Math.Sqrt(rows.Length)) }.Tile(PictureTensors.ToPictures(samples)));
         return [];
     }
@@ -126,7 +121,6 @@ internal sealed class DimTask : ITrainingTask
         _model.Dispose();
         _average.Dispose();
         _latents?.Dispose();
-        _autoencoder?.Dispose();
         _pictures.Dispose();
     }
 
@@ -144,23 +138,13 @@ internal sealed class DimTask : ITrainingTask
     // Latents drawn from their moments, or the pictures themselves.
     private Tensor Clean(int[] rows, Generator generator)
     {
-        bool[] mirrored = new bool[rows.Length];
-        if (_config.Data.Flip)
-        {
-            using Tensor draws = rand(rows.Length, generator: generator);
-            float[] values = draws.data<float>().ToArray();
-            for (int i = 0; i < rows.Length; i++) mirrored[i] = values[i] < 0.5f;
-        }
-        if (_latents is not null)
-        {
-            int[] stored = [.. rows.Select((row, i) => mirrored[i] ? row + _pictures.Items.Count : row)];
-            int side = _model.Config.SampleSize;
-            using Tensor noise = randn([rows.Length, _model.Config.InChannels, side, side], generator: generator);
-            return _latents.Latents(stored, noise);
-        }
+        if (_latents is not null) return _latents.Draw(rows, generator);
         Tensor pictures = _pictures.Pictures(rows);
+        if (!_config.Data.Flip) return pictures;
+        using Tensor draws = rand(rows.Length, generator: generator);
+        float[] values = draws.data<float>().ToArray();
         for (int i = 0; i < rows.Length; i++)
-            if (mirrored[i]) pictures[i].copy_(pictures[i].flip(2));
+            if (values[i] < 0.5f) pictures[i].copy_(pictures[i].flip(2));
         return pictures;
     }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Mural.Checkpoints;
 using Mural.DiM;
 using Mural.Evaluation;
@@ -54,7 +55,7 @@ internal sealed class JudgeTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity =>
-        $"judge {string.Join('-', _config.Model.BlockOutChannels)} x{_config.Model.LayersPerBlock}, words {_vocabulary.Count}x{_config.Model.WordWidth}, features {_config.Model.EmbeddingSize}, seed {_config.Seed}, batch {_config.StepSamples}, pictures {_pictures.Key}";
+        $"judge {string.Join('-', _config.Model.BlockOutChannels)} x{_config.Model.LayersPerBlock}, words {_vocabulary.Count}-{ContentHash.Of([.. _vocabulary.Words, .. _captions.Captions.Select((words, row) => string.Join(' ', words)), .. _captionOf.Select(row => row.ToString(CultureInfo.InvariantCulture))])}x{_config.Model.WordWidth}, features {_config.Model.EmbeddingSize}, seed {_config.Seed}, batch {_config.StepSamples}, pictures {_pictures.Key}, split {_pictures.SplitKey}";
 
     public void Initialise()
     {

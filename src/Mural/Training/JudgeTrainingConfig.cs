@@ -27,5 +27,5 @@ internal sealed record JudgeTrainingConfig : TrainingConfig
             throw new MuralException($"The setting 'data.size' is {Data.Size}; a multiple of {Model.Downscale}, the judge's factor, is expected.");
     }
 
-    internal JudgeConfig ToJudgeConfig(int words) => new(Model, Data.Size, words, Rgb.Parse(Data.Background));
+    internal JudgeConfig ToJudgeConfig(int words) => new(Model, Data.Size, words, Rgb.Parse(Data.Background), Data.Fit);
 }

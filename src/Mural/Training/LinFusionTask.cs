@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
 using Mural.Checkpoints;
 using Mural.Checkpoints.StableDiffusion;
 using Mural.Layers;
@@ -25,6 +23,7 @@ internal sealed class LinFusionTask : ITrainingTask
     private readonly LinFusionConfig _layout;
     private readonly LinFusionModules _model, _average;
     private readonly TeacherCache? _cache;
+    private readonly string _teacherKey;
     private readonly Device _device;
 
     internal LinFusionTask(LinFusionTrainingConfig config, Device device, Action<string> report, CancellationToken cancellation)
@@ -40,11 +39,11 @@ internal sealed class LinFusionTask : ITrainingTask
             _teacher = Loaded(StableDiffusionParts.Load(model, new StableDiffusionOptions { Prompts = PromptSyntax.Plain }, runtime));
             if (_teacher.Info.Inpaints) throw new MuralException($"{model} was made for inpainting, whose masks a distillation does not have; give a plain model of its family.");
             int downscale = _teacher.Codec.Downscale;
-            if (config.Data.Size % downscale != 0)
-                throw new MuralException($"The setting 'data.size' is {config.Data.Size}; a multiple of {downscale}, the autoencoder's factor, is expected.");
+            TrainingLatents.RequireSize(config.Data.Size, downscale);
             using StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(model);
             // What is not trained needs no more precision than the run.
             _student = Loaded(checkpoint.LoadUNet(type, device));
+            _teacherKey = ContentHash.Of(_student);
             _layout = LinFusionConfig.For(_student.Config, config.MlpDivisor, config.Mixer, config.Data.Size / downscale);
             using var generator = new Generator((ulong)config.Seed);
             _student.StartLinFusion(_layout, generator);
@@ -55,7 +54,7 @@ internal sealed class LinFusionTask : ITrainingTask
             string weights = config.Data.Captions is null && config.TeacherCacheDraws == 0 ? "" : KeyOf(model);
             if (config.Data.Captions is null)
             {
-                Autoencoders.AutoencoderKL autoencoder = Loaded(checkpoint.LoadAutoencoder());
+                Autoencoders.AutoencoderKL autoencoder = checkpoint.LoadAutoencoder();
                 _samples = Loaded(new CaptionedPictures(config.Data, config.SettingsPath, autoencoder, runtime.TypeFor(autoencoder.Config), device, report, cancellation));
             }
             else
@@ -85,7 +84,7 @@ internal sealed class LinFusionTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity => string.Create(CultureInfo.InvariantCulture,
-        $"{LinearMixers.NameOf(_config.Mixer)} of {_teacher.Info.Name}, perceptrons 1/{_config.MlpDivisor}, loss 1/{_config.Loss.Output}/{_config.Loss.Feature}, seed {_config.Seed}, batch {_config.StepSamples}, data {_samples.Key}{(_cache is null ? "" : $", {_config.TeacherCacheDraws} drawings of noise")}");
+        $"{LinearMixers.NameOf(_config.Mixer)} of {_teacherKey}, perceptrons 1/{_config.MlpDivisor}, loss 1/{_config.Loss.Output}/{_config.Loss.Feature}, seed {_config.Seed}, batch {_config.StepSamples}, data {_samples.Key}{(_cache is null ? "" : $", {_config.TeacherCacheDraws} drawings of noise")}");
 
     public void Initialise()
     {
@@ -172,10 +171,8 @@ internal sealed class LinFusionTask : ITrainingTask
     private static string KeyOf(string model)
     {
         FileInfo[] files = Directory.Exists(model) ? new DirectoryInfo(model).GetFiles("*", SearchOption.AllDirectories) : [new FileInfo(model)];
-        var text = new StringBuilder();
-        foreach (FileInfo file in files.OrderBy(file => file.FullName, StringComparer.Ordinal))
-            text.Append(CultureInfo.InvariantCulture, $"{file.FullName} {file.Length} {file.LastWriteTimeUtc.Ticks}\n");
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())))[..16];
+        return ContentHash.Of(files.OrderBy(file => file.FullName, StringComparer.Ordinal)
+            .Select(file => string.Create(CultureInfo.InvariantCulture, $"{file.FullName} {file.Length} {file.LastWriteTimeUtc.Ticks}")));
     }
 
     private sealed record Drawing(Tensor Clean, Tensor Noise, long[] Timesteps);

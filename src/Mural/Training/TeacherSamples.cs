@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
 using Mural.Pipelines;
 using Mural.Training.Data;
 using static TorchSharp.torch;
@@ -103,7 +101,6 @@ internal sealed class TeacherSamples : IDistillationSamples
 
     private static string KeyOf(string[] captions, TeacherPainting painting, LinFusionTrainingConfig config, string teacher)
     {
-        string text = string.Create(CultureInfo.InvariantCulture, $"1 {teacher} {painting.Size} {painting.Steps} {painting.Guidance} {config.Seed} {config.Precision}\n{string.Join('\n', captions)}");
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..16];
+        return ContentHash.Of([string.Create(CultureInfo.InvariantCulture, $"1 {teacher} {painting.Size} {painting.Steps} {painting.Guidance} {config.Seed} {config.Precision}"), .. captions]);
     }
 }

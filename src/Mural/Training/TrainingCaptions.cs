@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
 using Mural.Training.Data;
 
 namespace Mural.Training;
@@ -25,7 +23,7 @@ internal sealed class TrainingCaptions
     }
 
     /// <summary>Names the content.</summary>
-    internal string Key => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', Enumerable.Range(0, _words.Length).Select(Of)))))[..16];
+    internal string Key => ContentHash.Of(Enumerable.Range(0, _words.Length).Select(Of));
 
     /// <summary>The whole caption of a row.</summary>
     internal string Of(int row) => string.Join(' ', _words[row]);

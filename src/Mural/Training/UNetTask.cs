@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
 using Mural.Autoencoders;
 using Mural.Imaging;
 using Mural.Layers;
@@ -19,8 +17,7 @@ internal sealed class UNetTask : ITrainingTask
 {
     private readonly UNetTrainingConfig _config;
     private readonly PictureSet _pictures;
-    private readonly AutoencoderKL _autoencoder;
-    private readonly LatentSet _latents;
+    private readonly TrainingLatents _latents;
     private readonly TrainingCaptions _captions;
     private readonly SampleOrder _order;
     private readonly ClipVocabulary _vocabulary;
@@ -43,12 +40,10 @@ internal sealed class UNetTask : ITrainingTask
         _tokenizer = new ClipTokenizer(_vocabulary, windowLength: config.Text.MaxLength);
         int cut = pictures.Training.Count(row => _tokenizer.Encode(_captions.Of(row)).Count > _tokenizer.WindowTokens);
         if (cut > 0) report($"{cut:N0} of {pictures.Training.Count:N0} captions are longer than the {_tokenizer.WindowTokens} tokens of a window and are cut off");
-        _autoencoder = AutoencoderKL.FromFolder(Settings.Resolve(config.SettingsPath, config.Autoencoder));
-        if (config.Data.Size % _autoencoder.Config.Downscale != 0)
-            throw new MuralException($"The setting 'data.size' is {config.Data.Size}; a multiple of {_autoencoder.Config.Downscale}, the autoencoder's factor, is expected.");
-        _autoencoder.to(device);
-        _latents = LatentSet.Open(pictures, new LatentEncoding(_autoencoder, _type, device, config.Data.Flip), PictureSet.CacheFolder(config.Data, config.SettingsPath), report, cancellation);
-        UNetConfig unet = config.Model.ToUNetConfig(_autoencoder.Config.LatentChannels, config.Data.Size / _autoencoder.Config.Downscale, config.Text.Width);
+        _latents = TrainingLatents.Open(
+            pictures, AutoencoderKL.FromFolder(Settings.Resolve(config.SettingsPath, config.Autoencoder)), _type, device, config.Data, config.SettingsPath, report, cancellation);
+        AutoencoderConfig autoencoder = _latents.Autoencoder.Config;
+        UNetConfig unet = config.Model.ToUNetConfig(autoencoder.LatentChannels, config.Data.Size / autoencoder.Downscale, config.Text.Width);
         ClipTextConfig text = config.Text.ToClipTextConfig(_tokenizer);
         manual_seed(config.Seed);
         _model = new TextToImageNetwork(unet, text, new LayerFactory(ScalarType.Float32, Initialize: true, device));
@@ -63,7 +58,7 @@ internal sealed class UNetTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity => string.Create(CultureInfo.InvariantCulture,
-        $"unet {Architecture()}, {_config.Prediction}, seed {_config.Seed}, batch {_config.StepSamples}, tokens {TokensKey()}, captions {_captions.Key}{(_config.Balance > 0 ? $", balance {_config.Balance}" : "")}, data {_latents.Key}");
+        $"unet {Architecture()}, {_config.Prediction}, seed {_config.Seed}, batch {_config.StepSamples}, tokens {TokensKey()}, captions {_captions.Key}, split {_pictures.SplitKey}{(_config.Balance > 0 ? $", balance {_config.Balance}" : "")}, data {_latents.Key}");
 
     public void Initialise()
     {
@@ -77,7 +72,7 @@ internal sealed class UNetTask : ITrainingTask
         ulong seed = SplitMix.Combine(_config.Seed, step);
         using var generator = new Generator(seed);
         using DisposeScope scope = NewDisposeScope();
-        Tensor clean = Clean(rows, generator), noise = randn(clean.shape, generator: generator);
+        Tensor clean = _latents.Draw(rows, generator), noise = randn(clean.shape, generator: generator);
         Tensor ids = Ids(_captions.Shown(rows, new SplitMix(seed)));
         long[] timesteps = randint(0, NoisyLatents.Table(_sampling).Steps, [count], dtype: ScalarType.Int64, generator: generator).data<long>().ToArray();
         NoisyLatents latents = NoisyLatents.At(_sampling, clean.to(_device), noise.to(_device), timesteps);
@@ -95,10 +90,10 @@ internal sealed class UNetTask : ITrainingTask
         Tensor Noise(long[] shape) => randn(shape, generator: generator).to(_device);
         Sampler sampler = Sampler.Create(_sampling, _config.Sheet.Steps);
         using PreparedPrompt told = Prepare([.. rows.Select(_captions.Of)]), nothing = Prepare([""]);
-        long[] shape = [rows.Length, _autoencoder.Config.LatentChannels, _model.UNet.Config.SampleSize!.Value, _model.UNet.Config.SampleSize!.Value];
+        long[] shape = [rows.Length, _latents.Autoencoder.Config.LatentChannels, _model.UNet.Config.SampleSize!.Value, _model.UNet.Config.SampleSize!.Value];
         Tensor latents = sampler.Sample(
             (input, call) => Guided(input, call, told, nothing), Noise(shape) * sampler.InitialNoiseSigma, like => Noise(like.shape), cancellationToken: cancellation);
-        Tensor samples = _autoencoder.Decode(_autoencoder.UnscaleLatent(latents));
+        Tensor samples = _latents.Autoencoder.Decode(_latents.Autoencoder.UnscaleLatent(latents));
         PictureWriter.Write(path, new SampleGrid { Columns = (int)Math.Ceiling(Math.Sqrt(rows.Length)) }.Tile(PictureTensors.ToPictures(samples)));
         return [];
     }
@@ -110,21 +105,7 @@ internal sealed class UNetTask : ITrainingTask
         _model.Dispose();
         _average.Dispose();
         _latents.Dispose();
-        _autoencoder.Dispose();
         _pictures.Dispose();
-    }
-
-    // Latents drawn from their moments, every second one mirrored where that is asked for.
-    private Tensor Clean(int[] rows, Generator generator)
-    {
-        int[] stored = rows;
-        if (_config.Data.Flip)
-        {
-            float[] draws = rand(rows.Length, generator: generator).data<float>().ToArray();
-            stored = [.. rows.Select((row, i) => draws[i] < 0.5f ? row + _pictures.Items.Count : row)];
-        }
-        int side = _model.UNet.Config.SampleSize!.Value;
-        return _latents.Latents(stored, randn([rows.Length, _autoencoder.Config.LatentChannels, side, side], generator: generator));
     }
 
     private Tensor Ids(string[] captions) => tensor([.. captions.SelectMany(_tokenizer.EncodeWindow)], [captions.Length, _tokenizer.WindowLength], device: _device);
@@ -153,11 +134,7 @@ internal sealed class UNetTask : ITrainingTask
         return $"{string.Join('-', model.BlockOutChannels)} x{model.LayersPerBlock}{attention} heads of {model.HeadChannels} transformers x{model.TransformerLayers} groups {model.NormNumGroups}, text {text.Width}x{text.Layers} heads {text.Heads} window {text.MaxLength}";
     }
 
-    private string TokensKey()
-    {
-        string merges = string.Join('\n', _vocabulary.Merges.Select(merge => $"{merge.Left} {merge.Right}"));
-        return $"{_tokenizer.VocabularySize}-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(merges)))[..8]}";
-    }
+    private string TokensKey() => $"{_tokenizer.VocabularySize}-{ContentHash.Of(_vocabulary.Merges.Select(merge => $"{merge.Left} {merge.Right}"))}";
 
     // Noisy latents, targets, timesteps, ids and, where they are weighed, weights.
     private sealed class Samples : ITrainingStep

@@ -44,7 +44,7 @@ internal sealed class VaeTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity =>
-        $"vae {string.Join('-', _config.Model.BlockOutChannels)} x{_config.Model.LayersPerBlock}, seed {_config.Seed}, batch {_config.StepSamples}, pictures {_pictures.Key}";
+        $"vae {string.Join('-', _config.Model.BlockOutChannels)} x{_config.Model.LayersPerBlock}, seed {_config.Seed}, batch {_config.StepSamples}, pictures {_pictures.Key}, split {_pictures.SplitKey}";
 
     // A fresh encoder's log variance is about 0 and its means are small: the decoder would see little but noise for thousands of steps.
     public void Initialise()

@@ -3,6 +3,7 @@ using Mural.Imaging;
 using Mural.Report;
 using Mural.Tests.Cli;
 using Mural.Tests.Pipelines;
+using Mural.Training.Data;
 
 namespace Mural.Tests.Report;
 
@@ -19,26 +20,29 @@ public sealed class ReportTests : IClassFixture<TinyJudge>, IDisposable
     [Fact]
     public void CaptionsAreSpreadOverTheList()
     {
-        IReadOnlyList<ListedPicture> listed = WriteList(10);
-        Assert.Equal(["heart number1", "heart number3", "heart number5", "heart number7", "heart number9"], PictureList.Spread(listed, 5).Select(picture => picture.Caption));
-        Assert.Equal(10, PictureList.Spread(listed, 20).Count);
-        Assert.Equal((8, "heart, number3"), (listed.Count(picture => picture.Train), listed[3].Label));
+        Captions listed = WriteList(12);
+        Assert.Equal(["heart number0", "heart number2", "heart number4", "heart number6", "heart number8"], Captions.Spread(listed.Training, 5).Select(item => item.ReadCaption()));
+        Assert.Equal(10, Captions.Spread(listed.Training, 20).Count);
+        Assert.Equal(["heart, number10", "heart, number11"], listed.HeldOut.Select(Captions.LabelOf));
     }
 
     [Fact]
     public async Task SamplesArePaintedOnceAndJudged()
     {
-        IReadOnlyList<ListedPicture> captions = PictureList.Spread(WriteList(6), 2);
+        IReadOnlyList<PictureItem> captions = Captions.Spread(WriteList(6).Training, 2);
+        var folder = new SampleFolder(_folder.At("own-2x"));
         await using IPainter painter = await Painters.OpenAsync(TinyStableDiffusion.At(TinyStableDiffusion.First), linFusion: null);
-        await SampleFolder.FillAsync(_folder.At("own-2x"), painter, captions, PaintSettings.Of(2, "both", steps: 2));
-        (Picture picture, string caption) = SampleFolder.Read(_folder.At("own-2x"), 1);
-        Assert.Equal((256, 256, "heart number4"), (picture.Width, picture.Height, caption));
+        await folder.FillAsync(painter, captions, PaintSettings.Of(2, "both", steps: 2));
+        (Picture picture, string caption) = folder.Read(1);
+        Assert.Equal((256, 256, "heart number2"), (picture.Width, picture.Height, caption));
 
-        // What is there stays.
+        // What is there stays, while model, settings and captions do.
         string first = _folder.At("own-2x/0000.png");
         PictureWriter.Write(first, Picture.Filled(8, 8, Rgb.Black));
-        await SampleFolder.FillAsync(_folder.At("own-2x"), painter, captions, PaintSettings.Of(2, "both", steps: 2));
+        await folder.FillAsync(painter, captions, PaintSettings.Of(2, "both", steps: 2));
         Assert.Equal(8, PictureReader.Read(first).Width);
+        await folder.FillAsync(painter, captions, PaintSettings.Of(1, "none", steps: 2));
+        Assert.Equal(128, PictureReader.Read(first).Width);
 
         CommandRun run = CommandRun.Of("judge", _judge.Result, "--pictures", _folder.At("own-2x"), "--real", _judge.List, "--candidates", "3", "--json");
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
@@ -54,7 +58,7 @@ public sealed class ReportTests : IClassFixture<TinyJudge>, IDisposable
     {
         foreach ((string name, double distance) in new[] { ("near-1x", 0.3), ("near-2x", 0.2), ("far-1x", 0.1), ("far-2x", 0.7) })
         {
-            Write(name + ".json", $$"""{"pictures": 6, "found": 0.25, "standardError": 0.1, "distance": {{distance}}}""");
+            Write(name + ".json", $$"""{"pictures": 6, "found": 0.25, "standardError": 0.1, "distance": {{distance}}, "features": 6}""");
             for (int number = 0; number < 6; number++)
             {
                 PictureWriter.Write(_folder.At($"{name}/{number:D4}.png"), Picture.Filled(16, 16, Rgb.White));
@@ -62,8 +66,9 @@ public sealed class ReportTests : IClassFixture<TinyJudge>, IDisposable
             }
         }
         string[] rows = Ablation.Draw(_folder.Path, _folder.At("drawn")).Split('\n');
-        Assert.Equal("| near | 25.0 % ± 10.0 | 0.300 | 25.0 % ± 10.0 | 0.200 |", rows[2]);
-        Assert.Equal("| far | 25.0 % ± 10.0 | 0.100 | 25.0 % ± 10.0 | 0.700 |", rows[3]);
+        Assert.Equal("| near | 25.0 % ± 10.0 | 0.300* | 25.0 % ± 10.0 | 0.200* |", rows[2]);
+        Assert.Equal("| far | 25.0 % ± 10.0 | 0.100* | 25.0 % ± 10.0 | 0.700* |", rows[3]);
+        Assert.Contains("fewer pictures than features", rows[5], StringComparison.Ordinal);
         Assert.Equal(1000, PictureReader.Identify(_folder.At("drawn/ablation.png")).Width);
         Assert.True(PictureReader.Identify(_folder.At("drawn/ablation-2x.jpg")).Width > 6 * 16);
         Assert.Contains("run ablation.sh", Assert.Throws<MuralException>(() => Ablation.Draw(_folder.At("drawn"), _folder.At("none"))).Message, StringComparison.Ordinal);
@@ -87,8 +92,20 @@ public sealed class ReportTests : IClassFixture<TinyJudge>, IDisposable
         await Assert.ThrowsAsync<MuralException>(() => painter.PaintAsync("heart", 1, PaintSettings.Of(1, "both")));
     }
 
+    [Fact]
+    public async Task RealPicturesStandWhereSamplesWould()
+    {
+        IReadOnlyList<PictureItem> pictures = Captions.Spread(WriteList(6).HeldOut, 2);
+        await using var painter = new RealPictures(pictures);
+        var folder = new SampleFolder(_folder.At("real"));
+        await folder.FillAsync(painter, pictures, new PaintSettings());
+        (Picture picture, string caption) = folder.Read(1);
+        Assert.Equal(PictureReader.Read(pictures[1].File).Data, picture.Data);
+        Assert.Equal(pictures[1].ReadCaption(), caption);
+    }
+
     // The last two of the list are held out.
-    private IReadOnlyList<ListedPicture> WriteList(int count)
+    private Captions WriteList(int count)
     {
         var lines = new List<string>();
         for (int i = 0; i < count; i++)
@@ -96,7 +113,7 @@ public sealed class ReportTests : IClassFixture<TinyJudge>, IDisposable
             PictureWriter.Write(_folder.At($"list/{i}.png"), Picture.Filled(64, 64, new Rgb((byte)(i * 20), 90, 200)));
             lines.Add($$"""{"file": "{{i}}.png", "name": "heart", "words": ["heart", "number{{i}}"], "split": "{{(i < count - 2 ? "train" : "test")}}"}""");
         }
-        return PictureList.Read(Write("list/list.jsonl", string.Join('\n', lines)));
+        return new Captions(Write("list/list.jsonl", string.Join('\n', lines)));
     }
 
     private string Write(string name, string text)
@@ -107,6 +124,8 @@ public sealed class ReportTests : IClassFixture<TinyJudge>, IDisposable
 
     private sealed class FewSteps(IPainter painter) : IPainter
     {
+        public string Identity => painter.Identity;
+
         public bool TakesHiDiffusion => painter.TakesHiDiffusion;
 
         public Task<Picture> PaintAsync(string caption, long seed, PaintSettings settings) => painter.PaintAsync(caption, seed, settings with { Steps = 1 });

@@ -1,5 +1,5 @@
-using System.Security.Cryptography;
 using Mural.Autoencoders;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Mural.Training.Data;
@@ -22,13 +22,14 @@ internal sealed class LatentSet : IDisposable
     private readonly MappedRows _rows;
     private readonly long[] _shape;
     private readonly AutoencoderKL _autoencoder;
+    private readonly int _pictures;
+    private readonly bool _mirrored;
 
-    private LatentSet(string path, long[] shape, int rows, AutoencoderKL autoencoder, string key)
+    private LatentSet(string path, long[] shape, int pictures, LatentEncoding encoding, string key)
     {
-        _shape = shape;
-        _autoencoder = autoencoder;
+        (_shape, _pictures, _mirrored, _autoencoder) = (shape, pictures, encoding.Mirrored, encoding.Autoencoder);
         Key = key;
-        _rows = new MappedRows(path, rows, 2 * shape.Aggregate(1L, (a, b) => a * b));
+        _rows = new MappedRows(path, pictures * (encoding.Mirrored ? 2 : 1), 2 * shape.Aggregate(1L, (a, b) => a * b));
     }
 
     /// <summary>Names the content.</summary>
@@ -41,14 +42,14 @@ internal sealed class LatentSet : IDisposable
         int side = pictures.Size / autoencoder.Downscale;
         long[] shape = [2L * autoencoder.LatentChannels, side, side];
         string type = encoding.Type.ToString().ToLowerInvariant();
-        string key = $"{pictures.Key}-{HashOf(encoding.Autoencoder)}-{type}{(encoding.Mirrored ? "-mirrored" : "")}";
+        string key = $"{pictures.Key}-{ContentHash.Of(encoding.Autoencoder)}-{type}{(encoding.Mirrored ? "-mirrored" : "")}";
         string path = Path.Combine(folder, $"latents-{key}.bin");
         if (!File.Exists(path))
         {
             report($"encoding {pictures.Items.Count:N0} pictures");
             Encode(pictures, encoding, path, cancellation);
         }
-        return new LatentSet(path, shape, pictures.Items.Count * (encoding.Mirrored ? 2 : 1), encoding.Autoencoder, key);
+        return new LatentSet(path, shape, pictures.Items.Count, encoding, key);
     }
 
     /// <summary>Mean and log variance of the given rows, float32. Shape: `[B, 2C, h, w]`.</summary>
@@ -64,6 +65,19 @@ internal sealed class LatentSet : IDisposable
     {
         using Tensor moments = Moments(rows);
         return Sample(moments, noise, _autoencoder);
+    }
+
+    /// <summary>Latents of some pictures, drawn anew; with mirroring, every second one is mirrored.</summary>
+    internal Tensor Draw(IReadOnlyList<int> pictures, Generator generator)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        int[] stored = [.. pictures];
+        if (_mirrored)
+        {
+            float[] draws = rand(stored.Length, generator: generator).data<float>().ToArray();
+            stored = [.. stored.Select((row, i) => draws[i] < 0.5f ? row + _pictures : row)];
+        }
+        return Latents(stored, randn([stored.Length, _shape[0] / 2, .. _shape[1..]], generator: generator)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Latents drawn from posterior moments `[B, 2C, h, w]`, log variances clamped to [-30, 20], in the scale of the autoencoder's config.</summary>
@@ -105,16 +119,5 @@ internal sealed class LatentSet : IDisposable
         {
             File.Delete(staged);
         }
-    }
-
-    private static string HashOf(AutoencoderKL autoencoder)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach ((string _, TorchSharp.Modules.Parameter parameter) in autoencoder.named_parameters())
-        {
-            using var scope = NewDisposeScope();
-            hash.AppendData(parameter.detach().cpu().bytes);
-        }
-        return Convert.ToHexStringLower(hash.GetHashAndReset())[..16];
     }
 }

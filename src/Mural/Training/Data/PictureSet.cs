@@ -1,6 +1,6 @@
-using System.Security.Cryptography;
-using System.Text;
+using System.Globalization;
 using System.Text.Json;
+using Mural.Checkpoints;
 using Mural.Imaging;
 using static TorchSharp.torch;
 
@@ -45,6 +45,9 @@ internal sealed class PictureSet : IDisposable
 
     /// <summary>Names the content: the same pictures prepared the same way have the same key.</summary>
     internal string Key { get; }
+
+    /// <summary>Names the choice of the pictures that are trained on.</summary>
+    internal string SplitKey => ContentHash.Of(Training.Select(row => row.ToString(CultureInfo.InvariantCulture)));
 
     /// <summary>Height and width of the pictures.</summary>
     internal int Size { get; }
@@ -128,8 +131,8 @@ internal sealed class PictureSet : IDisposable
                 }, _ => { });
                 stream.Flush(flushToDisk: true);
             }
+            AtomicFile.WriteText(notes, JsonSerializer.Serialize(broken.OfType<BrokenPicture>().ToArray(), Settings.Json));
             File.Move(staged, path, overwrite: true);
-            File.WriteAllText(notes, JsonSerializer.Serialize(broken.OfType<BrokenPicture>().ToArray(), Settings.Json));
         }
         finally
         {
@@ -139,12 +142,11 @@ internal sealed class PictureSet : IDisposable
 
     private static string KeyOf(DataConfig config, List<PictureItem> items)
     {
-        var text = new StringBuilder($"1 {config.Size} {config.Background}{(config.Fit == SquareFit.Crop ? "" : $" {config.Fit}")}\n");
-        foreach (PictureItem item in items)
+        string settings = $"1 {config.Size} {config.Background}{(config.Fit == SquareFit.Crop ? "" : $" {config.Fit}")}";
+        return ContentHash.Of([settings, .. items.Select(item =>
         {
             var file = new FileInfo(item.File);
-            text.Append(item.File).Append(' ').Append(file.Exists ? file.Length : -1).Append(' ').Append(file.Exists ? file.LastWriteTimeUtc.Ticks : 0).Append('\n');
-        }
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())))[..16];
+            return string.Create(CultureInfo.InvariantCulture, $"{item.File} {(file.Exists ? file.Length : -1)} {(file.Exists ? file.LastWriteTimeUtc.Ticks : 0)}");
+        })]);
     }
 }

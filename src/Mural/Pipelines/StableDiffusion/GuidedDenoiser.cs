@@ -37,7 +37,7 @@ internal sealed class GuidedDenoiser : IDisposable
     /// <summary>The denoiser of one batch.</summary>
     /// <param name="channels">What the network sees beside the latents, or null. Shape: <c>[B, C, h, w]</c>.</param>
     /// <param name="shifts">Where HiDiffusion's windows begin.</param>
-    internal LatentDenoiser For(Tensor? channels, IWindowShifts shifts) => (input, call) => Predict(new CallInputs(input, channels, call, _hiDiffusion?.At(call.Index, shifts)));
+    internal LatentDenoiser For(Tensor? channels, IWindowShifts shifts) => (input, call) => Predict(new CallInputs(input, channels, Counted(call), _hiDiffusion?.At(call.Index, shifts)));
 
     public void Dispose()
     {
@@ -45,6 +45,9 @@ internal sealed class GuidedDenoiser : IDisposable
         foreach (ControlGuide control in _controls) control.Dispose();
         foreach (PictureGuide picture in _pictures) picture.Dispose();
     }
+
+    // Prompts and ranges count the calls of a base model and its refiner as one run.
+    private DenoiserCall Counted(DenoiserCall call) => call with { Index = _plan.EarlierCalls + call.Index, Count = _plan.RunCalls };
 
     private void AddPictures(PreparedPrompt prompt, IReadOnlyList<GuidingText> group, int copies)
     {
@@ -58,7 +61,8 @@ internal sealed class GuidedDenoiser : IDisposable
         DenoiserCall call = inputs.Call;
         GuidingTexts texts = _timeline.At(call.Index);
         _prepared.Use(texts);
-        double scale = CallRange.Holds(call, _plan.Request.GuidanceStart, _plan.Request.GuidanceStop) ? _plan.ClassifierFreeScale : 1;
+        // Below 1 there is no guidance, and several or weighted prompts count as they do at 1.
+        double scale = CallRange.Holds(call, _plan.Request.GuidanceStart, _plan.Request.GuidanceStop) ? Math.Max(_plan.ClassifierFreeScale, 1) : 1;
         bool guided = texts.HasNegative && (scale > 1 || texts.Positives is not [{ Weight: 1 }]);
         if (!guided) return Run(texts, texts.Positives, inputs).MoveToOuterDisposeScope();
         Tensor[] predictions = _batched

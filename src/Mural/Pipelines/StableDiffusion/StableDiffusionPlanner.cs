@@ -52,7 +52,7 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
         return refiner is null ? plan : Refined(plan, refiner);
     }
 
-    // The refiner goes on in the same schedule, with nothing but the prompts; what the base model is told beside them is for other networks.
+    // The refiner goes on in the same schedule, whatever its own checkpoint says, with nothing but the prompts; what the base model is told beside them is for other networks.
     private static StableDiffusionPlan Refined(StableDiffusionPlan plan, StableDiffusionParts refiner)
     {
         StableDiffusionRequest request = plan.Request;
@@ -62,6 +62,9 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
             Height = plan.Height,
             Steps = plan.Steps,
             Guidance = plan.Guidance,
+            Sampling = plan.Sampler.Options with { PredictionType = refiner.Sampling.PredictionType },
+            Sampler = null,
+            Schedule = null,
             InitialPicture = null,
             Strength = null,
             Mask = null,
@@ -71,9 +74,7 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
             HiDiffusion = null,
         });
         int takeover = Math.Max(plan.Sampler.CallsBefore(request.RefinerStart), plan.FirstCall);
-        if (second.Sampler.Timesteps.Count != plan.Sampler.Timesteps.Count)
-            throw new MuralException($"The refiner's sampler makes {second.Sampler.Timesteps.Count} calls where the base model's makes {plan.Sampler.Timesteps.Count}, so that it cannot take over; name a sampler for both.");
-        return plan with { EndCall = takeover, Refiner = second with { FirstCall = takeover } };
+        return plan with { EndCall = takeover, Refiner = second with { FirstCall = takeover, EarlierCalls = takeover - plan.FirstCall } };
     }
 
     private static void CheckNumbers(StableDiffusionRequest request)

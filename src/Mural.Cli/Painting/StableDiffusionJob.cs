@@ -55,16 +55,13 @@ internal sealed partial record StableDiffusionJob(
         MemoryForecast forecast = pipeline.Forecast(plan);
         if (Announce(context, Description(plan), plan.Warnings, forecast, pipeline.Runtime, onlyPlans) is { } report) return report;
 
+        var output = new OutputFiles(files);
         long start = Stopwatch.GetTimestamp();
         using var preview = new PreviewFile(files[0]);
-        IReadOnlyList<StableDiffusionPicture> pictures = context.WithProgress(report =>
-            pipeline.GenerateAsync(request, new Reporter(report, preview), context.Cancellation).GetAwaiter().GetResult());
+        StableDiffusionRequest writing = request with { OnPicture = picture => output.Write(picture.Picture, PictureMetadata.Of(Parameters(picture, pipeline.Runtime), null)) };
+        IReadOnlyList<StableDiffusionPicture> pictures = output.SayWritten(context, () => context.WithProgress(report =>
+            pipeline.GenerateAsync(writing, new Reporter(report, preview), context.Cancellation).GetAwaiter().GetResult()));
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        foreach ((int i, StableDiffusionPicture picture) in pictures.Index())
-        {
-            PictureWriter.Write(files[i], picture.Picture, null, PictureMetadata.Of(Parameters(picture, pipeline.Runtime), null));
-            context.Say(files[i]);
-        }
         return new
         {
             model = plan.Model.Name,
@@ -72,7 +69,7 @@ internal sealed partial record StableDiffusionJob(
             plan.Width,
             plan.Height,
             plan.Steps,
-            calls = plan.Calls + (plan.Refiner?.Calls ?? 0),
+            calls = plan.RunCalls,
             sampler = Samplers.SamplerNames.Of(plan.Sampler.Options),
             plan.Guidance,
             plan.Strength,

@@ -152,6 +152,30 @@ public sealed class GenerateDiffusionTests : IDisposable
     }
 
     [Fact]
+    public async Task ARunThatIsEndedKeepsWhatItHasPainted()
+    {
+        using var source = new CancellationTokenSource();
+        Task<CommandRun> running = Task.Run(() => CommandRun.Of(source.Token, ["generate", "fox", "--model", TinyStableDiffusion.At(TinyStableDiffusion.First), .. Fast.Split(' '), "--count", "500", "-o", _folder.At("fox.png")]));
+        while (!running.IsCompleted && !File.Exists(_folder.At("fox-001.png"))) await Task.Delay(10, TestContext.Current.CancellationToken);
+        await source.CancelAsync();
+        CommandRun run = await running;
+        Assert.Equal(ExitCode.Cancelled, run.ExitCode);
+        Assert.Contains(_folder.At("fox-001.png"), run.Out, StringComparison.Ordinal);
+        Assert.InRange(Directory.GetFiles(_folder.Path).Length, 1, 400);
+    }
+
+    [Fact]
+    public void AFolderThatCannotBeWrittenToIsFoundBeforePainting()
+    {
+        File.WriteAllText(_folder.At("file"), "");
+        CommandRun run = Generate(TinyStableDiffusion.First, "fox", $"{Fast} --count 500", "file/fox.png");
+        Assert.Equal(ExitCode.Problem, run.ExitCode);
+        Assert.Contains("Cannot write", Assert.Single(run.Problems), StringComparison.Ordinal);
+        Assert.Throws<MuralException>(() => new OutputFiles([_folder.At("fox.png"), _folder.At("file/fox.png")]));
+        Assert.Equal(["file"], Directory.GetFileSystemEntries(_folder.Path).Select(Path.GetFileName));
+    }
+
+    [Fact]
     public void PreviewsAreGoneInTheEnd()
     {
         CommandRun run = Generate(TinyStableDiffusion.First, "fox", $"{Fast} --preview 1", "fox.png");

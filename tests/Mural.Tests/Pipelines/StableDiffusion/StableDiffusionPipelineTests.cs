@@ -47,6 +47,17 @@ public class StableDiffusionPipelineTests
             for (int j = 0; j < i; j++) Assert.False(painted[i].SequenceEqual(painted[j]), $"{i} and {j} are the same");
     }
 
+    [Theory]
+    [InlineData("a photo AND a red fox :0.5")]
+    [InlineData("a red fox :1.5")]
+    public async Task WithoutGuidancePromptsKeepTheirWeights(string prompt)
+    {
+        await using StableDiffusionPipeline pipeline = await Load(First);
+        byte[] expected = await Paint(pipeline, Fox with { Prompt = prompt, Guidance = 1 });
+        Assert.Equal(expected, await Paint(pipeline, Fox with { Prompt = prompt, Guidance = 0 }));
+        Assert.Equal(expected, await Paint(pipeline, Fox with { Prompt = prompt, Guidance = 0.5 }));
+    }
+
     [Fact]
     public async Task SizesAndSecondPromptsCountForXL()
     {
@@ -140,6 +151,18 @@ public class StableDiffusionPipelineTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pipeline.GenerateAsync(stopped, cancellationToken: source.Token));
         Assert.Equal(2, calls);
         Assert.NotEmpty(await Paint(pipeline, Fox));
+    }
+
+    [Fact]
+    public async Task FinishedPicturesAreHandedOutBeforeTheRunEnds()
+    {
+        await using StableDiffusionPipeline pipeline = await Load(First);
+        using var source = new CancellationTokenSource();
+        var finished = new List<StableDiffusionPicture>();
+        StableDiffusionRequest request = Fox with { Count = 4, OnPicture = finished.Add, OnStep = _ => { if (finished.Count == 2) source.Cancel(); } };
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pipeline.GenerateAsync(request, cancellationToken: source.Token));
+        Assert.Equal([7L, 8L], finished.Select(picture => picture.Seed));
+        Assert.Equal(await Paint(pipeline, Fox), finished[0].Picture.Data);
     }
 
     [Fact]

@@ -25,6 +25,9 @@ internal sealed partial record StableDiffusionJob(
     IReadOnlyList<PicturePromptArgument> PicturePrompts,
     string? Output)
 {
+    /// <summary>What the picture's text names beside model and settings.</summary>
+    internal IReadOnlyList<KeyValuePair<string, string>> Ingredients { get; init; } = [];
+
     /// <summary>The large picture to paint instead of <see cref="Request"/>, or null.</summary>
     internal LargePictureRequest? Large { get; init; }
 
@@ -132,7 +135,7 @@ internal sealed partial record StableDiffusionJob(
     private GenerationParameters Parameters(StableDiffusionPicture picture, RuntimePlan runtime) => Completed(picture.Parameters, runtime);
 
     private GenerationParameters Completed(GenerationParameters parameters, RuntimePlan runtime) =>
-        parameters with { Prompt = Text, Others = [.. parameters.Others, new(PrecisionSetting, runtime.Precision.ShortName())] };
+        parameters with { Prompt = Text, Others = [.. parameters.Others, .. Ingredients, new(PrecisionSetting, runtime.Precision.ShortName())] };
 
     /// <summary>Reports on the painting thread, in order; <see cref="Progress{T}"/> would queue reports up.</summary>
     private sealed class Reporter(Action<ProgressReport> report, PreviewFile preview) : IProgress<StableDiffusionProgress>

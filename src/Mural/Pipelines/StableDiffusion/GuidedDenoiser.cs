@@ -14,8 +14,8 @@ internal sealed class GuidedDenoiser : IDisposable
     private readonly StableDiffusionPlan _plan;
     private readonly TextTimeline _timeline;
     private readonly PreparedTexts _prepared;
-    private readonly ControlGuide[] _controls;
-    private readonly PictureGuide[] _pictures;
+    private readonly List<ControlGuide> _controls = [];
+    private readonly List<PictureGuide> _pictures = [];
     private readonly HiDiffusionPlan? _hiDiffusion;
     private readonly bool _batched;
     private readonly StripOptions? _strips;
@@ -29,9 +29,17 @@ internal sealed class GuidedDenoiser : IDisposable
     {
         (_unet, _plan, _timeline, _batched, _strips) = (unet, plan, timeline, batched && strips is null, strips);
         _hiDiffusion = plan.HiDiffusion;
-        _controls = [.. plan.Request.Controls.Select(control => new ControlGuide(control, plan, plan.Device))];
-        _pictures = [.. plan.Request.PicturePrompts.Select(prompt => new PictureGuide(prompt))];
         _prepared = new PreparedTexts(unet.Prepare, unet.Config.GuidanceEmbeddingWidth is null ? null : plan.Guidance) { Extend = AddPictures };
+        try
+        {
+            foreach (ControlInput control in plan.Request.Controls) _controls.Add(new ControlGuide(control, plan, plan.Device));
+            foreach (PicturePrompt prompt in plan.Request.PicturePrompts) _pictures.Add(new PictureGuide(prompt));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <summary>The denoiser of one batch.</summary>

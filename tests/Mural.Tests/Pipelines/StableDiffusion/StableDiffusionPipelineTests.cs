@@ -1,6 +1,7 @@
 using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.Runtime;
+using Mural.Samplers;
 using static Mural.Tests.Pipelines.TinyStableDiffusion;
 
 namespace Mural.Tests.Pipelines;
@@ -56,6 +57,30 @@ public class StableDiffusionPipelineTests
         byte[] expected = await Paint(pipeline, Fox with { Prompt = prompt, Guidance = 1 });
         Assert.Equal(expected, await Paint(pipeline, Fox with { Prompt = prompt, Guidance = 0 }));
         Assert.Equal(expected, await Paint(pipeline, Fox with { Prompt = prompt, Guidance = 0.5 }));
+    }
+
+    [Fact]
+    public async Task WhatCountsForNothingIsSaid()
+    {
+        await using StableDiffusionPipeline first = await Load(First), xl = await Load(XL);
+        static bool Says(StableDiffusionPipeline pipeline, StableDiffusionRequest request, string part) => pipeline.Plan(request).Warnings.Any(warning => warning.Contains(part, StringComparison.Ordinal));
+        foreach (StableDiffusionRequest request in (StableDiffusionRequest[])[Fox with { SecondPrompt = "snow" }, Fox with { SecondNegativePrompt = "snow" }])
+        {
+            Assert.True(Says(first, request, "one text encoder"));
+            Assert.False(Says(xl, request, "one text encoder"));
+        }
+        StableDiffusionRequest one = Fox with { Steps = 1, Sampler = "euler" };
+        Assert.True(Says(first, one with { Schedule = "linspace" }, "only step"));
+        Assert.False(Says(first, one with { Schedule = "trailing" }, "only step"));
+        Assert.False(Says(first, Fox, "only step"));
+    }
+
+    [Fact]
+    public async Task TheAlignedStepsAreThoseOfTheFamily()
+    {
+        await using StableDiffusionPipeline first = await Load(First), xl = await Load(XL);
+        foreach ((StableDiffusionPipeline pipeline, SigmaSchedule schedule) in new[] { (first, SigmaSchedule.AlignYourSteps), (xl, SigmaSchedule.AlignYourStepsXL) })
+            Assert.Equal(schedule, pipeline.Plan(Fox with { Sampler = "euler", Schedule = "Align Your Steps" }).Sampler.Options.SigmaSchedule);
     }
 
     [Fact]

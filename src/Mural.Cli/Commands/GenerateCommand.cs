@@ -96,9 +96,8 @@ internal sealed class GenerateCommand : MuralCommand
             Count = context.Value(_count) ?? 1,
         };
         StableDiffusionOptions options = _memory.Apply(_diffusion.Options(context), context);
-        // Only its name is known, not where it lies.
-        if (like is not null && options.LinFusion is null && SharedParameters.LinFusionOf(like) is { } attention)
-            context.Warn($"The picture was painted with the linear attention {attention}, without which it will be another: give its folder with --linfusion.");
+        if (like is not null)
+            foreach (string missing in Ingredients.Missing(like, name => _diffusion.Given(context, name))) context.Warn(missing);
         RuntimeOptions runtime = _run.Read(context);
         if (like is not null && !context.Given(_run.Precision)) runtime = runtime with { Precision = SharedParameters.PrecisionOf(like) };
         LargePictureRequest? large = _large.Request(context, request, like, size);
@@ -108,6 +107,7 @@ internal sealed class GenerateCommand : MuralCommand
         return new StableDiffusionJob(
             model.Path, loras.Text, request, options with { Runtime = runtime, Loras = loras.Loras }, _diffusion.Controls(context), _diffusion.PicturePrompts(context), context.Value(_output))
         {
+            Ingredients = _diffusion.Ingredients(context),
             Large = large,
             DeepZoom = _large.DeepZoom(context),
             KeepStages = _large.KeepStages(context),

@@ -63,6 +63,14 @@ internal sealed class DiffusionOptions
     /// <summary>The name of an option that was given, or null where none was.</summary>
     internal string? FirstGiven(CommandContext context) => All.FirstOrDefault(context.Given)?.Name;
 
+    /// <summary>Whether the option of that name was given.</summary>
+    internal bool Given(CommandContext context, string name) => All.Any(option => option.Name == name && context.Given(option));
+
+    /// <summary>What beside model and settings a picture's text shall name.</summary>
+    /// <exception cref="MuralException">An option cannot be read.</exception>
+    internal IReadOnlyList<KeyValuePair<string, string>> Ingredients(CommandContext context) => Painting.Ingredients.Of(
+        context.Value(_vae), context.Value(_mask), context.Value(_prediction), context.Value(_embedding) ?? [], Controls(context), PicturePrompts(context));
+
     /// <summary>The ControlNets that were asked for.</summary>
     /// <exception cref="MuralException">One of them cannot be read.</exception>
     internal IReadOnlyList<ControlArgument> Controls(CommandContext context) => [.. (context.Value(_control) ?? []).Select(ControlArgument.Parse)];
@@ -90,23 +98,27 @@ internal sealed class DiffusionOptions
 
     /// <summary>The request with what these options say.</summary>
     /// <exception cref="MuralException">A picture cannot be read, or options contradict each other.</exception>
-    internal StableDiffusionRequest Apply(StableDiffusionRequest request, CommandContext context) => request with
+    internal StableDiffusionRequest Apply(StableDiffusionRequest request, CommandContext context)
     {
-        NegativePrompt = context.Value(_negative) ?? request.NegativePrompt,
-        GuidanceRescale = context.Value(_rescale) ?? request.GuidanceRescale,
-        Sampler = context.Value(_sampler) ?? request.Sampler,
-        Schedule = context.Value(_schedule) ?? (context.Given(_sampler) ? null : request.Schedule),
-        Eta = context.Value(_eta) ?? request.Eta,
-        ClipSkip = context.Value(_clipSkip) - 1 ?? request.ClipSkip,
-        Noise = context.Given(_rng) ? context.Value(_rng) == Cuda ? NoiseOrigin.Cuda : NoiseOrigin.Cpu : request.Noise,
-        InitialPicture = Read(context.Value(_initial)),
-        Strength = context.Value(_strength) ?? (context.Given(_initial) ? request.Strength : null),
-        Mask = Read(context.Value(_mask)),
-        MaskPadding = context.Value(_maskPadding),
-        RefinerStart = context.Value(_refinerStart) ?? request.RefinerStart,
-        PreviewEvery = context.Value(_preview) ?? 0,
-        HiDiffusion = _hiDiffusion.Read(context, request.HiDiffusion),
-    };
+        if (context.Given(_refinerStart) && !context.Given(_refiner)) throw new MuralException($"{_refinerStart.Name} is a setting of the refiner; give {_refiner.Name} too.");
+        return request with
+        {
+            NegativePrompt = context.Value(_negative) ?? request.NegativePrompt,
+            GuidanceRescale = context.Value(_rescale) ?? request.GuidanceRescale,
+            Sampler = context.Value(_sampler) ?? request.Sampler,
+            Schedule = context.Value(_schedule) ?? (context.Given(_sampler) ? null : request.Schedule),
+            Eta = context.Value(_eta) ?? request.Eta,
+            ClipSkip = context.Value(_clipSkip) - 1 ?? request.ClipSkip,
+            Noise = context.Given(_rng) ? context.Value(_rng) == Cuda ? NoiseOrigin.Cuda : NoiseOrigin.Cpu : request.Noise,
+            InitialPicture = Read(context.Value(_initial)),
+            Strength = context.Value(_strength) ?? (context.Given(_initial) ? request.Strength : null),
+            Mask = Read(context.Value(_mask)),
+            MaskPadding = context.Value(_maskPadding) ?? (context.Given(_mask) ? request.MaskPadding : null),
+            RefinerStart = context.Value(_refinerStart) ?? request.RefinerStart,
+            PreviewEvery = context.Value(_preview) ?? 0,
+            HiDiffusion = _hiDiffusion.Read(context, request.HiDiffusion),
+        };
+    }
 
     private static Picture? Read(string? path) => path is null ? null : PictureReader.Read(path);
 }

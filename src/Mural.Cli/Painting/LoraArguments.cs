@@ -12,27 +12,24 @@ internal sealed partial record LoraArguments(IReadOnlyList<StableDiffusionLora> 
 {
     private static readonly string[] Extensions = [".safetensors", ".pt", ".ckpt", ".bin"];
 
-    /// <summary>Reads both.</summary>
+    /// <summary>Reads both. A LoRA that is named several times counts as often; tags of the prompt give way to an option of the same name.</summary>
     /// <param name="options">Values of <c>--lora</c>: a file or a name, and perhaps a weight, <c>style:0.8</c>.</param>
     /// <param name="prompt">The prompt.</param>
     /// <exception cref="MuralException">A weight is no number, or there is no such LoRA.</exception>
     internal static LoraArguments Parse(IReadOnlyList<string> options, string prompt)
     {
-        var loras = new Dictionary<string, StableDiffusionLora>(StringComparer.OrdinalIgnoreCase);
-        foreach (string option in options)
-        {
-            StableDiffusionLora lora = ParseOption(option);
-            loras[NameOf(lora.Path)] = lora;
-        }
-        string tags = string.Concat(loras.Select(lora => string.Create(CultureInfo.InvariantCulture, $" <lora:{lora.Key}:{lora.Value.Weight}>")));
-        string own = Tag().Replace(prompt, match => loras.ContainsKey(match.Groups["name"].Value) ? "" : match.Value).Trim();
-        foreach (Match match in Tag().Matches(own))
-        {
-            double[] weights = [.. match.Groups["weight"].Captures.Select(capture => Number(capture.Value, match.Value))];
-            // With two weights the first is the text encoders'.
-            loras[match.Groups["name"].Value] = new StableDiffusionLora(Find(match.Groups["name"].Value), weights.LastOrDefault(1), weights.Length > 1 ? weights[0] : null);
-        }
-        return new LoraArguments([.. loras.Values], Tag().Replace(own, "").Trim(), (own + tags).Trim());
+        StableDiffusionLora[] given = [.. options.Select(ParseOption)];
+        string tags = string.Concat(given.Select(lora => string.Create(CultureInfo.InvariantCulture, $" <lora:{NameOf(lora.Path)}:{lora.Weight}>")));
+        var names = given.Select(lora => NameOf(lora.Path)).ToHashSet(StringComparer.OrdinalIgnoreCase);
+        string own = Tag().Replace(prompt, match => names.Contains(match.Groups["name"].Value) ? "" : match.Value).Trim();
+        return new LoraArguments([.. given, .. Tag().Matches(own).Select(ParseTag)], Tag().Replace(own, "").Trim(), (own + tags).Trim());
+    }
+
+    private static StableDiffusionLora ParseTag(Match tag)
+    {
+        double[] weights = [.. tag.Groups["weight"].Captures.Select(capture => Number(capture.Value, tag.Value))];
+        // With two weights the first is the text encoders'.
+        return new StableDiffusionLora(Find(tag.Groups["name"].Value), weights.LastOrDefault(1), weights.Length > 1 ? weights[0] : null);
     }
 
     private static StableDiffusionLora ParseOption(string option)

@@ -32,15 +32,12 @@ internal sealed record PaintingJob(ModelFolder Model, DiMRequest Request, Runtim
             Describe(context, plan, pipeline.Runtime);
             foreach (string warning in warnings) context.Warn(warning);
 
+            var output = new OutputFiles(files);
             long start = Stopwatch.GetTimestamp();
-            IReadOnlyList<DiMPicture> pictures = context.WithProgress(report =>
-                pipeline.GenerateAsync(Request, new Reporter(report), context.Cancellation).GetAwaiter().GetResult());
+            DiMRequest writing = Request with { OnPicture = picture => output.Write(picture.Picture, Metadata(picture, pipeline.Runtime, hash)) };
+            IReadOnlyList<DiMPicture> pictures = output.SayWritten(context, () => context.WithProgress(report =>
+                pipeline.GenerateAsync(writing, new Reporter(report), context.Cancellation).GetAwaiter().GetResult()));
             double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-            foreach ((int i, DiMPicture picture) in pictures.Index())
-            {
-                PictureWriter.Write(files[i], picture.Picture, null, Metadata(picture, pipeline.Runtime, hash));
-                context.Say(files[i]);
-            }
             return new
             {
                 model = Model.Name,

@@ -18,7 +18,7 @@ internal static class SharedParameters
     internal static StableDiffusionRequest ToRequest(GenerationParameters parameters) => new()
     {
         Prompt = parameters.Prompt,
-        NegativePrompt = parameters.NegativePrompt.Length > 0 ? parameters.NegativePrompt : null,
+        NegativePrompt = parameters.NegativePrompt.Length > 0 ? parameters.NegativePrompt : Find(parameters, StableDiffusionParameters.EmptyNegative) is null ? null : "",
         Steps = parameters.Steps,
         Sampler = parameters.Sampler,
         // What the webui writes where the sampler's own schedule holds.
@@ -31,19 +31,19 @@ internal static class SharedParameters
         ClipSkip = Math.Max((parameters.ClipSkip ?? 1) - 1, 0),
         // Programs that say nothing drew the noise on a graphics card.
         Noise = parameters.Rng == "CPU" ? NoiseOrigin.Cpu : NoiseOrigin.Cuda,
-        Eta = Number(parameters, StableDiffusionParameters.Eta),
-        GuidanceRescale = Number(parameters, StableDiffusionParameters.GuidanceRescale),
+        Eta = Number(parameters, StableDiffusionParameters.Eta) ?? 0,
+        GuidanceRescale = Number(parameters, StableDiffusionParameters.GuidanceRescale) ?? 0,
+        MaskPadding = Number(parameters, StableDiffusionParameters.MaskPadding) is >= 0 and <= int.MaxValue and var padding ? (int)padding : null,
+        // Others switch at the very end, too, which is never.
+        RefinerStart = Number(parameters, StableDiffusionParameters.RefinerStart) is > 0 and < 1 and var share ? share : new StableDiffusionRequest().RefinerStart,
         HiDiffusion = Find(parameters, StableDiffusionParameters.HiDiffusion) is { } words ? HiDiffusionWords.Read(words) : null,
     };
 
     /// <summary>The number format that Mural painted it in; null where the picture does not say.</summary>
     internal static Precision? PrecisionOf(GenerationParameters parameters) => PrecisionNames.Parse(Find(parameters, StableDiffusionJob.PrecisionSetting));
 
-    /// <summary>Name of the LinFusion checkpoint that it was painted with, or null for none.</summary>
-    internal static string? LinFusionOf(GenerationParameters parameters) => Find(parameters, StableDiffusionParameters.LinFusion);
-
-    private static double Number(GenerationParameters parameters, string key) =>
-        double.TryParse(Find(parameters, key), NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : 0;
+    private static double? Number(GenerationParameters parameters, string key) =>
+        double.TryParse(Find(parameters, key), NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : null;
 
     private static string? Find(GenerationParameters parameters, string key) => parameters.Others.FirstOrDefault(other => other.Key == key).Value;
 }

@@ -25,6 +25,9 @@ internal sealed partial record StableDiffusionJob(
     IReadOnlyList<PicturePromptArgument> PicturePrompts,
     string? Output)
 {
+    /// <summary>What the picture's text names beside model and settings.</summary>
+    internal IReadOnlyList<KeyValuePair<string, string>> Ingredients { get; init; } = [];
+
     /// <summary>The large picture to paint instead of <see cref="Request"/>, or null.</summary>
     internal LargePictureRequest? Large { get; init; }
 
@@ -55,16 +58,13 @@ internal sealed partial record StableDiffusionJob(
         MemoryForecast forecast = pipeline.Forecast(plan);
         if (Announce(context, Description(plan), plan.Warnings, forecast, pipeline.Runtime, onlyPlans) is { } report) return report;
 
+        var output = new OutputFiles(files);
         long start = Stopwatch.GetTimestamp();
         using var preview = new PreviewFile(files[0]);
-        IReadOnlyList<StableDiffusionPicture> pictures = context.WithProgress(report =>
-            pipeline.GenerateAsync(request, new Reporter(report, preview), context.Cancellation).GetAwaiter().GetResult());
+        StableDiffusionRequest writing = request with { OnPicture = picture => output.Write(picture.Picture, PictureMetadata.Of(Parameters(picture, pipeline.Runtime), null)) };
+        IReadOnlyList<StableDiffusionPicture> pictures = output.SayWritten(context, () => context.WithProgress(report =>
+            pipeline.GenerateAsync(writing, new Reporter(report, preview), context.Cancellation).GetAwaiter().GetResult()));
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        foreach ((int i, StableDiffusionPicture picture) in pictures.Index())
-        {
-            PictureWriter.Write(files[i], picture.Picture, null, PictureMetadata.Of(Parameters(picture, pipeline.Runtime), null));
-            context.Say(files[i]);
-        }
         return new
         {
             model = plan.Model.Name,
@@ -72,7 +72,7 @@ internal sealed partial record StableDiffusionJob(
             plan.Width,
             plan.Height,
             plan.Steps,
-            calls = plan.Calls + (plan.Refiner?.Calls ?? 0),
+            calls = plan.RunCalls,
             sampler = Samplers.SamplerNames.Of(plan.Sampler.Options),
             plan.Guidance,
             plan.Strength,
@@ -135,7 +135,7 @@ internal sealed partial record StableDiffusionJob(
     private GenerationParameters Parameters(StableDiffusionPicture picture, RuntimePlan runtime) => Completed(picture.Parameters, runtime);
 
     private GenerationParameters Completed(GenerationParameters parameters, RuntimePlan runtime) =>
-        parameters with { Prompt = Text, Others = [.. parameters.Others, new(PrecisionSetting, runtime.Precision.ShortName())] };
+        parameters with { Prompt = Text, Others = [.. parameters.Others, .. Ingredients, new(PrecisionSetting, runtime.Precision.ShortName())] };
 
     /// <summary>Reports on the painting thread, in order; <see cref="Progress{T}"/> would queue reports up.</summary>
     private sealed class Reporter(Action<ProgressReport> report, PreviewFile preview) : IProgress<StableDiffusionProgress>

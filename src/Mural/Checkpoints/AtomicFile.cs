@@ -60,6 +60,10 @@ internal static class AtomicFile
         }
     }
 
+    /// <summary>Makes sure that a file can be written at <paramref name="path"/> later; its folder is created when missing.</summary>
+    /// <exception cref="MuralException">It cannot.</exception>
+    internal static void RequireWritable(string path) => Discard(Stage(path, 0, _ => { }));
+
     /// <summary>Renames a staged file to its final place.</summary>
     internal static void Commit(string staged, string path)
     {

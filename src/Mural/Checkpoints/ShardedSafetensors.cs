@@ -34,7 +34,7 @@ public sealed class ShardedSafetensors : ITensorSource
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
     /// <summary>The shards' file names.</summary>
-    public IReadOnlyCollection<string> Shards => _shards.Keys;
+    internal IReadOnlyCollection<string> Shards => _shards.Keys;
 
     /// <summary>Opens an index and every shard it names.</summary>
     /// <param name="path">The file <c>NAME.safetensors.index.json</c>.</param>

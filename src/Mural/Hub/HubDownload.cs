@@ -11,7 +11,10 @@ internal sealed class HubDownload(HubClient client, HubOptions options, string r
     private const int BufferBytes = 1 << 20;
 
     // A file that has begun to come is marked with what it will be, so that another version is not put onto its beginning.
-    private static string Partial(string path, HubFile file) => $"{path}.{(file.Sha256 ?? file.GitHash ?? "unknown")[..8]}.part";
+    internal static string Partial(string path, HubFile file) => $"{path}.{(file.Sha256 ?? file.GitHash)?[..8] ?? "unknown"}.part";
+
+    /// <summary>Bytes of a file that an earlier try has left.</summary>
+    internal static long Begun(HubFile file, string path) => Math.Min(Length(Partial(path, file)), file.Size);
 
     /// <summary>Fetches a file unless it is there already.</summary>
     /// <param name="file">The file.</param>

@@ -49,7 +49,7 @@ public static class ModelHub
 
         long total = files.Sum(file => file.Size), done = 0;
         int fetched = 0;
-        CheckSpace(request.Folder, total - files.Sum(file => Existing(request.Folder, file)));
+        CheckSpace(request.Folder, Missing(request.Folder, files));
         var download = new HubDownload(client, options, request.Repository);
         foreach (HubFile file in files)
         {
@@ -105,7 +105,9 @@ public static class ModelHub
 
     private static string PathOf(string folder, HubFile file) => Path.Combine([folder, .. file.Path.Split('/')]);
 
-    private static long Existing(string folder, HubFile file) => File.Exists(PathOf(folder, file)) ? file.Size : 0;
+    /// <summary>Bytes that are still to be fetched; files that have begun to come take room already.</summary>
+    internal static long Missing(string folder, IEnumerable<HubFile> files) =>
+        files.Where(file => !File.Exists(PathOf(folder, file))).Sum(file => file.Size - HubDownload.Begun(file, PathOf(folder, file)));
 
     private static void CheckName(string repository)
     {

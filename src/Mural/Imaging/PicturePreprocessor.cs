@@ -37,7 +37,7 @@ public static class PicturePreprocessor
     /// <param name="factor">Pixels of one latent cell.</param>
     /// <returns><c>[1, C, H, W]</c>, float32, -1 to 1.</returns>
     /// <exception cref="MuralException">A side is shorter than the factor.</exception>
-    public static Tensor Prepare(Picture picture, (int Width, int Height)? size = null, PictureFit fit = PictureFit.Stretch, int factor = 8)
+    internal static Tensor Prepare(Picture picture, (int Width, int Height)? size = null, PictureFit fit = PictureFit.Stretch, int factor = 8)
     {
         (int width, int height) = RoundDown(size?.Width ?? picture.Width, size?.Height ?? picture.Height, factor);
         return PictureTensors.FromPicture(Resize(picture, width, height, fit));
@@ -49,7 +49,7 @@ public static class PicturePreprocessor
     /// <param name="factor">Pixels of one latent cell.</param>
     /// <returns><c>[B, C, H, W]</c>, -1 to 1.</returns>
     /// <exception cref="MuralException">A side is shorter than the factor.</exception>
-    public static Tensor Prepare(Tensor picture, (int Width, int Height)? size = null, int factor = 8)
+    internal static Tensor Prepare(Tensor picture, (int Width, int Height)? size = null, int factor = 8)
     {
         using var scope = NewDisposeScope();
         (int width, int height) = RoundDown(size?.Width ?? (int)picture.shape[3], size?.Height ?? (int)picture.shape[2], factor);

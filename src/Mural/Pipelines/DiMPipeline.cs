@@ -116,6 +116,7 @@ public sealed class DiMPipeline : IAsyncDisposable
                 cancellationToken.ThrowIfCancellationRequested();
                 using Tensor latent = latents.narrow(0, i, 1);
                 pictures.Add(new DiMPicture(_painter.Decode(latent), seed, plan));
+                plan.Request.OnPicture?.Invoke(pictures[^1]);
                 progress?.Report(new DiMProgress(DiMStage.Decoding, pictures.Count, count));
             }
         }

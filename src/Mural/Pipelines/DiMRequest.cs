@@ -41,4 +41,7 @@ public sealed record DiMRequest
 
     /// <summary>Called after each network evaluation with the state and the estimate, on the painting thread; for previews.</summary>
     public Action<SamplerStep>? OnStep { get; init; }
+
+    /// <summary>Called with each picture once it is finished, in the order of their seeds, on the painting thread: a run that is ended later has not lost it.</summary>
+    public Action<DiMPicture>? OnPicture { get; init; }
 }

@@ -62,6 +62,60 @@ public sealed class GenerateDiffusionTests : IDisposable
     }
 
     [Fact]
+    public void LikeKnowsAnEmptyNegativePromptFromNone()
+    {
+        CommandRun run = CommandRun.Of(["generate", "fox", "--model", TinyStableDiffusion.At(TinyStableDiffusion.XL), .. Fast.Split(' '), "--negative", "", "--sampler", "euler", "--schedule", "ays-sdxl", "-o", _folder.At("empty.png")]);
+        CommandRun none = Generate(TinyStableDiffusion.XL, "fox", $"{Fast} --sampler euler --schedule ays-sdxl", "none.png");
+        CommandRun again = Generate(TinyStableDiffusion.XL, null, $"--like {_folder.At("empty.png")} --device cpu", "again.png");
+        Assert.True(run.ExitCode == ExitCode.Success && none.ExitCode == ExitCode.Success && again.ExitCode == ExitCode.Success, run.Error + none.Error + again.Error);
+        Assert.Contains("Schedule type: Align Your Steps", PictureReader.Identify(_folder.At("empty.png")).Metadata.Parameters, StringComparison.Ordinal);
+        Assert.NotEqual(PictureReader.Read(_folder.At("none.png")).Data, PictureReader.Read(_folder.At("empty.png")).Data);
+        Assert.Equal(PictureReader.Read(_folder.At("empty.png")).Data, PictureReader.Read(_folder.At("again.png")).Data);
+    }
+
+    [Fact]
+    public void LikeNamesWhatMustBeGivenAgain()
+    {
+        PictureWriter.Write(_folder.At("start.png"), TinyStableDiffusion.Gradient(64, 64));
+        PictureWriter.Write(_folder.At("mask.png"), TinyStableDiffusion.HalfMask(64, 64));
+        string[] given =
+        [
+            $"--init-image {_folder.At("start.png")}", $"--mask {_folder.At("mask.png")}", $"--vae {TinyStableDiffusion.At("tiny-taesd")}", "--prediction v",
+            $"--control type={TinyStableDiffusion.At("tiny-controlnet-sd15")},image={_folder.At("start.png")},scale=0.5",
+            $"--ip-adapter model={Path.Combine(GoldenCase.Root, "adapters", "files", "ip-adapter_sd15.safetensors")},image={_folder.At("start.png")}",
+        ];
+        CommandRun run = Generate(TinyStableDiffusion.First, "fox", $"{Fast} --strength 0.5 --mask-padding 4 {string.Join(' ', given)}", "fox.png");
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        string like = $"--like {_folder.At("fox.png")} --device cpu";
+        CommandRun again = Generate(TinyStableDiffusion.First, null, $"{like} {string.Join(' ', given)}", "again.png"), without = Generate(TinyStableDiffusion.First, null, like, "without.png");
+        Assert.True(again.ExitCode == ExitCode.Success && without.ExitCode == ExitCode.Success, again.Error + without.Error);
+        Assert.Equal(PictureReader.Read(_folder.At("fox.png")).Data, PictureReader.Read(_folder.At("again.png")).Data);
+        Assert.Equal(SharedParameters.Of(_folder.At("fox.png")).Format(), SharedParameters.Of(_folder.At("again.png")).Format());
+        Assert.DoesNotContain(again.Problems, problem => problem.Contains("was painted", StringComparison.Ordinal));
+        foreach (string option in given.Select(option => option.Split(' ')[0]))
+            Assert.Contains(without.Problems, problem => problem.Contains("without which it will be another", StringComparison.Ordinal) && problem.EndsWith($"with {option}.", StringComparison.Ordinal));
+        Assert.Contains("'tiny-taesd'", without.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain(_folder.Path, PictureReader.Identify(_folder.At("fox.png")).Metadata.Parameters, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("fox\nSteps: 2, Sampler: Euler, Denoising strength: 0.7, Seed: 1", "--init-image")]
+    [InlineData("fox\nSteps: 2, Sampler: Euler, VAE: kl-f8.ckpt, Seed: 1", "--vae")]
+    [InlineData("fox\nSteps: 2, Sampler: Euler, ControlNet 0: \"Module: canny, Model: canny\", Seed: 1", "--control")]
+    [InlineData("fox\nSteps: 2, Sampler: Euler, Refiner: xl-refiner, Refiner switch at: 1, Seed: 1", "--refiner")]
+    [InlineData("fox\nSteps: 2, Sampler: Euler, Denoising strength: 0.7, Hires upscale: 2, Seed: 1", null)]
+    [InlineData("fox\nSteps: 2, Sampler: Euler, ControlNet Version: 1, Mask blur: 4, Seed: 1", null)]
+    public void PicturesOfOtherProgramsNameWhatMustBeGivenToo(string text, string? option)
+    {
+        GenerationParameters painted = GenerationParameters.Parse(text);
+        IEnumerable<string> sentences = Ingredients.Missing(painted, _ => false);
+        Assert.Empty(Ingredients.Missing(painted, _ => true));
+        if (option is null) Assert.Empty(sentences);
+        else Assert.EndsWith($"with {option}.", Assert.Single(sentences), StringComparison.Ordinal);
+        Assert.InRange(SharedParameters.ToRequest(painted).RefinerStart, 0.1, 0.9);
+    }
+
+    [Fact]
     public void APictureIsChangedAndRepainted()
     {
         PictureWriter.Write(_folder.At("start.png"), TinyStableDiffusion.Gradient(64, 64));
@@ -152,6 +206,30 @@ public sealed class GenerateDiffusionTests : IDisposable
     }
 
     [Fact]
+    public async Task ARunThatIsEndedKeepsWhatItHasPainted()
+    {
+        using var source = new CancellationTokenSource();
+        Task<CommandRun> running = Task.Run(() => CommandRun.Of(source.Token, ["generate", "fox", "--model", TinyStableDiffusion.At(TinyStableDiffusion.First), .. Fast.Split(' '), "--count", "500", "-o", _folder.At("fox.png")]));
+        while (!running.IsCompleted && !File.Exists(_folder.At("fox-001.png"))) await Task.Delay(10, TestContext.Current.CancellationToken);
+        await source.CancelAsync();
+        CommandRun run = await running;
+        Assert.Equal(ExitCode.Cancelled, run.ExitCode);
+        Assert.Contains(_folder.At("fox-001.png"), run.Out, StringComparison.Ordinal);
+        Assert.InRange(Directory.GetFiles(_folder.Path).Length, 1, 400);
+    }
+
+    [Fact]
+    public void AFolderThatCannotBeWrittenToIsFoundBeforePainting()
+    {
+        File.WriteAllText(_folder.At("file"), "");
+        CommandRun run = Generate(TinyStableDiffusion.First, "fox", $"{Fast} --count 500", "file/fox.png");
+        Assert.Equal(ExitCode.Problem, run.ExitCode);
+        Assert.Contains("Cannot write", Assert.Single(run.Problems), StringComparison.Ordinal);
+        Assert.Throws<MuralException>(() => new OutputFiles([_folder.At("fox.png"), _folder.At("file/fox.png")]));
+        Assert.Equal(["file"], Directory.GetFileSystemEntries(_folder.Path).Select(Path.GetFileName));
+    }
+
+    [Fact]
     public void PreviewsAreGoneInTheEnd()
     {
         CommandRun run = Generate(TinyStableDiffusion.First, "fox", $"{Fast} --preview 1", "fox.png");
@@ -189,6 +267,7 @@ public sealed class GenerateDiffusionTests : IDisposable
     [InlineData("--ip-adapter model=nothing.bin,image=START", ExitCode.Problem, "image_encoder")]
     [InlineData("--prediction x", ExitCode.Usage, "--prediction takes eps or v, not 'x'")]
     [InlineData("--refiner nowhere", ExitCode.Problem, "nowhere")]
+    [InlineData("--refiner-start 0.5", ExitCode.Problem, "--refiner-start is a setting of the refiner")]
     [InlineData("--preview 0", ExitCode.Usage, "--preview")]
     [InlineData("--upscale 2", ExitCode.Problem, "--upscale is for DiM models")]
     [InlineData("--like START", ExitCode.Problem, "does not say how it was painted")]

@@ -31,7 +31,7 @@ public sealed class GenerateLinFusionTests : IDisposable
         Assert.True(again.ExitCode == ExitCode.Success, again.Error);
         Assert.Equal(painted, PictureReader.Read(_folder.At("again.png")).Data);
         CommandRun without = Generate(model, $"--like {_folder.At("linear.png")} --device cpu", "again.png");
-        Assert.Contains("give its folder with --linfusion", without.Error, StringComparison.Ordinal);
+        Assert.Contains("give that again with --linfusion", without.Error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -62,6 +62,17 @@ public sealed class GenerateTests : IClassFixture<TinyDiM>, IDisposable
     }
 
     [Fact]
+    public async Task ARunThatIsEndedKeepsWhatItHasPainted()
+    {
+        using var source = new CancellationTokenSource();
+        Task<CommandRun> running = Task.Run(() => CommandRun.Of(source.Token, "generate", "dog", "--model", _model.Folder, "--count", "500", "-o", _folder.At("dog.png")));
+        while (!running.IsCompleted && !File.Exists(_folder.At("dog-001.png"))) await Task.Delay(10, TestContext.Current.CancellationToken);
+        await source.CancelAsync();
+        Assert.Equal(ExitCode.Cancelled, (await running).ExitCode);
+        Assert.InRange(Directory.GetFiles(_folder.Path).Length, 1, 400);
+    }
+
+    [Fact]
     public void AnUpscaledPictureIsAsManyTimesLarger()
     {
         CommandRun plain = Generate("tree", "--steps", "2", "-o", _folder.At("plain.png"), "--json");

@@ -31,6 +31,18 @@ public sealed class LoraArgumentsTests : IDisposable
         Assert.Equal(("a fox", prompt), (arguments.Prompt, arguments.Text));
     }
 
+    [Fact]
+    public void EachCountsAsOftenAsItIsNamed()
+    {
+        string style = Touch("style.safetensors"), tag = $"<lora:{style}:0.5>";
+        Directory.CreateDirectory(_folder.At("other"));
+        string namesake = Touch(Path.Combine("other", "style.safetensors"));
+        Assert.Equal([new StableDiffusionLora(style, 0.8), new StableDiffusionLora(namesake, 0.3)], LoraArguments.Parse([$"{style}:0.8", $"{namesake}:0.3"], "fox").Loras);
+        Assert.Equal([new StableDiffusionLora(style, 0.8), new StableDiffusionLora(style, 0.3)], LoraArguments.Parse([$"{style}:0.8", $"{style}:0.3"], "fox").Loras);
+        Assert.Equal([new StableDiffusionLora(style, 0.5), new StableDiffusionLora(style, 0.5)], LoraArguments.Parse([], $"fox {tag} {tag}").Loras);
+        Assert.Equal("fox <lora:style:0.8> <lora:style:0.3>", LoraArguments.Parse([$"{style}:0.8", $"{style}:0.3"], "fox <lora:style:1>").Text);
+    }
+
     [Theory]
     [InlineData("nothing:0.8", "no LoRA nothing")]
     [InlineData("nothing", "no LoRA nothing")]

@@ -128,6 +128,19 @@ public sealed class ModelHubTests : IDisposable
     }
 
     [Fact]
+    public void WhatHasBegunToComeNeedsNoRoomAgain()
+    {
+        HubFile begun = new("unet/model.safetensors", 1000, new string('a', 64), null), there = new("config.json", 10, null, new string('b', 40)), absent = new("vae.safetensors", 300, null, null);
+        Directory.CreateDirectory(At("unet"));
+        File.WriteAllBytes(HubDownload.Partial(At(begun.Path), begun), Bytes(400));
+        File.WriteAllBytes(At(there.Path), Bytes(10));
+        Assert.Equal(900, ModelHub.Missing(_folder, [begun, there, absent]));
+        // Of another version, or more than there is to come: it will be fetched anew, and over it.
+        Assert.Equal(1000, ModelHub.Missing(_folder, [begun with { Sha256 = new string('c', 64) }]));
+        Assert.Equal(0, ModelHub.Missing(_folder, [begun with { Size = 100 }]));
+    }
+
+    [Fact]
     public async Task ATokenIsSentAndItsLackNamed()
     {
         using var server = new HubServer(("model.safetensors", Bytes(10))) { Token = "secret" };

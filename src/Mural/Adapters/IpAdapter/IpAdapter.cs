@@ -49,19 +49,15 @@ public sealed class IpAdapter : IDisposable
         if (numbers.Length != attentions.Length)
             throw new MuralException($"{path} has keys for {numbers.Length} attentions, but the model's UNet has {attentions.Length}; use an IP-Adapter of the model's family.");
         PictureProjection projection = PictureProjection.Load(source, new LayerFactory(runtime.Type, Initialize: false, runtime.Device));
-        var layers = new List<(CrossAttention, Tensor, Tensor)>();
         try
         {
-            foreach ((int number, CrossAttention attention) in numbers.Zip(attentions))
-                layers.Add((attention, Read(source, Prefix + number + KeySuffix, attention, unet, runtime), Read(source, Prefix + number + ValueSuffix, attention, unet, runtime)));
             if (encoder is not null) Require(path, projection, encoder.Config);
             projection.Freeze(runtime.Kernels, runtime.Type);
-            return new IpAdapter(path, projection, [.. layers], encoder);
+            return new IpAdapter(path, projection, ReadLayers(source, numbers, attentions, unet, runtime), encoder);
         }
         catch
         {
             projection.Dispose();
-            Free(layers);
             throw;
         }
     }
@@ -71,7 +67,11 @@ public sealed class IpAdapter : IDisposable
     {
         _projection.Dispose();
         _encoder?.Dispose();
-        Free(_layers);
+        foreach ((_, Tensor key, Tensor value) in _layers)
+        {
+            key.Dispose();
+            value.Dispose();
+        }
     }
 
     /// <summary>What the image encoder says of a picture, after what it says of no picture. Shape: <c>[2, F]</c> or <c>[2, N, F]</c>.</summary>
@@ -106,6 +106,23 @@ public sealed class IpAdapter : IDisposable
             prompt.Add(attention, new KeysAndValues(nn.functional.linear(tokens, key), nn.functional.linear(tokens, value), scale));
     }
 
+    private static (CrossAttention, Tensor, Tensor)[] ReadLayers(ITensorSource source, int[] numbers, CrossAttention[] attentions, UNet2DConditionModel unet, RuntimePlan runtime)
+    {
+        // Where a tensor does not fit, those before it go with the scope.
+        using DisposeScope scope = NewDisposeScope();
+        (CrossAttention, Tensor Key, Tensor Value)[] layers =
+        [
+            .. numbers.Zip(attentions, (number, attention) =>
+                (attention, Read(source, Prefix + number + KeySuffix, attention, unet, runtime), Read(source, Prefix + number + ValueSuffix, attention, unet, runtime))),
+        ];
+        foreach ((_, Tensor key, Tensor value) in layers)
+        {
+            key.DetachFromDisposeScope();
+            value.DetachFromDisposeScope();
+        }
+        return layers;
+    }
+
     private static Tensor Read(ITensorSource source, string name, CrossAttention attention, UNet2DConditionModel unet, RuntimePlan runtime)
     {
         if (!source.Tensors.TryGetValue(name, out TensorEntry? entry)) throw new MuralException($"{source.Path} lacks {name}; copy the file again.");
@@ -113,7 +130,7 @@ public sealed class IpAdapter : IDisposable
         if (!entry.Shape.AsSpan().SequenceEqual(wanted))
             throw new MuralException($"{source.Path} has {name} of shape {Sizes.Text(entry.Shape)}, but the model's UNet needs {Sizes.Text(wanted)}; use an IP-Adapter of the model's family.");
         using DisposeScope scope = NewDisposeScope();
-        return source.Read(name, runtime.Type).to(runtime.Device).DetachFromDisposeScope();
+        return source.Read(name, runtime.Type).to(runtime.Device).MoveToOuterDisposeScope();
     }
 
     private static void Require(string path, PictureProjection projection, ClipVisionConfig encoder)
@@ -121,14 +138,5 @@ public sealed class IpAdapter : IDisposable
         int given = projection.TakesTokens ? encoder.Transformer.Width : encoder.ProjectionSize;
         if (given != projection.InputWidth)
             throw new MuralException($"{path} was made for an image encoder of {projection.InputWidth} features, but the one given has {given}; use the image encoder that belongs to it.");
-    }
-
-    private static void Free(IEnumerable<(CrossAttention, Tensor Key, Tensor Value)> layers)
-    {
-        foreach ((_, Tensor key, Tensor value) in layers)
-        {
-            key.Dispose();
-            value.Dispose();
-        }
     }
 }

@@ -49,9 +49,7 @@ internal static class ModelFamilies
                 throw new MuralException($"{source.Path} holds {model}, where a Stable Diffusion 1, 2 or XL checkpoint was expected.");
         if (Has("conditioner.embedders.1.")) return ModelFamily.StableDiffusionXL;
         if (Has("conditioner.embedders.0.model.")) return ModelFamily.StableDiffusionXLRefiner;
-        if (Has("cond_stage_model.model.")) return ModelFamily.StableDiffusion2;
-        if (Has("cond_stage_model.transformer.")) return ModelFamily.StableDiffusion1;
-        return OfUNet(source);
+        return OfUNet(source, Has("cond_stage_model.model.") ? ModelFamily.StableDiffusion2 : Has("cond_stage_model.transformer.") ? ModelFamily.StableDiffusion1 : null);
     }
 
     // A whole Stable Diffusion may carry a LoRA's or a ControlNet's name somewhere; the upscaler's mark is also a part of every whole UNet with four resolutions.
@@ -62,16 +60,17 @@ internal static class ModelFamilies
         _ => tensors.ContainsKey(SingleFileLayout.UNetPrefix + "input_blocks.0.0.weight"),
     };
 
-    // Without text encoders the shapes decide: of the condition's projection in SDXL, of the text's features in the others.
-    private static ModelFamily OfUNet(ITensorSource source)
+    // The shapes decide: of the condition's projection in SDXL, of the text's features in the others, whose text encoders some tools write under each other's names.
+    private static ModelFamily OfUNet(ITensorSource source, ModelFamily? named)
     {
         TensorEntry? label = Ending(source, "label_emb.0.0.weight");
-        if (label is { Shape: [_, var conditions] }) return conditions == RefinerConditions ? ModelFamily.StableDiffusionXLRefiner : ModelFamily.StableDiffusionXL;
+        if (named is null && label is { Shape: [_, var conditions] }) return conditions == RefinerConditions ? ModelFamily.StableDiffusionXLRefiner : ModelFamily.StableDiffusionXL;
         TensorEntry? key = Ending(source, "input_blocks.2.1.transformer_blocks.0.attn2.to_k.weight") ?? Ending(source, "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight");
         return key?.Shape switch
         {
             [_, 768] => ModelFamily.StableDiffusion1,
             [_, 1024] => ModelFamily.StableDiffusion2,
+            _ when named is { } family => family,
             [_, var features] => throw new MuralException($"{source.Path} holds a UNet for text features of {features} channels; 768 (Stable Diffusion 1), 1024 (2) or a Stable Diffusion XL was expected."),
             _ => throw new MuralException($"{source.Path} holds no Stable Diffusion in the original layout: no tensor is called {SingleFileLayout.UNetPrefix}input_blocks...; give a checkpoint of version 1, 2 or XL."),
         };

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Mural.Checkpoints.SingleFile;
+using Mural.Samplers;
 
 namespace Mural.Checkpoints.StableDiffusion;
 
@@ -20,13 +21,15 @@ internal static class SingleFileModel
     // Empty tensors by which later models say how they were trained.
     private const string VelocityMark = "v_pred", ZeroSnrMark = "ztsnr";
 
+    /// <param name="path">The file.</param>
+    /// <param name="prediction">What it predicts, from someone who knows; null for what the file tells.</param>
     /// <exception cref="MuralException">The file cannot be read or is another model.</exception>
-    internal static StableDiffusionCheckpoint Open(string path)
+    internal static StableDiffusionCheckpoint Open(string path, PredictionType? prediction = null)
     {
         SingleFileCheckpoint file = SingleFileCheckpoint.Open(path);
         try
         {
-            return Of(file);
+            return Of(file, prediction);
         }
         catch
         {
@@ -36,10 +39,10 @@ internal static class SingleFileModel
     }
 
     /// <summary>Adds to an open file, which belongs to the result, what is not in it.</summary>
-    internal static StableDiffusionCheckpoint Of(SingleFileCheckpoint file)
+    internal static StableDiffusionCheckpoint Of(SingleFileCheckpoint file, PredictionType? prediction = null)
     {
         string? Said(string name) => file.Source.Metadata.GetValueOrDefault(Entry + name);
-        (bool velocity, bool guessed) = Prediction(file);
+        (bool velocity, bool guessed) = prediction is { } known ? (known == PredictionType.VPrediction, false) : Prediction(file);
         int sampleSize = FamilySettings.SampleSize(file.Family, velocity);
         StableDiffusionComponent[] components =
         [

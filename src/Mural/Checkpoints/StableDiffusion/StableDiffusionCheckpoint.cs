@@ -79,11 +79,12 @@ internal sealed class StableDiffusionCheckpoint : IDisposable
     /// <summary>Opens a model of either layout.</summary>
     /// <param name="path">A folder of diffusers' layout, or a file of the original layout.</param>
     /// <param name="variant">The variant wanted where a folder has several, such as fp16, or null for the plain one.</param>
+    /// <param name="prediction">What the model of a file predicts, from someone who knows: its size and its sampler go with that; null for what it tells.</param>
     /// <exception cref="MuralException">There is none, a part that it names is missing, or it is another model.</exception>
-    internal static StableDiffusionCheckpoint Open(string path, string? variant = null)
+    internal static StableDiffusionCheckpoint Open(string path, string? variant = null, PredictionType? prediction = null)
     {
         ArgumentNullException.ThrowIfNull(path);
-        return FolderLayout.Is(path) ? FolderLayout.Open(path, variant) : SingleFileModel.Open(path);
+        return FolderLayout.Is(path) ? FolderLayout.Open(path, variant) : SingleFileModel.Open(path, prediction);
     }
 
     /// <summary>A network of it.</summary>

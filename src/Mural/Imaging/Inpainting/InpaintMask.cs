@@ -25,7 +25,7 @@ public static class InpaintMask
     /// <param name="factor">Pixels of one latent cell.</param>
     /// <returns><c>[B, 1, H, W]</c>, 0 or 1.</returns>
     /// <exception cref="MuralException">A side is shorter than the factor.</exception>
-    public static Tensor Prepare(Tensor mask, (int Width, int Height)? size = null, int factor = 8)
+    internal static Tensor Prepare(Tensor mask, (int Width, int Height)? size = null, int factor = 8)
     {
         using var scope = NewDisposeScope();
         (int width, int height) = PicturePreprocessor.RoundDown(size?.Width ?? (int)mask.shape[3], size?.Height ?? (int)mask.shape[2], factor);

@@ -6,7 +6,7 @@ public static class InpaintOverlay
     /// <summary>Softens a mask's edge, so that the seam does not show.</summary>
     /// <param name="mask">The mask.</param>
     /// <param name="radius">Standard deviation in pixels; 0 changes nothing.</param>
-    public static Picture Blur(Picture mask, float radius)
+    internal static Picture Blur(Picture mask, float radius)
     {
         if (!(radius >= 0) || !float.IsFinite(radius)) throw new MuralException($"The blur radius {radius} is not a number of pixels: give 0 or more.");
         return GaussianBlur.Apply(mask, radius);

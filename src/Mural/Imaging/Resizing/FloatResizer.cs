@@ -1,7 +1,7 @@
 namespace Mural.Imaging;
 
 /// <summary>Changes the size of a plane of 32-bit numbers as Pillow does with pictures of mode F: double weights, nothing is cut.</summary>
-public static class FloatResizer
+internal static class FloatResizer
 {
     /// <summary>Resizes a plane, or the part of it inside <paramref name="box"/>.</summary>
     /// <param name="plane">Samples, <c>[H, W]</c>.</param>
@@ -11,7 +11,7 @@ public static class FloatResizer
     /// <param name="box">The part to take; the whole where none is given.</param>
     /// <returns><c>[height, width]</c>.</returns>
     /// <exception cref="ArgumentException">A size is not positive or the box is not inside the plane.</exception>
-    public static float[,] Resize(float[,] plane, int width, int height, ResizeFilter filter = ResizeFilter.Lanczos, ResizeBox? box = null)
+    internal static float[,] Resize(float[,] plane, int width, int height, ResizeFilter filter = ResizeFilter.Lanczos, ResizeBox? box = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);

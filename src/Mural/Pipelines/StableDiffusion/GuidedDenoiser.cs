@@ -14,8 +14,8 @@ internal sealed class GuidedDenoiser : IDisposable
     private readonly StableDiffusionPlan _plan;
     private readonly TextTimeline _timeline;
     private readonly PreparedTexts _prepared;
-    private readonly ControlGuide[] _controls;
-    private readonly PictureGuide[] _pictures;
+    private readonly List<ControlGuide> _controls = [];
+    private readonly List<PictureGuide> _pictures = [];
     private readonly HiDiffusionPlan? _hiDiffusion;
     private readonly bool _batched;
     private readonly StripOptions? _strips;
@@ -29,15 +29,23 @@ internal sealed class GuidedDenoiser : IDisposable
     {
         (_unet, _plan, _timeline, _batched, _strips) = (unet, plan, timeline, batched && strips is null, strips);
         _hiDiffusion = plan.HiDiffusion;
-        _controls = [.. plan.Request.Controls.Select(control => new ControlGuide(control, plan, plan.Device))];
-        _pictures = [.. plan.Request.PicturePrompts.Select(prompt => new PictureGuide(prompt))];
         _prepared = new PreparedTexts(unet.Prepare, unet.Config.GuidanceEmbeddingWidth is null ? null : plan.Guidance) { Extend = AddPictures };
+        try
+        {
+            foreach (ControlInput control in plan.Request.Controls) _controls.Add(new ControlGuide(control, plan, plan.Device));
+            foreach (PicturePrompt prompt in plan.Request.PicturePrompts) _pictures.Add(new PictureGuide(prompt));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <summary>The denoiser of one batch.</summary>
     /// <param name="channels">What the network sees beside the latents, or null. Shape: <c>[B, C, h, w]</c>.</param>
     /// <param name="shifts">Where HiDiffusion's windows begin.</param>
-    internal LatentDenoiser For(Tensor? channels, IWindowShifts shifts) => (input, call) => Predict(new CallInputs(input, channels, call, _hiDiffusion?.At(call.Index, shifts)));
+    internal LatentDenoiser For(Tensor? channels, IWindowShifts shifts) => (input, call) => Predict(new CallInputs(input, channels, Counted(call), _hiDiffusion?.At(call.Index, shifts)));
 
     public void Dispose()
     {
@@ -45,6 +53,9 @@ internal sealed class GuidedDenoiser : IDisposable
         foreach (ControlGuide control in _controls) control.Dispose();
         foreach (PictureGuide picture in _pictures) picture.Dispose();
     }
+
+    // Prompts and ranges count the calls of a base model and its refiner as one run.
+    private DenoiserCall Counted(DenoiserCall call) => call with { Index = _plan.EarlierCalls + call.Index, Count = _plan.RunCalls };
 
     private void AddPictures(PreparedPrompt prompt, IReadOnlyList<GuidingText> group, int copies)
     {
@@ -58,7 +69,8 @@ internal sealed class GuidedDenoiser : IDisposable
         DenoiserCall call = inputs.Call;
         GuidingTexts texts = _timeline.At(call.Index);
         _prepared.Use(texts);
-        double scale = CallRange.Holds(call, _plan.Request.GuidanceStart, _plan.Request.GuidanceStop) ? _plan.ClassifierFreeScale : 1;
+        // Below 1 there is no guidance, and several or weighted prompts count as they do at 1.
+        double scale = CallRange.Holds(call, _plan.Request.GuidanceStart, _plan.Request.GuidanceStop) ? Math.Max(_plan.ClassifierFreeScale, 1) : 1;
         bool guided = texts.HasNegative && (scale > 1 || texts.Positives is not [{ Weight: 1 }]);
         if (!guided) return Run(texts, texts.Positives, inputs).MoveToOuterDisposeScope();
         Tensor[] predictions = _batched

@@ -199,11 +199,13 @@ internal sealed class TinyCodec : PictureCodec
 {
     private readonly AutoencoderTiny _autoencoder;
     private readonly ScalarType _type;
+    private readonly Device _device;
 
     internal TinyCodec(AutoencoderTiny autoencoder, RuntimePlan runtime)
     {
         _autoencoder = autoencoder;
         _type = runtime.Type;
+        _device = runtime.Device;
         autoencoder.PrepareForInference(runtime.Kernels, _type);
     }
 
@@ -214,7 +216,7 @@ internal sealed class TinyCodec : PictureCodec
     internal override Tensor Encode(Tensor picture, INoise noise, int batch)
     {
         using DisposeScope scope = NewDisposeScope();
-        return _autoencoder.Encode(picture.to(_type)).to(ScalarType.Float32).expand(batch, -1, -1, -1).MoveToOuterDisposeScope();
+        return _autoencoder.Encode(picture.to(_device).to(_type)).to(ScalarType.Float32).expand(batch, -1, -1, -1).MoveToOuterDisposeScope();
     }
 
     internal override (LiveBytes Encode, LiveBytes Decode) Estimate(long height, long width, MemoryMode mode)

@@ -24,6 +24,9 @@ public sealed record StableDiffusionModelInfo
     /// <summary>Whether it was made for inpainting: it sees the mask and what lies around it.</summary>
     public required bool Inpaints { get; init; }
 
+    /// <summary>Whether it is of the family of Stable Diffusion XL.</summary>
+    internal bool IsXL { get; init; }
+
     /// <summary>Name of the LinFusion checkpoint whose linear attention it paints with, or null for its own attention.</summary>
     public string? LinFusion { get; init; }
 }

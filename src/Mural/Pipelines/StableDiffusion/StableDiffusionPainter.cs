@@ -28,9 +28,9 @@ internal sealed class StableDiffusionPainter(StableDiffusionParts parts, StableD
         RunStart start = RunStart.Of(plan, _picture, parts.Codec, noise, batch);
         Func<Tensor, int, Tensor>? afterCall = Changed(start);
         Tensor Draw(Tensor like) => noise.Draw(like.shape);
-        Tensor latents = plan.Sampler.Sample(denoiser.For(start.Channels, noise.Shifts), start.State, Draw, plan.FirstCall..plan.EndCall, afterCall, onStep, cancellationToken);
+        Tensor latents = plan.Sampler.Sample(denoiser.For(start.Channels, noise.Shifts), start.State, Draw, plan.FirstCall..plan.EndCall, afterCall, Counted(plan, onStep), cancellationToken);
         if (plan.Refiner is { } second && refiner is not null)
-            latents = second.Sampler.Sample(refiner.For(null, noise.Shifts), latents, Draw, second.FirstCall..second.EndCall, afterCall, Later(onStep), cancellationToken);
+            latents = second.Sampler.Sample(refiner.For(null, noise.Shifts), latents, Draw, second.FirstCall..second.EndCall, afterCall, Counted(second, onStep), cancellationToken);
         return latents.MoveToOuterDisposeScope();
     }
 
@@ -60,8 +60,9 @@ internal sealed class StableDiffusionPainter(StableDiffusionParts parts, StableD
         return PictureTensors.ToPictures(parts.Codec.Decode(nn.functional.interpolate(first, size, mode: InterpolationMode.Area)))[0];
     }
 
-    // The refiner's calls are counted after the base model's.
-    private Action<SamplerStep>? Later(Action<SamplerStep>? onStep) => onStep is null ? null : step => onStep(step with { Index = plan.Calls + step.Index });
+    // The calls of base model and refiner are counted as one run.
+    private static Action<SamplerStep>? Counted(StableDiffusionPlan part, Action<SamplerStep>? onStep) =>
+        onStep is null ? null : step => onStep(step with { Index = part.EarlierCalls + step.Index, Count = part.RunCalls });
 
     private Func<Tensor, int, Tensor>? Changed(RunStart start) => OnState is not { } seen ? start.AfterCall : (state, next) =>
     {

@@ -9,7 +9,10 @@ namespace Mural.Pipelines;
 internal static class StableDiffusionParameters
 {
     // Settings that the webui has no word for.
-    internal const string Eta = "Eta", GuidanceRescale = "Guidance rescale", LinFusion = "LinFusion", HiDiffusion = "HiDiffusion";
+    internal const string Eta = "Eta", GuidanceRescale = "Guidance rescale", LinFusion = "LinFusion", HiDiffusion = "HiDiffusion", EmptyNegative = "Empty negative prompt";
+
+    // Settings that it has.
+    internal const string Refiner = "Refiner", RefinerStart = "Refiner switch at", MaskPadding = "Masked area padding";
 
     internal static GenerationParameters Of(StableDiffusionPlan plan, long seed)
     {
@@ -21,12 +24,15 @@ internal static class StableDiffusionParameters
         }
         Add(Eta, request.Eta, 0);
         Add(GuidanceRescale, request.GuidanceRescale, 0);
+        // The text has no line for it, as for none at all.
+        if (request.NegativePrompt is "") others.Add(new(EmptyNegative, "true"));
+        if (request.MaskPadding is { } padding) Add(MaskPadding, padding, double.NaN);
         if (plan.Model.LinFusion is { } attention) others.Add(new(LinFusion, attention));
         if (request.HiDiffusion is { } hiDiffusion) others.Add(new(HiDiffusion, HiDiffusionWords.Write(hiDiffusion)));
         if (plan.Refiner is { } refiner)
         {
-            others.Add(new("Refiner", refiner.Model.Name));
-            Add("Refiner switch at", request.RefinerStart, double.NaN);
+            others.Add(new(Refiner, refiner.Model.Name));
+            Add(RefinerStart, request.RefinerStart, double.NaN);
         }
         return new GenerationParameters
         {
@@ -34,7 +40,7 @@ internal static class StableDiffusionParameters
             NegativePrompt = request.NegativePrompt ?? "",
             Steps = plan.Steps,
             Sampler = SamplerNames.WebUiName(plan.Sampler.Options),
-            ScheduleType = ScheduleNames.WebUiName(plan.Sampler.Options) ?? request.Schedule,
+            ScheduleType = ScheduleNames.WebUiName(plan.Sampler.Options, plan.Model.IsXL) ?? request.Schedule,
             GuidanceScale = plan.Guidance,
             Seed = seed,
             Width = plan.Width,

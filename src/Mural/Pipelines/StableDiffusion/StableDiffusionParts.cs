@@ -177,6 +177,7 @@ internal sealed class StableDiffusionParts : IDisposable
                 ModelFamily.StableDiffusionXL => "Stable Diffusion XL",
                 _ => "Stable Diffusion XL refiner",
             },
+            IsXL = family >= ModelFamily.StableDiffusionXL,
             Side = (halved ? UsualSampleSize : config.SampleSize ?? UsualSampleSize) * Codec.Downscale,
             Multiple = Codec.Downscale,
             // Models trained here say what suits them.

@@ -216,8 +216,8 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
 
     private static StableDiffusionParts LoadRefiner(string path, StableDiffusionOptions options, RuntimePlan runtime, StableDiffusionParts parts)
     {
-        // Words, attentions and changes of layers were made for the base model.
-        StableDiffusionParts refiner = StableDiffusionParts.Load(path, options with { TextualInversions = [], Loras = [], LinFusion = null }, runtime, parts.Codec);
+        // Words, attentions, changes of layers and what is said of its prediction are the base model's.
+        StableDiffusionParts refiner = StableDiffusionParts.Load(path, options with { TextualInversions = [], Loras = [], LinFusion = null, Prediction = null }, runtime, parts.Codec);
         if (parts.SizeNumbers > 0 && refiner.SizeNumbers > 0 && !refiner.Info.Inpaints) return refiner;
         string found = refiner.Info.Family;
         refiner.Dispose();
@@ -235,7 +235,7 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
         using GuidedDenoiser? refiner = refinerTexts is null ? null : new GuidedDenoiser(_refiner!.UNet, plan.Refiner!, refinerTexts, BatchesGuidance(plan), strips);
         var painter = new StableDiffusionPainter(_parts, plan, denoiser, refiner);
         long[][] batches = [.. Enumerable.Range(0, plan.Request.Count).Select(i => unchecked(plan.Request.Seed + i)).Chunk(_options.BatchSize)];
-        int calls = plan.Calls + (plan.Refiner?.Calls ?? 0);
+        int calls = plan.RunCalls;
         var pictures = new List<StableDiffusionPicture>();
         for (int batch = 0; batch < batches.Length; batch++)
         {
@@ -256,6 +256,7 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
                 cancellationToken.ThrowIfCancellationRequested();
                 using Tensor latent = latents.narrow(0, i, 1);
                 pictures.Add(new StableDiffusionPicture(painter.Decode(latent), seed, plan));
+                plan.Request.OnPicture?.Invoke(pictures[^1]);
                 progress?.Report(new StableDiffusionProgress(StableDiffusionStage.Decoding, pictures.Count, plan.Request.Count));
             }
         }

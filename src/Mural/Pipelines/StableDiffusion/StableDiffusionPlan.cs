@@ -49,6 +49,12 @@ public sealed record StableDiffusionPlan
     /// <summary>Network calls that will be made for each batch, without the refiner's.</summary>
     public int Calls => EndCall - FirstCall;
 
+    /// <summary>Network calls that the base model made before, where this is what its refiner does.</summary>
+    internal int EarlierCalls { get; init; }
+
+    /// <summary>Network calls of the whole run for each batch: the base model's and its refiner's.</summary>
+    internal int RunCalls => EarlierCalls + Calls + (Refiner?.Calls ?? 0);
+
     /// <summary>Where HiDiffusion acts in the model, or null where it is not asked for.</summary>
     internal HiDiffusionArchitecture? Architecture { get; init; }
 

@@ -27,9 +27,10 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
         double guidance = request.Guidance ?? model.Guidance;
         bool told = parts.UNet.Config.GuidanceEmbeddingWidth is not null;
         double? strength = request.InitialPicture is null ? null : request.Strength ?? (request.Mask is null ? 0.8 : 1);
-        // Models that were distilled to a few steps choose these among the last share of the original ones instead of leaving the first of them out.
-        bool chooses = told && strength is not null;
+        if (strength is { } asked) Sampler.RequireStrength(asked);
         SamplerOptions sampling = Sampling(request);
+        // Models that were distilled to a few steps choose these among the last share of the original ones instead of leaving the first of them out, if the sampler can.
+        bool chooses = told && strength is not null && sampling.Sampler is SamplerKind.Lcm or SamplerKind.Tcd;
         Sampler sampler = Sampler.Create(chooses ? sampling with { OriginalStepsShare = strength!.Value } : sampling, steps);
         var plan = new StableDiffusionPlan
         {
@@ -52,7 +53,7 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
         return refiner is null ? plan : Refined(plan, refiner);
     }
 
-    // The refiner goes on in the same schedule, with nothing but the prompts; what the base model is told beside them is for other networks.
+    // The refiner goes on in the same schedule, whatever its own checkpoint says, with nothing but the prompts; what the base model is told beside them is for other networks.
     private static StableDiffusionPlan Refined(StableDiffusionPlan plan, StableDiffusionParts refiner)
     {
         StableDiffusionRequest request = plan.Request;
@@ -62,6 +63,9 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
             Height = plan.Height,
             Steps = plan.Steps,
             Guidance = plan.Guidance,
+            Sampling = plan.Sampler.Options with { PredictionType = refiner.Sampling.PredictionType },
+            Sampler = null,
+            Schedule = null,
             InitialPicture = null,
             Strength = null,
             Mask = null,
@@ -71,9 +75,7 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
             HiDiffusion = null,
         });
         int takeover = Math.Max(plan.Sampler.CallsBefore(request.RefinerStart), plan.FirstCall);
-        if (second.Sampler.Timesteps.Count != plan.Sampler.Timesteps.Count)
-            throw new MuralException($"The refiner's sampler makes {second.Sampler.Timesteps.Count} calls where the base model's makes {plan.Sampler.Timesteps.Count}, so that it cannot take over; name a sampler for both.");
-        return plan with { EndCall = takeover, Refiner = second with { FirstCall = takeover } };
+        return plan with { EndCall = takeover, Refiner = second with { FirstCall = takeover, EarlierCalls = takeover - plan.FirstCall } };
     }
 
     private static void CheckNumbers(StableDiffusionRequest request)
@@ -85,13 +87,14 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
             throw new MuralException($"The guidance is to be rescaled by {request.GuidanceRescale}; give a share from 0 to 1.");
         if (request.PreviewEvery < 0) throw new MuralException($"A preview after every {request.PreviewEvery} calls was asked for; give 1 or more, or 0 for none.");
         CallRange.Require("The guidance", request.GuidanceStart, request.GuidanceStop);
+        if (!(request.RefinerStart > 0 && request.RefinerStart < 1)) throw new MuralException($"The refiner is to take over after a share of {request.RefinerStart} of the steps; give a number between 0 and 1.");
         if (request.ClipSkip < 0 || request.NegativeClipSkip < 0)
             throw new MuralException($"{Math.Min(request.ClipSkip, request.NegativeClipSkip ?? 0)} layers of the text encoder cannot be skipped; give 0 for none, or more.");
     }
 
     // Pipelines of these models add no noise unless told to, whatever the sampler's own default.
     private SamplerOptions Sampling(StableDiffusionRequest request) =>
-        (request.Sampling ?? parts.Sampling).Override(request.Sampler, request.Schedule) with { Eta = request.Eta };
+        (request.Sampling ?? parts.Sampling).Override(request.Sampler, ScheduleNames.OfFamily(request.Schedule, parts.Info.IsXL)) with { Eta = request.Eta };
 
     private (int Width, int Height) Size(StableDiffusionRequest request)
     {
@@ -132,6 +135,11 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
         else if (4L * width * height < (long)side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect less.";
         if (guidance <= 1 && !string.IsNullOrEmpty(request.NegativePrompt))
             yield return string.Create(CultureInfo.InvariantCulture, $"At a guidance of {guidance} the negative prompt is not used; raise the guidance above 1.");
+        if (!parts.Info.IsXL && (request.SecondPrompt ?? request.SecondNegativePrompt) is not null)
+            yield return $"{parts.Info.Name} has one text encoder, so that the second prompt is not used; say all in the first, or use a model of Stable Diffusion XL.";
+        // Evenly spread timesteps and leading ones begin where the last one lies.
+        if (sampler.Timesteps is [<= 1] && sampler.Options.CustomTimesteps is null)
+            yield return "The only step begins where hardly any noise is expected, so that the picture will be noise; choose the schedule trailing, or more steps.";
         if (request.Eta > 0 && sampler.Options.Sampler is not (SamplerKind.Ddim or SamplerKind.Tcd))
             yield return $"The sampler {SamplerNames.Of(sampler.Options)} has no eta; ddim and tcd have.";
     }

@@ -115,4 +115,7 @@ public sealed record StableDiffusionRequest
 
     /// <summary>Called after each network call with the state and the estimate, on the painting thread.</summary>
     public Action<SamplerStep>? OnStep { get; init; }
+
+    /// <summary>Called with each picture once it is finished, in the order of their seeds, on the painting thread: a run that is ended later has not lost it.</summary>
+    public Action<StableDiffusionPicture>? OnPicture { get; init; }
 }

@@ -44,7 +44,7 @@ internal sealed class StableDiffusionSource
     internal string? LinFusionName => _options.LinFusion is { } folder ? FolderName(folder) : null;
 
     /// <exception cref="MuralException">It is no Stable Diffusion, or a part is missing or malformed.</exception>
-    internal StableDiffusionCheckpoint Open() => StableDiffusionCheckpoint.Open(_path, _options.Variant);
+    internal StableDiffusionCheckpoint Open() => StableDiffusionCheckpoint.Open(_path, _options.Variant, _options.Prediction);
 
     /// <summary>How the model is sampled.</summary>
     internal SamplerOptions Sampling(StableDiffusionCheckpoint checkpoint)
@@ -54,7 +54,7 @@ internal sealed class StableDiffusionSource
     }
 
     /// <summary>What may have been taken for granted wrongly, or null.</summary>
-    internal string? Doubt(StableDiffusionCheckpoint checkpoint) => checkpoint.PredictionIsGuessed && _options.Prediction is null
+    internal string? Doubt(StableDiffusionCheckpoint checkpoint) => checkpoint.PredictionIsGuessed
         ? $"{Name} does not say whether it predicts noise or velocities, and is taken to predict velocities as most of its family: if pictures are grey or noisy, say that it predicts noise."
         : null;
 

@@ -21,8 +21,8 @@ internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zer
         using IDisposable guard = no_grad();
         StableDiffusionRequest request = plan.Request;
         string? second = secondOnly ? request.SecondPrompt : null, secondNegative = secondOnly ? request.SecondNegativePrompt : null;
-        IReadOnlyList<ScheduledPrompt> prompts = Scheduled(second ?? request.Prompt, plan.Calls);
-        IReadOnlyList<ScheduledPrompt> negatives = Scheduled(secondNegative ?? request.NegativePrompt ?? "", plan.Calls);
+        IReadOnlyList<ScheduledPrompt> prompts = Scheduled(second ?? request.Prompt, plan.RunCalls);
+        IReadOnlyList<ScheduledPrompt> negatives = Scheduled(secondNegative ?? request.NegativePrompt ?? "", plan.RunCalls);
         int[] changes = [.. prompts.Concat(negatives).Select(prompt => prompt.LastStep).Distinct().Order()];
         (int Last, IReadOnlyList<WeightedPrompt> Positives, string Negative)[] parts =
             [.. changes.Select(last => (last, Joined(TextAt(prompts, last)), TextAt(negatives, last)))];

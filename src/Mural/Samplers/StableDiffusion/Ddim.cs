@@ -32,7 +32,9 @@ internal static class Ddim
             if (options.UseClippedModelOutput) noise = Prediction.NoiseBeside(data, x, sigma);
 
             double variance = (1 - next) / (1 - alphaBar) * (1 - alphaBar / next), deviation = eta * Math.Sqrt(variance);
-            Tensor after = Combination.Of((Math.Sqrt(next), data), (Math.Sqrt(1 - next - deviation * deviation), noise));
+            // Where the state holds no signal and eta is 1, the difference is 0 but for rounding to either side.
+            double kept = Math.Sqrt(Math.Max(0, 1 - next - deviation * deviation));
+            Tensor after = Combination.Of((Math.Sqrt(next), data), (kept, noise));
             if (eta > 0) after.add_(run.Noise(x), alpha: deviation);
             x = run.Advance(call, x, data, after);
         }

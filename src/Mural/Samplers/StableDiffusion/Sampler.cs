@@ -75,11 +75,17 @@ public sealed class Sampler
     /// <exception cref="MuralException">The share is not in range, or too small for a single step.</exception>
     public int FirstCall(double strength)
     {
-        if (!(strength > 0 && strength <= 1)) throw new MuralException($"The strength is {strength}; give a number above 0 and up to 1.");
+        RequireStrength(strength);
         int first = (_steps - Math.Min((int)(_steps * strength), _steps)) * _method.CallsPerStep;
         return first < _grid.Timesteps.Length
             ? first
             : throw new MuralException($"A strength of {strength} leaves none of {_steps} steps to run; raise the strength or the steps until their product is at least 1.");
+    }
+
+    /// <exception cref="MuralException">The strength of image-to-image is not in range.</exception>
+    internal static void RequireStrength(double strength)
+    {
+        if (!(strength > 0 && strength <= 1)) throw new MuralException($"The strength is {strength}; give a number above 0 and up to 1.");
     }
 
     /// <summary>

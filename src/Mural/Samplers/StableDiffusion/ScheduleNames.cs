@@ -3,10 +3,13 @@ namespace Mural.Samplers;
 /// <summary>What people call noise schedules (Stable Diffusion specification 5.9).</summary>
 internal static class ScheduleNames
 {
+    // In stable-diffusion-webui the name of the aligned steps stands for those of the model's family.
+    private const string Aligned = "ays", AlignedXL = "ays-sdxl", AlignedOfFamily = "Align Your Steps";
+
     private static readonly (string Name, SigmaSchedule Schedule)[] Shapes =
     [
         ("karras", SigmaSchedule.Karras), ("exponential", SigmaSchedule.Exponential), ("beta", SigmaSchedule.Beta), ("lu", SigmaSchedule.Lu),
-        ("ays", SigmaSchedule.AlignYourSteps), ("ays-sdxl", SigmaSchedule.AlignYourStepsXL),
+        (Aligned, SigmaSchedule.AlignYourSteps), (AlignedXL, SigmaSchedule.AlignYourStepsXL),
     ];
 
     private static readonly (string Name, TimestepSpacing Spacing)[] Spacings =
@@ -20,13 +23,22 @@ internal static class ScheduleNames
 
     private static string List => string.Join(", ", Shapes.Select(shape => shape.Name).Concat(Spacings.Select(spacing => spacing.Name)));
 
-    /// <summary>The schedule's name in stable-diffusion-webui, which pictures' metadata use; null where the sampler's own holds.</summary>
-    internal static string? WebUiName(SamplerOptions options) => options switch
+    /// <summary>What a name stands for with a model: stable-diffusion-webui's name of the aligned steps, for those of the model's family.</summary>
+    /// <param name="name">The name, or null for none.</param>
+    /// <param name="xl">Whether the model is of the SDXL family.</param>
+    internal static string? OfFamily(string? name, bool xl) =>
+        name is not null && SamplerNames.Plain(name) == SamplerNames.Plain(AlignedOfFamily) ? xl ? AlignedXL : Aligned : name;
+
+    /// <summary>The schedule's name in stable-diffusion-webui, which pictures' metadata use, or its own where that has none; null where the sampler's own holds.</summary>
+    /// <param name="options">The options.</param>
+    /// <param name="xl">Whether they are used with a model of the SDXL family.</param>
+    internal static string? WebUiName(SamplerOptions options, bool xl) => options switch
     {
         { SigmaSchedule: SigmaSchedule.Karras } => "Karras",
         { SigmaSchedule: SigmaSchedule.Exponential } => "Exponential",
         { SigmaSchedule: SigmaSchedule.Beta } => "Beta",
-        { SigmaSchedule: SigmaSchedule.AlignYourSteps or SigmaSchedule.AlignYourStepsXL } => "Align Your Steps",
+        { SigmaSchedule: SigmaSchedule.AlignYourSteps } => xl ? Aligned : AlignedOfFamily,
+        { SigmaSchedule: SigmaSchedule.AlignYourStepsXL } => xl ? AlignedOfFamily : AlignedXL,
         { TimestepSpacing: TimestepSpacing.SgmUniform } => "SGM Uniform",
         { TimestepSpacing: TimestepSpacing.Simple } => "Simple",
         _ => null,
@@ -36,7 +48,7 @@ internal static class ScheduleNames
     /// <exception cref="MuralException">There is no such name, or the sampler has no such schedule.</exception>
     internal static SamplerOptions Choose(SamplerOptions options, string name)
     {
-        string text = SamplerNames.Plain(name) switch { "alignyoursteps" => "ays", string other => other };
+        string text = SamplerNames.Plain(OfFamily(name, xl: false)!);
         SamplerMethod? method = options.Sampler is { } kind ? SamplerMethods.Of(kind) : null;
         foreach ((string shape, SigmaSchedule schedule) in Shapes.Where(entry => SamplerNames.Plain(entry.Name) == text))
         {

@@ -104,6 +104,21 @@ public sealed class SingleFileTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("cond_stage_model.transformer.text_model.final_layer_norm.weight", 1024, "StableDiffusion2")]
+    [InlineData("cond_stage_model.transformer.text_model.final_layer_norm.weight", 768, "StableDiffusion1")]
+    [InlineData("cond_stage_model.transformer.text_model.final_layer_norm.weight", 32, "StableDiffusion1")]
+    [InlineData("cond_stage_model.model.ln_final.weight", 1024, "StableDiffusion2")]
+    [InlineData("cond_stage_model.model.ln_final.weight", 32, "StableDiffusion2")]
+    public void TheUNetTellsWhatTheTextEncodersNamesDoNot(string encoder, long features, string expected)
+    {
+        const string UNet = "model.diffusion_model.";
+        using var file = SingleFileCheckpoint.Of(new ShapeSource(
+            [(encoder, [features]), (UNet + "input_blocks.2.1.transformer_blocks.0.attn2.to_k.weight", [320, features]), (UNet + "input_blocks.0.0.weight", [320, 4, 3, 3])]));
+        Assert.Equal(expected, file.Family.ToString());
+        Assert.Contains("text_encoder", file.Components.Keys);
+    }
+
     private static void AssertPlaces(SingleFileTable table, ModelFamily family, SingleFileLayout layout)
     {
         foreach ((string stored, (ComponentTensor[] to, long[]? shape)) in table.Stored)

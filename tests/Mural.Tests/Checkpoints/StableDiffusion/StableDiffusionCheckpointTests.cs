@@ -95,6 +95,13 @@ public sealed class StableDiffusionCheckpointTests : IDisposable
             Assert.True(silent.PredictionIsGuessed);
             Assert.Equal(PredictionType.VPrediction, silent.Sampling.PredictionType);
             Assert.Equal(96, silent.UNetConfig.SampleSize);
+            Assert.Equal(SamplerKind.Ddim, silent.Sampling.Sampler);
+        }
+        using (StableDiffusionCheckpoint told = StableDiffusionCheckpoint.Open(path, prediction: PredictionType.Epsilon))
+        {
+            Assert.False(told.PredictionIsGuessed);
+            Assert.Equal((PredictionType.Epsilon, SamplerKind.Pndm), (told.Sampling.PredictionType, told.Sampling.Sampler));
+            Assert.Equal((64, 512), (told.UNetConfig.SampleSize, told.AutoencoderConfig.SampleSize));
         }
         // global_step: 875000 before the end of the dictionary.
         byte[] step = [(byte)'X', 11, 0, 0, 0, .. "global_step"u8, (byte)'J', 0xF8, 0x59, 0x0D, 0x00];

@@ -1,4 +1,6 @@
+using System.Text.Json.Nodes;
 using Mural.Pipelines;
+using Mural.Samplers;
 using Mural.UNet;
 using static Mural.Tests.Pipelines.TinyStableDiffusion;
 
@@ -37,6 +39,37 @@ public sealed class RefinerTests : IDisposable
         Assert.Equal(Enumerable.Range(1, 10).Select(done => (done, 10)), steps.Select(step => (step.Done, step.Count)));
         Assert.Equal([2, 4, 7, 9], steps.Where(step => step.Preview is not null).Select(step => step.Done));
         Assert.All(steps.Where(step => step.Preview is not null), step => Assert.Equal((64, 64), (step.Preview!.Width, step.Preview.Height)));
+    }
+
+    [Fact]
+    public async Task ItGoesOnInTheBaseModelsSchedule()
+    {
+        StableDiffusionRequest multistep = Fox with { Sampling = new SamplerOptions { Sampler = SamplerKind.DpmMultistep, BetaSchedule = BetaSchedule.ScaledLinear, SigmaSchedule = SigmaSchedule.Karras } };
+        await using StableDiffusionPipeline before = await Load(XL, new StableDiffusionOptions { Refiner = _refiner });
+        byte[][] expected = [await Paint(before, Fox), await Paint(before, multistep)];
+        string config = Path.Combine(_refiner, "scheduler", "scheduler_config.json");
+        JsonNode json = JsonNode.Parse(File.ReadAllText(config))!;
+        (json["_class_name"], json["beta_end"]) = ("UniPCMultistepScheduler", 0.02);
+        File.WriteAllText(config, json.ToJsonString());
+        await using StableDiffusionPipeline after = await Load(XL, new StableDiffusionOptions { Refiner = _refiner });
+        StableDiffusionPlan plan = after.Plan(multistep);
+        Assert.Equal((plan.Sampler.Options, SamplerKind.DpmMultistep), (plan.Refiner!.Sampler.Options, plan.Refiner.Sampler.Options.Sampler));
+        Assert.Equal(plan.Sampler.Sigmas, plan.Refiner.Sampler.Sigmas);
+        Assert.Equal(expected, [await Paint(after, Fox), await Paint(after, multistep)]);
+    }
+
+    [Fact]
+    public async Task PromptsAndRangesCountBothModelsCalls()
+    {
+        await using StableDiffusionPipeline both = await Load(XL, new StableDiffusionOptions { Refiner = _refiner });
+        StableDiffusionRequest request = Fox with { RefinerStart = 0.6 };
+        var steps = new List<(int, int?)>();
+        byte[] plain = await Paint(both, request with { OnStep = step => steps.Add((step.Index, step.Count)) });
+        Assert.Equal([(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)], steps);
+        // Of five calls the refiner makes the last two.
+        Assert.NotEqual(plain, await Paint(both, request with { Prompt = "[a red fox:snow:4]" }));
+        Assert.Equal(plain, await Paint(both, request with { Prompt = "[a red fox:snow:5]" }));
+        Assert.NotEqual(await Paint(both, request with { Guidance = 1 }), await Paint(both, request with { GuidanceStop = 0.3 }));
     }
 
     [Fact]

@@ -71,6 +71,24 @@ public class StableDiffusionPicturesTests
         Assert.Equal(5, new[] { without, with, early, late, guessed }.Select(Convert.ToHexString).Distinct().Count());
     }
 
+    [Fact]
+    public async Task ARunThatCannotBeginLeavesNothingBehind()
+    {
+        string files = Path.Combine(GoldenCase.Root, "adapters", "files");
+        await using StableDiffusionPipeline pipeline = await Load(First);
+        ControlNetModel network = await pipeline.LoadControlNetAsync(At("tiny-controlnet-sd15"), Cancellation);
+        IpAdapter adapter = await pipeline.LoadIpAdapterAsync(Path.Combine(files, "ip-adapter_sd15.safetensors"), Path.Combine(files, "image_encoder"), Cancellation);
+        using Tensor strange = zeros(2, 3);
+        StableDiffusionRequest request = Fox with
+        {
+            Width = 64,
+            Height = 64,
+            Controls = [new ControlInput(network, Gradient(64, 64))],
+            PicturePrompts = [new PicturePrompt(adapter, Gradient(64, 64)) { Features = strange }],
+        };
+        LiveTensors.AssertFlat(() => Assert.ThrowsAny<Exception>(() => pipeline.GenerateAsync(request, cancellationToken: Cancellation).GetAwaiter().GetResult()));
+    }
+
     [Theory]
     [InlineData("ip-adapter_sd15")]
     [InlineData("ip-adapter-plus_sd15")]

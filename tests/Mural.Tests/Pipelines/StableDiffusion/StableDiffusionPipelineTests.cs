@@ -1,6 +1,7 @@
 using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.Runtime;
+using Mural.Samplers;
 using static Mural.Tests.Pipelines.TinyStableDiffusion;
 
 namespace Mural.Tests.Pipelines;
@@ -45,6 +46,41 @@ public class StableDiffusionPipelineTests
         byte[][] painted = [first, .. await Task.WhenAll(others.Select(other => Paint(pipeline, other)))];
         for (int i = 0; i < painted.Length; i++)
             for (int j = 0; j < i; j++) Assert.False(painted[i].SequenceEqual(painted[j]), $"{i} and {j} are the same");
+    }
+
+    [Theory]
+    [InlineData("a photo AND a red fox :0.5")]
+    [InlineData("a red fox :1.5")]
+    public async Task WithoutGuidancePromptsKeepTheirWeights(string prompt)
+    {
+        await using StableDiffusionPipeline pipeline = await Load(First);
+        byte[] expected = await Paint(pipeline, Fox with { Prompt = prompt, Guidance = 1 });
+        Assert.Equal(expected, await Paint(pipeline, Fox with { Prompt = prompt, Guidance = 0 }));
+        Assert.Equal(expected, await Paint(pipeline, Fox with { Prompt = prompt, Guidance = 0.5 }));
+    }
+
+    [Fact]
+    public async Task WhatCountsForNothingIsSaid()
+    {
+        await using StableDiffusionPipeline first = await Load(First), xl = await Load(XL);
+        static bool Says(StableDiffusionPipeline pipeline, StableDiffusionRequest request, string part) => pipeline.Plan(request).Warnings.Any(warning => warning.Contains(part, StringComparison.Ordinal));
+        foreach (StableDiffusionRequest request in (StableDiffusionRequest[])[Fox with { SecondPrompt = "snow" }, Fox with { SecondNegativePrompt = "snow" }])
+        {
+            Assert.True(Says(first, request, "one text encoder"));
+            Assert.False(Says(xl, request, "one text encoder"));
+        }
+        StableDiffusionRequest one = Fox with { Steps = 1, Sampler = "euler" };
+        Assert.True(Says(first, one with { Schedule = "linspace" }, "only step"));
+        Assert.False(Says(first, one with { Schedule = "trailing" }, "only step"));
+        Assert.False(Says(first, Fox, "only step"));
+    }
+
+    [Fact]
+    public async Task TheAlignedStepsAreThoseOfTheFamily()
+    {
+        await using StableDiffusionPipeline first = await Load(First), xl = await Load(XL);
+        foreach ((StableDiffusionPipeline pipeline, SigmaSchedule schedule) in new[] { (first, SigmaSchedule.AlignYourSteps), (xl, SigmaSchedule.AlignYourStepsXL) })
+            Assert.Equal(schedule, pipeline.Plan(Fox with { Sampler = "euler", Schedule = "Align Your Steps" }).Sampler.Options.SigmaSchedule);
     }
 
     [Fact]
@@ -140,6 +176,18 @@ public class StableDiffusionPipelineTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pipeline.GenerateAsync(stopped, cancellationToken: source.Token));
         Assert.Equal(2, calls);
         Assert.NotEmpty(await Paint(pipeline, Fox));
+    }
+
+    [Fact]
+    public async Task FinishedPicturesAreHandedOutBeforeTheRunEnds()
+    {
+        await using StableDiffusionPipeline pipeline = await Load(First);
+        using var source = new CancellationTokenSource();
+        var finished = new List<StableDiffusionPicture>();
+        StableDiffusionRequest request = Fox with { Count = 4, OnPicture = finished.Add, OnStep = _ => { if (finished.Count == 2) source.Cancel(); } };
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pipeline.GenerateAsync(request, cancellationToken: source.Token));
+        Assert.Equal([7L, 8L], finished.Select(picture => picture.Seed));
+        Assert.Equal(await Paint(pipeline, Fox), finished[0].Picture.Data);
     }
 
     [Fact]

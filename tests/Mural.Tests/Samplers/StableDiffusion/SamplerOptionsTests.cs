@@ -66,7 +66,19 @@ public class SamplerOptionsTests
             Assert.Equal(name, SamplerNames.Of(options));
             Assert.Equal(options, Read(Xl).Override(SamplerNames.WebUiName(options)!));
         }
-        Assert.Equal("Karras", ScheduleNames.WebUiName(Read(Xl).Override("DPM++ 2M Karras")));
+        Assert.Equal("Karras", ScheduleNames.WebUiName(Read(Xl).Override("DPM++ 2M Karras"), xl: true));
+    }
+
+    [Theory]
+    [InlineData("ays", false, "Align Your Steps")]
+    [InlineData("ays", true, "ays")]
+    [InlineData("ays-sdxl", true, "Align Your Steps")]
+    [InlineData("ays-sdxl", false, "ays-sdxl")]
+    public void AlignedStepsAreThoseOfTheModelsFamily(string name, bool xl, string written)
+    {
+        SamplerOptions options = Read(Xl).Override("euler", name);
+        Assert.Equal(written, ScheduleNames.WebUiName(options, xl));
+        Assert.Equal(options, Read(Xl).Override("euler", ScheduleNames.OfFamily(written, xl)));
     }
 
     [Fact]

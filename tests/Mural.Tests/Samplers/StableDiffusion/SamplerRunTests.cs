@@ -213,6 +213,21 @@ public class SamplerRunTests
         Assert.Throws<MuralException>(() => sampler.Sample(MadeUp, ones(1, 1, 1, 1), like => randn_like(like)));
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(0.5)]
+    [InlineData(1)]
+    public void RunsFromPureNoiseAreFinite(double eta)
+    {
+        using var scope = NewDisposeScope();
+        SamplerOptions options = Checkpoint(SamplerKind.Ddim) with { RescaleBetasZeroSnr = true, PredictionType = PredictionType.VPrediction, Eta = eta };
+        foreach (int steps in Enumerable.Range(1, 20))
+        {
+            Tensor result = Sampler.Create(options, steps).Sample(MadeUp, ones(1, 1, 1, 1), like => ones_like(like));
+            Assert.True(result.isfinite().item<bool>(), $"{steps} steps");
+        }
+    }
+
     [Fact]
     public void RungeKuttaStartNeedsTheWholeSchedule()
     {

@@ -42,8 +42,9 @@ internal static class SharedParameters
     /// <summary>Name of the LinFusion checkpoint that it was painted with, or null for none.</summary>
     internal static string? LinFusionOf(GenerationParameters parameters) => Find(parameters, StableDiffusionParameters.LinFusion);
 
+    /// <summary>A setting that the webui has no word for, or null where the picture does not have it.</summary>
+    internal static string? Find(GenerationParameters parameters, string key) => parameters.Others.FirstOrDefault(other => other.Key == key).Value;
+
     private static double Number(GenerationParameters parameters, string key) =>
         double.TryParse(Find(parameters, key), NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : 0;
-
-    private static string? Find(GenerationParameters parameters, string key) => parameters.Others.FirstOrDefault(other => other.Key == key).Value;
 }

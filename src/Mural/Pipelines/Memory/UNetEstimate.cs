@@ -6,15 +6,18 @@ namespace Mural.Pipelines;
 /// What one call of a UNet takes beside its weights: a walk over its layers that counts the maps which are alive together, as the layers hold them, and the multiply-adds.
 /// </summary>
 /// <param name="config">The network.</param>
-/// <param name="linear">Whether its self-attentions are linear.</param>
+/// <param name="mixing">How its self-attentions go over their tokens.</param>
 /// <param name="mode">How it runs.</param>
-internal sealed class UNetEstimate(UNetConfig config, bool linear, MemoryMode mode)
+internal sealed class UNetEstimate(UNetConfig config, TokenMixing mixing, MemoryMode mode)
 {
     // Rows of a strip, normalised in float32 and in the run's type, and what comes out.
     private const double StripCopies = 6;
 
     // Feed-forward: norms and attentions of the block before it, and within it eight times the channels, four and one.
     private const double BlockMaps = 5, FeedForwardMaps = 13;
+
+    // A mixer of all tokens at once: its projections, in the run's type, and what its recurrence takes and gives, in float32.
+    private const double MixerMaps = 8, WideMixerMaps = 8;
 
     private const int TextTokens = 77;
 
@@ -128,8 +131,11 @@ internal sealed class UNetEstimate(UNetConfig config, bool linear, MemoryMode mo
         double map = Map(channels, level), tokens = Positions(level);
         int depth = config.TransformerLayers[level];
         if (mode == MemoryMode.Whole) _live.Need((2 + BlockMaps + FeedForwardMaps) * map);
-        // Keys and values, and those packed for their products.
-        else _live.Need((linear ? 1 : 5) * map);
+        // The tokens, of softmax with keys and values and those packed for their products.
+        else _live.Need((mixing == TokenMixing.Softmax ? 5 : 1) * map);
+        // The tokens and those normalised, and of whole maps the map itself.
+        if (mixing == TokenMixing.AllAtOnce) _live.Need(((mode == MemoryMode.Whole ? 3 : 2) + MixerMaps) * map + WideMixerMaps * _batch * sizeof(float) * channels * tokens);
+        bool linear = mixing != TokenMixing.Softmax;
         double products = linear ? 2.0 * channels * channels / config.AttentionHeads[level] : 2 * tokens * channels;
         double projections = linear ? 8.0 * channels * channels : 4.0 * channels * channels;
         double cross = 2.0 * channels * channels + 2.0 * TextTokens * channels, feedForward = 12.0 * channels * channels;

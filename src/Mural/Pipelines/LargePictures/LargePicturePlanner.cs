@@ -43,16 +43,17 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
         int width = RoundedUp(request.Width), height = RoundedUp(request.Height), ratio = (Math.Max(width, height) + model.Side - 1) / model.Side;
         if (ratio < 2) throw new MuralException($"Super-resolution goes beyond the {model.Side} pixels that {model.Name} was trained on, but {request.Width}x{request.Height} were asked for; ask for more.");
         StableDiffusionRequest picture = request.Picture;
-        StableDiffusionPlan plan = planner.Plan(picture with
+        StableDiffusionRequest settings = picture with
         {
-            // Only its settings count: the size of the result may be beyond what one array holds.
+            // The size of the result may be beyond what one array holds.
             Width = model.Side,
             Height = model.Side,
             Count = 1,
             InitialPicture = null,
             Strength = null,
             Sizes = Sized(picture.Sizes, new LargePictureSizes(height, width, 0)),
-        }) with { Refiner = null };
+        };
+        StableDiffusionPlan plan = planner.Plan(settings) with { Refiner = null };
         RequireSteps(plan, UpscaleMethod.SuperResolution);
         LargePictureStage start = new(given.Width, given.Height, 1, 0) { Plan = plan };
         return Planned(request, UpscaleMethod.SuperResolution, strength, [start, Enlarged(plan, width, height, ratio, strength, StageStrengths.SuperResolution(strength, plan.Steps))], plan);

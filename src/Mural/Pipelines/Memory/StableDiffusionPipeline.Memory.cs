@@ -62,7 +62,7 @@ public sealed partial class StableDiffusionPipeline
         double height = plan.Height / Model.Multiple, width = plan.Width / Model.Multiple;
         int bytes = (int)Runtime.Type.ElementSize();
         bool guided = plan.ClassifierFreeScale > 1, batched = mode == MemoryMode.Whole && guided && BatchesGuidance(plan);
-        UNetEstimate Estimate() => new(network.Config, TokenMixings.Of(network), mode);
+        UNetEstimate Estimate() => new(network.Config, TokenMixing.Of(network), mode);
         LiveBytes call = Estimate().Run(height, width, mode == MemoryMode.Whole ? together * (batched ? 2 : 1) : 1, bytes, new StripOptions().StripBytes);
         double latents = SamplerLatents * sizeof(float) * _parts.Codec.LatentChannels * height * width * together;
         double calls = (double)plan.Calls * times * (guided && !batched ? 2 : 1) / (mode == MemoryMode.Whole ? together : 1);

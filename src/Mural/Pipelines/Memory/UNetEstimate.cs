@@ -16,9 +16,6 @@ internal sealed class UNetEstimate(UNetConfig config, TokenMixing mixing, Memory
     // Feed-forward: norms and attentions of the block before it, and within it eight times the channels, four and one.
     private const double BlockMaps = 5, FeedForwardMaps = 13;
 
-    // A mixer of all tokens at once: its projections, in the run's type, and what its recurrence takes and gives, in float32.
-    private const double MixerMaps = 8, WideMixerMaps = 8;
-
     private const int TextTokens = 77;
 
     private readonly LiveBytes _live = new();
@@ -132,12 +129,11 @@ internal sealed class UNetEstimate(UNetConfig config, TokenMixing mixing, Memory
         int depth = config.TransformerLayers[level];
         if (mode == MemoryMode.Whole) _live.Need((2 + BlockMaps + FeedForwardMaps) * map);
         // The tokens, of softmax with keys and values and those packed for their products.
-        else _live.Need((mixing == TokenMixing.Softmax ? 5 : 1) * map);
+        else _live.Need((mixing.IsLinear ? 1 : 5) * map);
         // The tokens and those normalised, and of whole maps the map itself.
-        if (mixing == TokenMixing.AllAtOnce) _live.Need(((mode == MemoryMode.Whole ? 3 : 2) + MixerMaps) * map + WideMixerMaps * _batch * sizeof(float) * channels * tokens);
-        bool linear = mixing != TokenMixing.Softmax;
-        double products = linear ? 2.0 * channels * channels / config.AttentionHeads[level] : 2 * tokens * channels;
-        double projections = linear ? 8.0 * channels * channels : 4.0 * channels * channels;
+        if (mixing.MapsAtOnce > 0) _live.Need((mode == MemoryMode.Whole ? 3 : 2) * map + mixing.MapsAtOnce * sizeof(float) * channels * tokens * _batch);
+        double products = mixing.IsLinear ? 2.0 * channels * channels / config.AttentionHeads[level] : 2 * tokens * channels;
+        double projections = mixing.IsLinear ? 8.0 * channels * channels : 4.0 * channels * channels;
         double cross = 2.0 * channels * channels + 2.0 * TextTokens * channels, feedForward = 12.0 * channels * channels;
         _live.Multiply(_batch * tokens * (depth * (products + projections + cross + feedForward) + 2.0 * channels * channels));
     }

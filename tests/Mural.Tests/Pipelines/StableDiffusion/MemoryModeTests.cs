@@ -2,7 +2,6 @@ using Mural.Cli.CommandLine;
 using Mural.LinFusion;
 using Mural.Pipelines;
 using Mural.Tests.Autoencoders;
-using Mural.Tests.LinFusion;
 using Mural.UNet;
 
 namespace Mural.Tests.Pipelines;
@@ -92,15 +91,19 @@ public sealed class MemoryModeTests : IDisposable
     {
         UNetConfig config = UNetConfig.Read(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "unet"));
         double Peak(TokenMixing mixing) => new UNetEstimate(config, mixing, MemoryMode.Strips).Run(512, 512, 1, 4, 4096).Peak;
-        Assert.True(Peak(TokenMixing.AllAtOnce) > Peak(TokenMixing.Softmax) && Peak(TokenMixing.Softmax) > Peak(TokenMixing.Sums));
-        using UNet2DConditionModel softmax = UNet2DConditionModel.FromFolder(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "unet"));
-        Assert.Equal(TokenMixing.Softmax, TokenMixings.Of(softmax));
-        softmax.LoadLinFusion(LinFusionGoldens.At("weights/tiny-sd15"));
-        Assert.Equal(TokenMixing.Sums, TokenMixings.Of(softmax));
-        using UNet2DConditionModel other = UNet2DConditionModel.FromFolder(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "unet"));
-        using var generator = new Generator(1);
-        other.StartLinFusion(LinFusionConfig.For(config, mixer: LinearMixer.Mamba2), generator);
-        Assert.Equal(TokenMixing.AllAtOnce, TokenMixings.Of(other));
+        TokenMixing Mixing(LinearMixer? kind)
+        {
+            using UNet2DConditionModel network = UNet2DConditionModel.FromFolder(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "unet"));
+            using var generator = new Generator(1);
+            if (kind is { } mixer) network.StartLinFusion(LinFusionConfig.For(config, mixer: mixer, side: 8), generator);
+            return TokenMixing.Of(network);
+        }
+        Assert.Equal(TokenMixing.Softmax, Mixing(null));
+        Assert.Equal(TokenMixing.Sums, Mixing(LinearMixer.LinFusion));
+        Assert.True(Peak(TokenMixing.Softmax) > Peak(TokenMixing.Sums));
+        foreach (LinearMixer kind in Enum.GetValues<LinearMixer>().Where(kind => kind != LinearMixer.LinFusion))
+            Assert.True(Peak(Mixing(kind)) > Peak(TokenMixing.Sums), $"{kind}");
+        Assert.True(Peak(Mixing(LinearMixer.Mamba2)) > Peak(TokenMixing.Softmax));
     }
 
     [Fact]

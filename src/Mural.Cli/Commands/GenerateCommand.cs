@@ -100,7 +100,7 @@ internal sealed class GenerateCommand : MuralCommand
             foreach (string missing in Ingredients.Missing(like, name => _diffusion.Given(context, name))) context.Warn(missing);
         RuntimeOptions runtime = _run.Read(context);
         if (like is not null && !context.Given(_run.Precision)) runtime = runtime with { Precision = SharedParameters.PrecisionOf(like) };
-        LargePictureRequest? large = _large.Request(context, request, like, size);
+        LargePictureRequest? large = _large.Request(context, request, like, size, _diffusion);
         // Whoever paints the same picture again after a run that was ended has not seen its seed.
         if (large is not null && like is null && !context.Given(_seed) && context.Value(_output) is { } output && StageFolder.SeedOf(StableDiffusionJob.StagesOf(output)) is { } begun)
             (request, large) = (request with { Seed = begun }, large with { Picture = large.Picture with { Seed = begun } });

@@ -55,6 +55,11 @@ internal sealed class DiffusionOptions
 
     private Option[] All => [_negative, _rescale, _sampler, _schedule, _eta, _clipSkip, _rng, _prediction, .. _hiDiffusion.All, _linFusion, _vae, _variant, _embedding, _lora, _initial, _strength, _mask, _maskPadding, _control, _ipAdapter, _refiner, _refinerStart, _preview];
 
+    internal Option Preview => _preview;
+
+    /// <summary>Those that are about how a picture begins and who finishes it.</summary>
+    internal IReadOnlyList<Option> OfFirstStage => [_strength, _refiner, _refinerStart];
+
     internal void AddTo(Command command)
     {
         foreach (Option option in All) command.Add(option);

@@ -41,25 +41,46 @@ internal sealed class LargePictureOptions
     /// <param name="picture">What it shows.</param>
     /// <param name="like">The settings of a picture that is repeated, or null.</param>
     /// <param name="size">The size of the first stage that was asked for, or null.</param>
+    /// <param name="diffusion">The other options.</param>
     /// <exception cref="MuralException">The options do not go together.</exception>
-    internal LargePictureRequest? Request(CommandContext context, StableDiffusionRequest picture, GenerationParameters? like, PictureSize? size)
+    internal LargePictureRequest? Request(CommandContext context, StableDiffusionRequest picture, GenerationParameters? like, PictureSize? size, DiffusionOptions diffusion)
     {
-        string? Kept(string key) => like?.Others.FirstOrDefault(other => other.Key == key).Value;
+        string? Kept(string key) => like is null ? null : SharedParameters.Find(like, key);
         if ((context.Value(_upscaleTo) ?? PictureSize.Read(Kept(LargePictureParameters.UpscaleTo))) is not { } wanted)
         {
             if (FirstGiven(context) is { } option) throw new MuralException($"{option} is for pictures that are enlarged; say to what size with --upscale-to, or leave it out.");
             return null;
         }
-        PictureSize? first = size ?? PictureSize.Read(Kept(LargePictureParameters.First));
+        UpscaleMethod? method = LargePictureParameters.MethodOf(context.Value(_method) ?? Kept(LargePictureParameters.Method));
+        Require(context, method ?? UpscaleMethod.SdEdit, size, diffusion);
+        PictureSize? first = size ?? FirstOf(like);
         return new LargePictureRequest
         {
             Picture = picture with { Width = first?.Width, Height = first?.Height },
             Width = wanted.Width,
             Height = wanted.Height,
-            Method = LargePictureParameters.MethodOf(context.Value(_method) ?? Kept(LargePictureParameters.Method)),
+            Method = method,
             Strength = context.Value(_strength) ?? (double.TryParse(Kept(LargePictureParameters.Strength), NumberStyles.Float, CultureInfo.InvariantCulture, out double kept) ? kept : null),
             Dilation = Dilation(context.Value(_dilation) ?? Kept(LargePictureParameters.Dilation)),
         };
+    }
+
+    // Of a picture that was enlarged, the size of its first stage; of another, its own.
+    private static PictureSize? FirstOf(GenerationParameters? like)
+    {
+        if (like is not null && SharedParameters.Find(like, LargePictureParameters.UpscaleTo) is not null) return PictureSize.Read(SharedParameters.Find(like, LargePictureParameters.First));
+        return like is { Width: { } width, Height: { } height } ? new PictureSize(width, height) : null;
+    }
+
+    // Options that would change nothing.
+    private void Require(CommandContext context, UpscaleMethod method, PictureSize? size, DiffusionOptions diffusion)
+    {
+        if (context.Given(diffusion.Preview)) throw new MuralException($"{diffusion.Preview.Name} is for pictures that are painted at once; leave it out, or --upscale-to.");
+        if (context.Given(_dilation) && method == UpscaleMethod.SdEdit)
+            throw new MuralException($"{_dilation.Name} is for the methods highres and superres; choose one with {_method.Name}, or leave it out.");
+        if (method != UpscaleMethod.SuperResolution) return;
+        string? first = size is not null ? "--size" : diffusion.OfFirstStage.FirstOrDefault(context.Given)?.Name;
+        if (first is not null) throw new MuralException($"{first} is for a first stage that is painted, and superres enlarges a given picture; leave it out, or choose another method.");
     }
 
     private static DilationSettings Dilation(string? text)

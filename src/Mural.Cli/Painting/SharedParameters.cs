@@ -45,5 +45,6 @@ internal static class SharedParameters
     private static double? Number(GenerationParameters parameters, string key) =>
         double.TryParse(Find(parameters, key), NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : null;
 
-    private static string? Find(GenerationParameters parameters, string key) => parameters.Others.FirstOrDefault(other => other.Key == key).Value;
+    /// <summary>A setting that the webui has no word for, or null where the picture does not have it.</summary>
+    internal static string? Find(GenerationParameters parameters, string key) => parameters.Others.FirstOrDefault(other => other.Key == key).Value;
 }

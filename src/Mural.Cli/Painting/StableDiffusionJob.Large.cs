@@ -17,6 +17,10 @@ internal sealed partial record StableDiffusionJob
     private object PaintLarge(StableDiffusionPipeline pipeline, LargePictureRequest request, string file, CommandContext context, bool onlyPlans)
     {
         LargePicturePlan plan = pipeline.Plan(request);
+        string tiles = Path.ChangeExtension(file, null);
+        // What cannot be written should not cost the hours of painting.
+        LargePicture.Check(file, plan, PictureMetadata.Of(Completed(LargePictureParameters.Of(plan), pipeline.Runtime), null));
+        if (DeepZoom) DeepZoomFiles.Check(tiles);
         MemoryForecast forecast = pipeline.Forecast(plan);
         if (Announce(context, Description(plan), plan.Warnings, forecast, pipeline.Runtime, onlyPlans) is { } announced) return announced;
         long start = Stopwatch.GetTimestamp();
@@ -25,7 +29,6 @@ internal sealed partial record StableDiffusionJob
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         picture.Save(file, PictureMetadata.Of(Completed(picture.Parameters, pipeline.Runtime), null));
         context.Say(file);
-        string tiles = Path.ChangeExtension(file, null);
         if (DeepZoom)
         {
             picture.SaveDeepZoom(tiles);

@@ -18,7 +18,8 @@ internal sealed class AutoencoderInput
         ArgumentNullException.ThrowIfNull(map);
         if (map.dim() != 4 || map.shape[1] != channels || map.shape[2] < side || map.shape[3] < side)
             throw new MuralException($"A {what} for this autoencoder is [batch, {channels}, height, width] with sides of at least {side}, but [{string.Join(", ", map.shape)}] was given.");
-        if (_inference.Type is { } type && map.dtype != type)
+        // What overflows in float16 runs in float32, with the same weights.
+        if (_inference.Type is { } type && map.dtype != type && (type, map.dtype) is not (ScalarType.Float16, ScalarType.Float32))
             throw new MuralException($"This autoencoder was made ready for {type}, but a {what} in {map.dtype} was given; convert it first.");
     }
 

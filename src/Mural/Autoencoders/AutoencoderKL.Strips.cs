@@ -20,7 +20,7 @@ public sealed partial class AutoencoderKL
     {
         using IDisposable quiet = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        var runner = new StripRunner(type, device, options);
+        using var runner = new StripRunner(type, device, options);
         using var picture = new ComputedMap(height, width, Config.InChannels, height, Prepared);
         Tensor moments = _encoder.Run(picture, runner);
         return (_quantConv?.forward(moments) ?? moments).contiguous().MoveToOuterDisposeScope();
@@ -43,7 +43,7 @@ public sealed partial class AutoencoderKL
         using DisposeScope scope = NewDisposeScope();
         _input.Require(latent, "latent", Config.LatentChannels, 1);
         if (latent.shape[0] != 1) throw new ArgumentException("Strips are of one picture at a time.", nameof(latent));
-        var runner = new StripRunner(latent.dtype, latent.device, options);
+        using var runner = new StripRunner(latent.dtype, latent.device, options);
         Tensor map = (_postQuantConv?.forward(latent) ?? latent).ForConvolution();
         using var source = new ComputedMap(map.shape[2], map.shape[3], map.shape[1], map.shape[2], (first, count) => map.narrow(2, first, count));
         _decoder.Run(source, runner, take);

@@ -49,29 +49,8 @@ internal static class PictureRows
         }
     }
 
-    /// <summary>Writes a pyramid of tiles in the layout of Deep Zoom, which viewers load piece by piece: NAME.dzi and NAME_files.</summary>
-    /// <param name="path">Where, without an extension.</param>
-    /// <param name="raw">8-bit RGB samples, row after row.</param>
-    /// <param name="width">Width in pixels.</param>
-    /// <param name="height">Height in pixels.</param>
-    /// <exception cref="MuralException">It cannot be written.</exception>
-    internal static void WriteDeepZoom(string path, string raw, int width, int height)
-    {
-        try
-        {
-            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-            File.Delete(path + ".dzi");
-            if (Directory.Exists(path + "_files")) Directory.Delete(path + "_files", recursive: true);
-            using Image picture = Open(raw, width, height);
-            picture.Dzsave(path, layout: Enums.ForeignDzLayout.Dz, suffix: ".jpg[Q=92]", keep: Enums.ForeignKeep.None);
-        }
-        catch (Exception error) when (error is VipsException or IOException or UnauthorizedAccessException)
-        {
-            throw new MuralException($"The tiles of {width}x{height} pixels cannot be written to {path} ({VipsSetup.FirstLine(error.Message)}); choose another place or free some space.", error);
-        }
-    }
-
-    private static Image Open(string raw, int width, int height)
+    /// <summary>The picture in a file of raw RGB rows, read from top to bottom.</summary>
+    internal static Image Open(string raw, int width, int height)
     {
         VipsSetup.EnsureReady();
         using Image samples = Image.Rawload(raw, width, height, 3, access: Enums.Access.Sequential);

@@ -50,6 +50,17 @@ public static class PictureWriter
         }
     }
 
+    /// <summary>Tells of a picture that is still to be painted whether a format holds it and its texts.</summary>
+    /// <exception cref="MuralException">It does not.</exception>
+    internal static void Check(PictureFormat format, int width, int height, PictureMetadata metadata)
+    {
+        CheckSize(format, width, height);
+        if (format == PictureFormat.Png) return;
+        _ = Exif(metadata);
+        if (3L * width * height > Array.MaxLength)
+            throw new MuralException($"A picture of {width}x{height} pixels is too large to be written as {format}, which takes all of it in memory: write it as PNG.");
+    }
+
     // Texts stand right behind the header, where readers that stop at the pixels still find them.
     private static byte[] WithTexts(byte[] png, PictureMetadata metadata, PictureWriteOptions options)
     {
@@ -62,11 +73,12 @@ public static class PictureWriter
         return target.ToArray();
     }
 
+    private static byte[]? Exif(PictureMetadata metadata) => ExifText.Build(metadata) is not { } exif ? null : exif.Length <= LargestExif ? exif
+        : throw new MuralException($"The texts of the picture fill {exif.Length} bytes, but JPEG and WebP have room for {LargestExif}: write it as PNG.");
+
     private static Image WithExif(Image image, PictureMetadata metadata)
     {
-        if (ExifText.Build(metadata) is not { } exif) return image.Copy();
-        if (exif.Length > LargestExif)
-            throw new MuralException($"The texts of the picture fill {exif.Length} bytes, but JPEG and WebP have room for {LargestExif}: write it as PNG.");
+        if (Exif(metadata) is not { } exif) return image.Copy();
         return image.Mutate(mutable => mutable.Set(GValue.BlobType, "exif-data", exif));
     }
 
@@ -74,8 +86,13 @@ public static class PictureWriter
     {
         if (options.Quality is < 1 or > 100) throw new MuralException($"The quality {options.Quality} is not between 1 and 100.");
         if (options.Compression is < 0 or > 9) throw new MuralException($"The compression {options.Compression} is not between 0 and 9.");
+        CheckSize(format, picture.Width, picture.Height);
+    }
+
+    private static void CheckSize(PictureFormat format, int width, int height)
+    {
         int largest = format switch { PictureFormat.Jpeg => 65_535, PictureFormat.WebP => 16_383, _ => int.MaxValue };
-        if (picture.Width > largest || picture.Height > largest)
-            throw new MuralException($"A picture of {picture.Width}x{picture.Height} pixels is too large for {format}, whose sides end at {largest}: write it as PNG.");
+        if (width > largest || height > largest)
+            throw new MuralException($"A picture of {width}x{height} pixels is too large for {format}, whose sides end at {largest}: write it as PNG.");
     }
 }

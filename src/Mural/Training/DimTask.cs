@@ -5,7 +5,6 @@ using Mural.Imaging;
 using Mural.Runtime;
 using Mural.Samplers;
 using Mural.Training.Data;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Mural.Training;

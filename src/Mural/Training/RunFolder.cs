@@ -1,11 +1,13 @@
+using Mural.Checkpoints;
+
 namespace Mural.Training;
 
 /// <summary>The folder of a training run, held by one process at a time.</summary>
 internal sealed class RunFolder : IDisposable
 {
-    private readonly FileStream _lock;
+    private readonly FolderLock _lock;
 
-    private RunFolder(string path, FileStream held)
+    private RunFolder(string path, FolderLock held)
     {
         Path = path;
         _lock = held;
@@ -25,31 +27,8 @@ internal sealed class RunFolder : IDisposable
 
     /// <summary>Creates the folder where it is missing and takes it; a killed process does not keep it.</summary>
     /// <exception cref="MuralException">Another process trains into it, or it cannot be written.</exception>
-    internal static RunFolder Take(string path)
-    {
-        try
-        {
-            Directory.CreateDirectory(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new MuralException($"The run folder '{path}' cannot be created: {e.Message}", e);
-        }
-        try
-        {
-            // The operating system lets go of the lock when the process ends, however it ends.
-            var held = new FileStream(System.IO.Path.Combine(path, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1);
-            return new RunFolder(path, held);
-        }
-        catch (IOException e)
-        {
-            throw new MuralException($"Another process is training into '{path}'; wait for it, stop it, or choose another 'run'.", e);
-        }
-        catch (UnauthorizedAccessException e)
-        {
-            throw new MuralException($"The run folder '{path}' cannot be written: {e.Message}", e);
-        }
-    }
+    internal static RunFolder Take(string path) =>
+        new(path, FolderLock.Take(path, "The run folder", $"Another process is training into '{path}'; wait for it, stop it, or choose another 'run'."));
 
     /// <summary>Keeps a copy of the settings that the run was last started with.</summary>
     internal void KeepSettings(string settings)

@@ -46,6 +46,9 @@ public sealed class ControlNetModel : nn.Module
     /// <summary>The architecture.</summary>
     public ControlNetConfig Config { get; }
 
+    /// <summary>Which files it was opened from; one that was not is like no other.</summary>
+    internal string Origin { get; private init; } = Guid.NewGuid().ToString();
+
     /// <summary>
     /// Opens a folder as diffusers keeps a ControlNet in: <c>config.json</c> and <c>diffusion_pytorch_model.safetensors</c>, which may be in shards, of a variant such as
     /// fp16, or a <c>.bin</c> file.
@@ -57,7 +60,7 @@ public sealed class ControlNetModel : nn.Module
     /// <exception cref="MuralException">A file is missing or malformed, or the weights do not fit the config.</exception>
     public static ControlNetModel FromFolder(string folder, ScalarType type = ScalarType.Float32, string? variant = null, Device? device = null)
     {
-        var network = new ControlNetModel(ControlNetConfig.Read(folder), new LayerFactory(type, Initialize: false, device));
+        var network = new ControlNetModel(ControlNetConfig.Read(folder), new LayerFactory(type, Initialize: false, device)) { Origin = FileMark.Of(folder) };
         return ModelFolder.Loaded(network, folder, network.Load, variant);
     }
 
@@ -75,7 +78,7 @@ public sealed class ControlNetModel : nn.Module
         ArgumentNullException.ThrowIfNull(unet);
         using ITensorSource file = Checkpoint.Open(path);
         using ComponentSource tensors = ControlNetFile.Tensors(file);
-        var network = new ControlNetModel(ControlNetFile.Config(tensors, unet), new LayerFactory(type, Initialize: false, device));
+        var network = new ControlNetModel(ControlNetFile.Config(tensors, unet), new LayerFactory(type, Initialize: false, device)) { Origin = FileMark.Of(path) };
         return ModelFolder.Loaded(network, () => network.Load(tensors));
     }
 

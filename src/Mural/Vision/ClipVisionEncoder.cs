@@ -32,6 +32,9 @@ internal sealed class ClipVisionEncoder : NamedModule
 
     internal ClipVisionConfig Config { get; }
 
+    /// <summary>Which files it was opened from; empty where it was not.</summary>
+    internal string Origin { get; private init; } = "";
+
     /// <summary>Opens a folder with <c>config.json</c> and <c>model.safetensors</c>, or its other forms.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="type">Type of the weights in memory; they go straight into it from the file.</param>
@@ -40,7 +43,7 @@ internal sealed class ClipVisionEncoder : NamedModule
     /// <exception cref="MuralException">A file is missing or malformed, or the weights do not fit the config.</exception>
     internal static ClipVisionEncoder FromFolder(string folder, ScalarType type = ScalarType.Float32, string? variant = null, Device? device = null)
     {
-        var encoder = new ClipVisionEncoder(ClipVisionConfig.Read(folder), new LayerFactory(type, Initialize: false, device));
+        var encoder = new ClipVisionEncoder(ClipVisionConfig.Read(folder), new LayerFactory(type, Initialize: false, device)) { Origin = FileMark.Of(folder) };
         return ModelFolder.Loaded(encoder, () =>
         {
             using ITensorSource source = ClipFiles.OpenWeights(folder, variant);

@@ -1,5 +1,7 @@
 using Mural.Autoencoders;
+using Mural.Imaging;
 using Mural.Layers.Strips;
+using Mural.Pipelines;
 using Mural.Runtime;
 using static Mural.Tests.Autoencoders.TinyAutoencoders;
 
@@ -64,6 +66,47 @@ public class StripTests
         Assert.True(strips <= 1.3 * whole, $"{strips} {whole}");
     }
 
+    // What overflows in float16 runs in float32, with the same weights.
+    [Fact]
+    public void Float16IsAsNearToTheTruthAsTheWhole()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using AutoencoderKL precise = Trained(), vae = Trained();
+        vae.PrepareForInference(KernelSet.Mural, float16);
+        Tensor latent = Latents(24, 16).narrow(0, 0, 1), truth = precise.Decode(latent);
+        Tensor strips = Decode(vae, latent, new StripOptions { StripBytes = 4096 });
+        Assert.Equal(float32, strips.dtype);
+        double apart = Distance(strips, truth), whole = Distance(vae.Decode(latent.to(float16)), truth);
+        Assert.True(apart <= whole, $"{apart} {whole}");
+    }
+
+    [Fact]
+    public void CodecOfFloat16DecodesInStrips()
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        RuntimePlan runtime = RuntimePlan.Choose(new RuntimeOptions { Device = "cpu", Precision = Precision.Float16 });
+        AutoencoderConfig config = KLConfig with { ForceUpcast = false };
+        using var codec = new FullCodec(KL(config), runtime, decodeMemory: 1);
+        using var whole = new FullCodec(KL(config), runtime, long.MaxValue);
+        Tensor latents = Latents(6, 5);
+        Tensor painted = codec.Decode(latents), expected = whole.Decode(latents);
+        Assert.Equal(float16, painted.dtype);
+        Assert.InRange(Distance(painted.to(float32), expected.to(float32)), 0, 5e-3);
+        string path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+        try
+        {
+            using RgbFile file = RgbFile.Create(path, 20, 24);
+            codec.Decode(latents.narrow(0, 0, 1), file, TestContext.Current.CancellationToken);
+            Assert.All(file.Read(0, 24).Data.Zip(PictureTensors.ToPictures(expected)[0].Data), pair => Assert.InRange(pair.First - pair.Second, -2, 2));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
     // Tiles that see themselves only are what this is not.
     [Fact]
     public void TilesOfTheOfficialKindAreFurtherAway()
@@ -88,6 +131,51 @@ public class StripTests
                 Decode(vae, latent, options);
                 vae.EncodeStrips(24, 20, (first, count) => zeros(1, 3, count, 20), float32, CPU, options);
             });
+    }
+
+    // Whoever takes the rows stops somewhere in the middle.
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void EndedRunLeavesNothingBehind(bool onDisk)
+    {
+        using AutoencoderKL vae = Trained();
+        string folder = Directory.CreateTempSubdirectory("mural-test-").FullName;
+        try
+        {
+            LiveTensors.AssertFlat(() =>
+            {
+                using var scope = NewDisposeScope();
+                using var ending = new CancellationTokenSource();
+                var options = new StripOptions { StripBytes = 4096, Folder = onDisk ? folder : null, Cancellation = ending.Token };
+                int strips = 0;
+                // Elsewhere than on Windows, files have no names even while they are used.
+                void Take(long first, Tensor rows)
+                {
+                    if (!OperatingSystem.IsWindows()) Assert.Empty(Directory.GetFiles(folder));
+                    if (++strips == 2) ending.Cancel();
+                }
+                Assert.Throws<OperationCanceledException>(() => vae.DecodeStrips(Latents(6, 5).narrow(0, 0, 1), Take, options));
+                Assert.Empty(Directory.GetFiles(folder));
+            });
+            LiveTensors.AssertFlat(() =>
+            {
+                using var scope = NewDisposeScope();
+                using var ending = new CancellationTokenSource();
+                int strips = 0;
+                Tensor Give(long first, long count)
+                {
+                    if (++strips == 4) ending.Cancel();
+                    return zeros(1, 3, count, 20);
+                }
+                Assert.Throws<OperationCanceledException>(() => vae.EncodeStrips(24, 20, Give, float32, CPU, new StripOptions { StripBytes = 4096, Folder = onDisk ? folder : null, Cancellation = ending.Token }));
+                Assert.Empty(Directory.GetFiles(folder));
+            });
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     [Fact]

@@ -50,11 +50,35 @@ public sealed class GenerateLargeTests : IDisposable
 
     [Theory]
     [InlineData("--deep-zoom", "--upscale-to")]
-    [InlineData("--upscale-to 128x96 --dilation 3/1", "four numbers")]
+    [InlineData("--upscale-to 128x96 --upscale-method highres --dilation 3/1", "four numbers")]
     [InlineData("--upscale-to 128x96 --upscale-method superres", "none was given")]
     [InlineData("--upscale-to 128x96 --count 2", "one at a time")]
+    [InlineData("--upscale-to 128x96 --preview 2", "--preview is for")]
+    [InlineData("--upscale-to 128x96 --dilation 3/1/1/0.8", "--dilation is for")]
+    [InlineData("--upscale-to 256x192 --upscale-method superres --size 64x64", "--size is for")]
+    [InlineData("--upscale-to 256x192 --upscale-method superres --strength 0.5", "--strength is for")]
+    [InlineData("--upscale-to 256x192 --upscale-method superres --refiner nowhere", "--refiner is for")]
     public void WrongOptionsAreExplained(string options, string expected) =>
         Assert.Contains(expected, Assert.Single(Generate(TinyStableDiffusion.First, options, "large.png").Problems), StringComparison.Ordinal);
+
+    [Fact]
+    public void SmallPictureIsTheFirstStageOfItsEnlargement()
+    {
+        CommandRun small = Generate(TinyStableDiffusion.First, "--size 48x32 --steps 4 --seed 3 --precision f32 --device cpu", "small.png");
+        Assert.True(small.ExitCode == ExitCode.Success, small.Error);
+        CommandRun large = Generate(TinyStableDiffusion.First, $"--like {_folder.At("small.png")} --upscale-to 96x64 --device cpu", "large.png");
+        Assert.True(large.ExitCode == ExitCode.Success, large.Error);
+        Assert.Contains("48x32 -> 96x64", large.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void WhatCannotBeWrittenIsToldBeforePainting()
+    {
+        Assert.Contains("too large for WebP", Assert.Single(Generate(TinyStableDiffusion.First, "--size 32x8 --upscale-to 32768x64", "large.webp").Problems), StringComparison.Ordinal);
+        string tiles = Directory.CreateDirectory(_folder.At("large_files")).FullName;
+        Assert.Contains("may not be a pyramid", Assert.Single(Generate(TinyStableDiffusion.First, $"{Fast} --deep-zoom", "large.png").Problems), StringComparison.Ordinal);
+        Assert.Equal([tiles], Directory.GetFileSystemEntries(_folder.Path));
+    }
 
     private CommandRun Generate(string model, string options, string output) =>
         CommandRun.Of(["generate", "fox", "--model", TinyStableDiffusion.At(model), .. options.Split(' '), "-o", _folder.At(output)]);

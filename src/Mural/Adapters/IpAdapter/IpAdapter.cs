@@ -25,6 +25,7 @@ public sealed class IpAdapter : IDisposable
     private IpAdapter(string path, PictureProjection projection, (CrossAttention, Tensor, Tensor)[] layers, ClipVisionEncoder? encoder)
     {
         Path = path;
+        Origin = $"{FileMark.Of(path)}\n{encoder?.Origin}";
         _projection = projection;
         _layers = layers;
         _encoder = encoder;
@@ -32,6 +33,9 @@ public sealed class IpAdapter : IDisposable
 
     /// <summary>The file it was read from.</summary>
     public string Path { get; }
+
+    /// <summary>Which files it and its image encoder were opened from.</summary>
+    internal string Origin { get; }
 
     /// <summary>Opens an adapter's file for a UNet.</summary>
     /// <param name="path">A file as published: <c>.safetensors</c> with the prefixes <c>image_proj</c> and <c>ip_adapter</c>, or <c>.bin</c>.</param>

@@ -16,6 +16,9 @@ internal static class FolderLayout
     /// <summary>The folders of networks.</summary>
     internal static readonly string[] Networks = [SingleFileLayout.UNet, SingleFileLayout.Autoencoder, SingleFileLayout.TextEncoder, SingleFileLayout.SecondTextEncoder];
 
+    /// <summary>The folders of everything that a model is made of.</summary>
+    internal static readonly string[] Parts = [.. Networks, SchedulerFolder, .. Networks.Where(IsText).Select(component => StableDiffusionCheckpoint.TokenizerFolder("", component))];
+
     /// <summary>Whether a folder has this layout.</summary>
     internal static bool Is(string path) => File.Exists(Path.Combine(path, ModelFolder.IndexName)) || Directory.Exists(Path.Combine(path, SingleFileLayout.UNet));
 

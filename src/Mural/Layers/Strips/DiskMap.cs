@@ -8,6 +8,9 @@ namespace Mural.Layers.Strips;
 /// <summary>A map in a file that is gone when the map is: of memory it takes what is being read or written.</summary>
 internal sealed class DiskMap : WritableMap
 {
+    /// <summary>What the files are called.</summary>
+    internal const string Pattern = "map-*.tmp";
+
     private readonly SafeFileHandle _file;
     private readonly ScalarType _type;
     private readonly long _rowBytes;
@@ -17,10 +20,13 @@ internal sealed class DiskMap : WritableMap
     {
         _type = type;
         _rowBytes = width * channels * type.ElementSize();
-        string path = Path.Combine(folder, $"map-{Path.GetRandomFileName()}.tmp");
+        string path = Path.Combine(folder, Pattern.Replace("*", Path.GetRandomFileName(), StringComparison.Ordinal));
         try
         {
-            _file = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, options: FileOptions.DeleteOnClose, preallocationSize: height * _rowBytes);
+            // Gone with the process, however it ends: Windows deletes what it closes, elsewhere a file without a name lives as long as its handle.
+            FileOptions options = OperatingSystem.IsWindows() ? FileOptions.DeleteOnClose : FileOptions.None;
+            _file = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, options: options, preallocationSize: height * _rowBytes);
+            if (!OperatingSystem.IsWindows()) File.Delete(path);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

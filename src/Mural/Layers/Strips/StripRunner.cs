@@ -18,20 +18,31 @@ internal sealed record StripOptions
 
 /// <summary>
 /// Runs layers over a map strip by strip. Every layer sees the rows around its strip that it needs, and norms the statistics of the whole map, so that the result is that of the
-/// whole map but for rounding.
+/// whole map but for rounding. It owns every map that it creates: whoever is done with one disposes of it, and a run that ends early leaves the rest to the runner.
 /// </summary>
 /// <param name="type">Type of the computation.</param>
 /// <param name="device">Where it runs.</param>
 /// <param name="options">How.</param>
-internal sealed class StripRunner(ScalarType type, Device device, StripOptions options)
+internal sealed class StripRunner(ScalarType type, Device device, StripOptions options) : IDisposable
 {
+    private readonly List<FeatureMap> _created = [];
+
     internal ScalarType Type => type;
 
     internal Device Device => device;
 
     /// <summary>A new map.</summary>
-    internal WritableMap Create(long height, long width, long channels) =>
-        options.Folder is { } folder ? new DiskMap(folder, height, width, channels, type) : new MemoryMap(height, width, channels, type, device);
+    internal WritableMap Create(long height, long width, long channels) => options.Folder is { } folder
+        ? CreateOnDisk(folder, height, width, channels)
+        : Owned(new MemoryMap(height, width, channels, type, device));
+
+    /// <summary>A new map that is not in memory.</summary>
+    internal WritableMap CreateOnDisk(string folder, long height, long width, long channels) => Owned(new DiskMap(folder, height, width, channels, type));
+
+    public void Dispose()
+    {
+        foreach (FeatureMap map in _created) map.Dispose();
+    }
 
     /// <summary>Rows of a map of so many channels that make a strip.</summary>
     internal long StripRows(long width, long channels) => Math.Max(1, options.StripBytes / (width * channels * type.ElementSize()));
@@ -122,6 +133,12 @@ internal sealed class StripRunner(ScalarType type, Device device, StripOptions o
         Tensor there = rows(begin, end - begin);
         long above = begin - first, below = first + count - end;
         return above == 0 && below == 0 ? there : nn.functional.pad(there, (0, 0, above, below)).ForConvolution();
+    }
+
+    private WritableMap Owned(WritableMap map)
+    {
+        _created.Add(map);
+        return map;
     }
 
     // Layers of no padding but a kernel are those that halve with zeros on the far sides only.

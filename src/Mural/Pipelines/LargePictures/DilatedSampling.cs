@@ -47,6 +47,7 @@ internal sealed class DilatedSampling(Sampler sampler, LatentDenoiser denoiser, 
 
     private Tensor Step(Tensor x, Tensor clean, Tensor noise, int call, int first, Func<Tensor, Tensor> draw, Action<SamplerStep>? onStep)
     {
+        using DisposeScope scope = NewDisposeScope();
         int index = call - first, count = sampler.Timesteps.Count - first;
         double cosine = DilationSettings.Cosine(sampler.Timesteps[call], sampler.Table.Steps);
         double skip = Math.Pow(cosine, settings.SkipExponent), share = Math.Pow(cosine, settings.DilatedExponent);
@@ -61,7 +62,15 @@ internal sealed class DilatedSampling(Sampler sampler, LatentDenoiser denoiser, 
             if (OnAnswers is not null) ordinary = answer.clone().DetachFromDisposeScope();
             return answer;
         }
-        Tensor plain = sampler.Sample(Ordinary, state, draw, call..(call + 1), onStep: done => onStep?.Invoke(done with { Index = index + 1, Count = count }));
+        // Both networks' steps add the same noise: a mixture of two independent ones would have less of it than the next step expects.
+        var drawn = new Queue<Tensor>();
+        Tensor Drawn(Tensor like)
+        {
+            Tensor fresh = draw(like);
+            drawn.Enqueue(fresh.alias().MoveToOtherDisposeScope(scope));
+            return fresh;
+        }
+        Tensor plain = sampler.Sample(Ordinary, state, Drawn, call..(call + 1), onStep: done => onStep?.Invoke(done with { Index = index + 1, Count = count }));
 
         Tensor blurred = ChannelStatistics.Of(state).GiveTo(GaussianBlur.Apply(state, 2 * ratio - 1, sigma));
         Tensor wide = dilated(sampler.ScaleInput(blurred, call), seen);
@@ -70,7 +79,7 @@ internal sealed class DilatedSampling(Sampler sampler, LatentDenoiser denoiser, 
             OnAnswers!(ordinary, wide);
             ordinary.Dispose();
         }
-        Tensor spread = sampler.Sample((_, _) => wide.alias(), state, draw, call..(call + 1));
-        return Combination.Of((1 - share, plain), (share, spread));
+        Tensor spread = sampler.Sample((_, _) => wide.alias(), state, _ => drawn.Dequeue().alias(), call..(call + 1));
+        return Combination.Of((1 - share, plain), (share, spread)).MoveToOuterDisposeScope();
     }
 }

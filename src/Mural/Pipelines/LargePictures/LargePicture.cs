@@ -36,22 +36,35 @@ public sealed class LargePicture : IDisposable
     /// <exception cref="MuralException">The file cannot be written, or the format does not hold such a picture.</exception>
     public void Save(string path, PictureMetadata? metadata = null)
     {
-        if (PictureRows.IsTiff(path) || PictureFormats.FromExtension(path) == PictureFormat.Png) PictureRows.Write(path, _pixels.Path, Width, Height, metadata ?? PictureMetadata.Empty);
+        if (InRows(path)) PictureRows.Write(path, _pixels.Path, Width, Height, metadata ?? PictureMetadata.Empty);
         else PictureWriter.Write(path, ToPicture(), null, metadata);
     }
 
-    /// <summary>Writes a pyramid of tiles in the layout of Deep Zoom, which viewers in a browser load piece by piece: <c>NAME.dzi</c> and <c>NAME_files</c>.</summary>
+    /// <summary>Writes a pyramid of tiles in the layout of Deep Zoom, which viewers in a browser load piece by piece: <c>NAME.dzi</c> and <c>NAME_files</c>, in place of those of an earlier one.</summary>
     /// <param name="path">Where, without an extension.</param>
-    /// <exception cref="MuralException">It cannot be written.</exception>
-    public void SaveDeepZoom(string path) => PictureRows.WriteDeepZoom(path, _pixels.Path, Width, Height);
+    /// <exception cref="MuralException">It cannot be written, or NAME_files is there and belongs to no pyramid.</exception>
+    public void SaveDeepZoom(string path) => DeepZoomFiles.Write(path, _pixels.Path, Width, Height);
 
-    /// <summary>Deletes the stages; this picture with them.</summary>
+    /// <summary>Tells whether <see cref="Save"/> would find room in a format, before the hours that painting takes.</summary>
+    /// <exception cref="MuralException">The format does not hold such a picture.</exception>
+    internal static void Check(string path, LargePicturePlan plan, PictureMetadata metadata)
+    {
+        if (!InRows(path)) PictureWriter.Check(PictureFormats.FromExtension(path), plan.Width, plan.Height, metadata);
+    }
+
+    /// <summary>Deletes the stages, this picture with them, and their folder unless something else is in it.</summary>
     public void DeleteStages()
     {
-        Dispose();
+        _pixels.Dispose();
         _folder.Delete();
     }
 
-    /// <summary>Closes the file.</summary>
-    public void Dispose() => _pixels.Dispose();
+    /// <summary>Closes the file and lets go of the folder, so that another run can use it.</summary>
+    public void Dispose()
+    {
+        _pixels.Dispose();
+        _folder.Dispose();
+    }
+
+    private static bool InRows(string path) => PictureRows.IsTiff(path) || PictureFormats.FromExtension(path) == PictureFormat.Png;
 }

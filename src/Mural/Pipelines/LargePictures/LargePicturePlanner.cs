@@ -29,13 +29,11 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
         StableDiffusionPlan first = planner.Plan(picture with { Width = sizes.BaseWidth, Height = sizes.BaseHeight, Count = 1, Sizes = Sized(picture.Sizes, sizes), NegativeSizes = picture.NegativeSizes is { } negative ? Sized(negative, sizes) : null });
         RequireSteps(first, method);
         var stages = new List<LargePictureStage> { new(first.Width, first.Height, 1, first.Calls) { Plan = first } };
-        float[] strengths = StageStrengths.Of(strength, sizes.Doublings);
-        for (int stage = 1; stage <= sizes.Doublings; stage++)
-        {
-            float share = strengths[stage - 1];
-            int steps = method == UpscaleMethod.SdEdit ? Math.Max(1, (int)(share * (double)first.Steps)) : StageStrengths.StepsUp(share, first.Steps);
-            stages.Add(Enlarged(first, sizes.BaseWidth << stage, sizes.BaseHeight << stage, 1 << stage, share, steps));
-        }
+        IReadOnlyList<(double Share, int Steps)> shares = method == UpscaleMethod.SdEdit
+            ? StageStrengths.SdEdit(strength, sizes.Doublings, first.Steps)
+            : StageStrengths.HighResolution(strength, sizes.Doublings, first.Steps);
+        foreach ((int i, (double share, int steps)) in shares.Index())
+            stages.Add(Enlarged(first, sizes.BaseWidth << (i + 1), sizes.BaseHeight << (i + 1), 1 << (i + 1), share, steps));
         return Planned(request, method, strength, stages, first);
     }
 
@@ -45,19 +43,20 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
         int width = RoundedUp(request.Width), height = RoundedUp(request.Height), ratio = (Math.Max(width, height) + model.Side - 1) / model.Side;
         if (ratio < 2) throw new MuralException($"Super-resolution goes beyond the {model.Side} pixels that {model.Name} was trained on, but {request.Width}x{request.Height} were asked for; ask for more.");
         StableDiffusionRequest picture = request.Picture;
-        StableDiffusionPlan plan = planner.Plan(picture with
+        StableDiffusionRequest settings = picture with
         {
-            // Only its settings count: the size of the result may be beyond what one array holds.
+            // The size of the result may be beyond what one array holds.
             Width = model.Side,
             Height = model.Side,
             Count = 1,
             InitialPicture = null,
             Strength = null,
             Sizes = Sized(picture.Sizes, new LargePictureSizes(height, width, 0)),
-        });
+        };
+        StableDiffusionPlan plan = planner.Plan(settings) with { Refiner = null };
         RequireSteps(plan, UpscaleMethod.SuperResolution);
         LargePictureStage start = new(given.Width, given.Height, 1, 0) { Plan = plan };
-        return Planned(request, UpscaleMethod.SuperResolution, strength, [start, Enlarged(plan, width, height, ratio, strength, StageStrengths.StepsUp(strength, plan.Steps))], plan);
+        return Planned(request, UpscaleMethod.SuperResolution, strength, [start, Enlarged(plan, width, height, ratio, strength, StageStrengths.SuperResolution(strength, plan.Steps))], plan);
     }
 
     private LargePicturePlan Planned(LargePictureRequest request, UpscaleMethod method, double strength, IReadOnlyList<LargePictureStage> stages, StableDiffusionPlan first)
@@ -74,8 +73,7 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
     private static LargePictureStage Enlarged(StableDiffusionPlan first, int width, int height, int ratio, double strength, int steps)
     {
         Sampler sampler = first.Sampler;
-        int calls = sampler.Timesteps.Count, start = Math.Max(0, calls - steps * sampler.CallsPerStep);
-        StableDiffusionPlan plan = first with { Width = width, Height = height, Strength = strength, FirstCall = start, EndCall = calls, Refiner = null };
+        StableDiffusionPlan plan = first with { Width = width, Height = height, Strength = strength, FirstCall = sampler.FirstCallOf(steps), EndCall = sampler.Timesteps.Count, Refiner = null };
         return new LargePictureStage(width, height, ratio, plan.Calls) { Plan = plan };
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mural.Checkpoints;
+using Mural.Layers.Strips;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -8,29 +9,40 @@ namespace Mural.Pipelines;
 
 /// <summary>
 /// The finished stages of a large picture, kept in a folder, so that a run that was ended goes on where it was: a stage's picture appears under its name when it is whole.
+/// The folder is held as long as this is open.
 /// </summary>
-internal sealed class StageFolder
+internal sealed class StageFolder : IDisposable
 {
-    private const string JobName = "job.json", AnchorName = "anchor.json", Mean = "mean", Deviation = "deviation";
+    private const string JobName = "job.json", AnchorName = "anchor.json", EnlargedName = "enlarged.rgb", Part = ".part", Mean = "mean", Deviation = "deviation";
 
     /// <summary>What the job calls the seed.</summary>
     internal const string Seed = "seed";
 
     private readonly string _folder;
     private readonly LargePicturePlan _plan;
+    private readonly FolderLock _lock;
 
     /// <summary>Opens a folder, or creates it.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="job">Everything that decides about the picture, to tell another job's folder.</param>
     /// <param name="plan">The stages.</param>
-    /// <exception cref="MuralException">The folder holds the stages of another job, or cannot be written.</exception>
+    /// <exception cref="MuralException">The folder holds the stages of another job, another run paints into it, or it cannot be written.</exception>
     internal StageFolder(string folder, string job, LargePicturePlan plan)
     {
         (_folder, _plan) = (folder, plan);
-        string file = At(JobName);
-        if (File.Exists(file) && File.ReadAllText(file) != job)
-            throw new MuralException($"{folder} holds stages of a picture that is painted with other settings; delete it, or give this picture another name.");
-        AtomicFile.WriteText(file, job);
+        _lock = FolderLock.Take(folder, "The folder of stages", $"Another run is painting into {folder}; wait for it, stop it, or give this picture another name.");
+        try
+        {
+            string file = At(JobName);
+            if (File.Exists(file) && File.ReadAllText(file) != job)
+                throw new MuralException($"{folder} holds stages of a picture that is painted with other settings or from other files; delete it, or give this picture another name.");
+            AtomicFile.WriteText(file, job);
+        }
+        catch
+        {
+            _lock.Dispose();
+            throw;
+        }
     }
 
     /// <summary>The seed of the picture whose stages a folder holds; null where it holds none.</summary>
@@ -60,7 +72,7 @@ internal sealed class StageFolder
     /// <summary>A picture that is needed on the way and deleted afterwards.</summary>
     internal T Between<T>(int width, int height, Action<RgbFile> write, Func<RgbFile, T> use)
     {
-        string path = At("enlarged.rgb");
+        string path = At(EnlargedName);
         try
         {
             using RgbFile picture = RgbFile.Create(path, width, height);
@@ -89,12 +101,24 @@ internal sealed class StageFolder
         return new ChannelStatistics(Numbers(Mean), Numbers(Deviation));
     }
 
-    /// <summary>Deletes the stages.</summary>
-    internal void Delete() => Directory.Delete(_folder, recursive: true);
+    /// <summary>Deletes the stages, and the folder where nothing else is in it.</summary>
+    internal void Delete()
+    {
+        IEnumerable<string> pictures = Enumerable.Range(0, _plan.Stages.Count).Select(Picture);
+        // What a run that was killed left of files that were being written.
+        IEnumerable<string> begun = new[] { $".{JobName}.*.tmp", $".{AnchorName}.*.tmp", DiskMap.Pattern }.SelectMany(pattern => Directory.GetFiles(_folder, pattern));
+        foreach (string file in pictures.SelectMany(picture => new[] { picture, picture + Part }).Concat(begun).Concat([At(EnlargedName), At(AnchorName), At(JobName)])) File.Delete(file);
+        Dispose();
+        File.Delete(At(FolderLock.Name));
+        if (!Directory.EnumerateFileSystemEntries(_folder).Any()) Directory.Delete(_folder);
+    }
+
+    /// <summary>Lets go of the folder.</summary>
+    public void Dispose() => _lock.Dispose();
 
     private static void Write(string path, int width, int height, Action<RgbFile> write)
     {
-        string part = path + ".part";
+        string part = path + Part;
         using (RgbFile picture = RgbFile.Create(part, width, height)) write(picture);
         AtomicFile.Commit(part, path);
     }

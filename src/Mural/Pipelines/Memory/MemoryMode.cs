@@ -9,6 +9,6 @@ public enum MemoryMode
     /// <summary>Layers see some rows or tokens at a time, and guidance is one network call after the other.</summary>
     Strips,
 
-    /// <summary>The same, with the network's skips and the autoencoder's maps on the disk.</summary>
+    /// <summary>The same, with the network's skips and the autoencoder's maps on the disk, for runs on the CPU.</summary>
     Disk,
 }

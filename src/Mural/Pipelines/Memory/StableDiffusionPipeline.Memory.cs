@@ -1,6 +1,7 @@
 using System.Globalization;
 using Mural.Layers.Strips;
 using Mural.Runtime;
+using Mural.UNet;
 using TorchSharp;
 
 namespace Mural.Pipelines;
@@ -23,22 +24,18 @@ public sealed partial class StableDiffusionPipeline
     internal MemoryForecast Forecast(StableDiffusionPlan plan, MemoryMode mode)
     {
         int together = Math.Min(_options.BatchSize, plan.Request.Count);
-        List<MemoryStage> stages = [Reading, Painting("painting", plan, mode, together, plan.Request.Count), Decoding("decoding", plan.Height, plan.Width, mode, plan.Request.Count)];
-        if (plan.Request.InitialPicture is not null) stages.Insert(1, Encoding("encoding", plan.Height, plan.Width, mode));
-        if (plan.Refiner is { } refiner) stages.Add(Painting("refining", refiner, mode, together, plan.Request.Count));
-        return new MemoryForecast { Mode = mode, Stages = stages };
+        return new MemoryForecast { Mode = mode, Stages = [Reading, .. PartsOf(plan, "", mode, together, plan.Request.InitialPicture is not null)] };
     }
 
+    /// <summary>What a large picture would need in a mode.</summary>
     internal MemoryForecast Forecast(LargePicturePlan plan, MemoryMode mode)
     {
         List<MemoryStage> stages = [Reading];
         foreach ((int i, LargePictureStage stage) in plan.Stages.Index())
         {
             if (stage.Calls == 0) continue;
-            string size = $"{stage.Width}x{stage.Height}";
-            if (i > 0) stages.Add(Encoding($"encoding {size}", stage.Height, stage.Width, mode));
-            stages.Add(Painting($"painting {size}", stage.Plan, mode, 1, plan.Method != UpscaleMethod.SdEdit && i > 0 ? 2 : 1));
-            stages.Add(Decoding($"decoding {size}", stage.Height, stage.Width, mode, 1));
+            int callsPerStep = plan.Method != UpscaleMethod.SdEdit && i > 0 ? 2 : 1;
+            stages.AddRange(PartsOf(stage.Plan, $" {stage.Width}x{stage.Height}", mode, 1, i > 0 || stage.Plan.Request.InitialPicture is not null, callsPerStep));
         }
         return new MemoryForecast { Mode = mode, Stages = stages };
     }
@@ -50,28 +47,27 @@ public sealed partial class StableDiffusionPipeline
 
     private MemoryStage Reading => new("reading", Loaded, 0, 0);
 
-    private MemoryStage Painting(string name, StableDiffusionPlan plan, MemoryMode mode, int together, int times)
+    private IEnumerable<MemoryStage> PartsOf(StableDiffusionPlan plan, string size, MemoryMode mode, int together, bool encodes, int callsPerStep = 1)
+    {
+        int count = plan.Request.Count;
+        CodecEstimate codec = _parts.Codec.Estimate(plan.Height, plan.Width, mode);
+        if (encodes) yield return new MemoryStage("encoding" + size, Painted + codec.Encode.Peak, codec.Encode.MultiplyAdds, codec.EncodeDiskBytes);
+        yield return Painting("painting" + size, _parts.UNet, plan, mode, together, count * callsPerStep);
+        if (plan.Refiner is { } second) yield return Painting("refining" + size, _refiner!.UNet, second, mode, together, count);
+        yield return new MemoryStage("decoding" + size, Painted + codec.Decode.Peak, codec.Decode.MultiplyAdds * count, codec.DecodeDiskBytes);
+    }
+
+    private MemoryStage Painting(string name, UNet2DConditionModel network, StableDiffusionPlan plan, MemoryMode mode, int together, int times)
     {
         double height = plan.Height / Model.Multiple, width = plan.Width / Model.Multiple;
+        int bytes = (int)Runtime.Type.ElementSize();
         bool guided = plan.ClassifierFreeScale > 1, batched = mode == MemoryMode.Whole && guided && BatchesGuidance(plan);
-        LiveBytes call = new UNetEstimate(_parts.UNet.Config, Model.LinFusion is not null, mode).Run(
-            height, width, mode == MemoryMode.Whole ? together * (batched ? 2 : 1) : 1, (int)Runtime.Type.ElementSize(), new StripOptions().StripBytes);
+        UNetEstimate Estimate() => new(network.Config, TokenMixing.Of(network), mode);
+        LiveBytes call = Estimate().Run(height, width, mode == MemoryMode.Whole ? together * (batched ? 2 : 1) : 1, bytes, new StripOptions().StripBytes);
         double latents = SamplerLatents * sizeof(float) * _parts.Codec.LatentChannels * height * width * together;
         double calls = (double)plan.Calls * times * (guided && !batched ? 2 : 1) / (mode == MemoryMode.Whole ? together : 1);
-        double disk = mode == MemoryMode.Disk ? new UNetEstimate(_parts.UNet.Config, true, MemoryMode.Disk).SkipBytes(height, width, (int)Runtime.Type.ElementSize()) : 0;
+        double disk = mode == MemoryMode.Disk ? Estimate().SkipBytes(height, width, bytes) : 0;
         return new MemoryStage(name, Painted + call.Peak + latents, call.MultiplyAdds * calls, disk);
-    }
-
-    private MemoryStage Decoding(string name, long height, long width, MemoryMode mode, int times)
-    {
-        LiveBytes decode = _parts.Codec.Estimate(height, width, mode).Decode;
-        return new MemoryStage(name, Painted + decode.Peak, decode.MultiplyAdds * times, mode == MemoryMode.Disk ? _parts.Codec.Estimate(height, width, MemoryMode.Strips).Decode.Peak : 0);
-    }
-
-    private MemoryStage Encoding(string name, long height, long width, MemoryMode mode)
-    {
-        LiveBytes encode = _parts.Codec.Estimate(height, width, mode).Encode;
-        return new MemoryStage(name, Painted + encode.Peak, encode.MultiplyAdds, mode == MemoryMode.Disk ? _parts.Codec.Estimate(height, width, MemoryMode.Strips).Encode.Peak : 0);
     }
 
     // The fastest mode that fits, unless one was asked for.
@@ -80,9 +76,7 @@ public sealed partial class StableDiffusionPipeline
         long limit = _options.MemoryLimit ?? (Runtime.Device.type == DeviceType.CPU ? SystemMemory.Read().Total : long.MaxValue);
         // Their networks, and its windows, are of whole maps only.
         bool whole = request.Controls.Count > 0 || request.HiDiffusion is not null;
-        MemoryMode[] modes = _options.Memory is { } asked ? [asked] : whole ? [MemoryMode.Whole] : Enum.GetValues<MemoryMode>();
-        if (whole && _options.Memory is not (null or MemoryMode.Whole))
-            throw new MuralException("ControlNets and HiDiffusion run on whole maps only; leave out the mode of memory, or them.");
+        IReadOnlyList<MemoryMode> modes = MemoryModes.Of(_options.Memory, Runtime.Device.type, whole);
         MemoryForecast last = forecast(modes[0]);
         foreach (MemoryMode mode in modes.Skip(1))
         {

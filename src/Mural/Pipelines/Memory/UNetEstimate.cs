@@ -6,9 +6,9 @@ namespace Mural.Pipelines;
 /// What one call of a UNet takes beside its weights: a walk over its layers that counts the maps which are alive together, as the layers hold them, and the multiply-adds.
 /// </summary>
 /// <param name="config">The network.</param>
-/// <param name="linear">Whether its self-attentions are linear.</param>
+/// <param name="mixing">How its self-attentions go over their tokens.</param>
 /// <param name="mode">How it runs.</param>
-internal sealed class UNetEstimate(UNetConfig config, bool linear, MemoryMode mode)
+internal sealed class UNetEstimate(UNetConfig config, TokenMixing mixing, MemoryMode mode)
 {
     // Rows of a strip, normalised in float32 and in the run's type, and what comes out.
     private const double StripCopies = 6;
@@ -128,10 +128,12 @@ internal sealed class UNetEstimate(UNetConfig config, bool linear, MemoryMode mo
         double map = Map(channels, level), tokens = Positions(level);
         int depth = config.TransformerLayers[level];
         if (mode == MemoryMode.Whole) _live.Need((2 + BlockMaps + FeedForwardMaps) * map);
-        // Keys and values, and those packed for their products.
-        else _live.Need((linear ? 1 : 5) * map);
-        double products = linear ? 2.0 * channels * channels / config.AttentionHeads[level] : 2 * tokens * channels;
-        double projections = linear ? 8.0 * channels * channels : 4.0 * channels * channels;
+        // The tokens, of softmax with keys and values and those packed for their products.
+        else _live.Need((mixing.IsLinear ? 1 : 5) * map);
+        // The tokens and those normalised, and of whole maps the map itself.
+        if (mixing.MapsAtOnce > 0) _live.Need((mode == MemoryMode.Whole ? 3 : 2) * map + mixing.MapsAtOnce * sizeof(float) * channels * tokens * _batch);
+        double products = mixing.IsLinear ? 2.0 * channels * channels / config.AttentionHeads[level] : 2 * tokens * channels;
+        double projections = mixing.IsLinear ? 8.0 * channels * channels : 4.0 * channels * channels;
         double cross = 2.0 * channels * channels + 2.0 * TextTokens * channels, feedForward = 12.0 * channels * channels;
         _live.Multiply(_batch * tokens * (depth * (products + projections + cross + feedForward) + 2.0 * channels * channels));
     }

@@ -1,4 +1,4 @@
-using Mural.Autoencoders;
+using Mural.Runtime;
 using Mural.UNet;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -15,11 +15,8 @@ internal static class MemoryRules
     // feed-forward's 8-fold layer with its halves.
     private const int UNetMaps = 20;
 
-    // The widest full-size map with its normalised copy, and the map that is made of both.
-    private const double DecoderMaps = 3.5;
-
     /// <summary>Share of the free memory that is taken before maps go to the disk.</summary>
-    internal const double ShareOfFree = 0.6;
+    private const double ShareOfFree = 0.6;
 
     /// <summary>Activations below this are worth having both halves of guidance in one call.</summary>
     internal const long BatchedActivations = 1_000_000_000;
@@ -28,15 +25,15 @@ internal static class MemoryRules
     internal static double ActivationBytes(UNetConfig config, long height, long width, long batch, ScalarType type) =>
         (double)UNetMaps * config.BlockOutChannels[0] * height * width * batch * type.ElementSize();
 
-    /// <summary>Bytes of a decoder's activations for a picture of that size in pixels.</summary>
-    internal static double DecodeBytes(AutoencoderConfig config, long height, long width, ScalarType type) =>
-        DecoderMaps * config.BlockOutChannels[Math.Min(1, config.BlockOutChannels.Count - 1)] * height * width * type.ElementSize();
-
-    /// <summary>Bytes of the maps that an autoencoder holds at once where it runs in strips: at each level the map below, the result and what is between.</summary>
-    internal static double StripBytes(AutoencoderConfig config, long height, long width, ScalarType type)
+    /// <summary>How an autoencoder runs where the size alone decides.</summary>
+    /// <param name="whole">Bytes of a run on whole maps.</param>
+    /// <param name="strips">Bytes of one in strips.</param>
+    /// <param name="allowed">Bytes that it may take before it runs in strips.</param>
+    /// <param name="device">Where it runs: maps go to the disk on the CPU only.</param>
+    internal static MemoryMode AutoencoderMode(double whole, double strips, double allowed, DeviceType device)
     {
-        IReadOnlyList<int> channels = config.BlockOutChannels;
-        double most = channels.Select((own, level) => (2.0 * own + (level + 1 < channels.Count ? channels[level + 1] / 4.0 : 0)) / Math.Pow(4, level)).Max();
-        return most * height * width * type.ElementSize();
+        if (whole <= allowed) return MemoryMode.Whole;
+        bool spills = device == DeviceType.CPU && strips > Math.Max(allowed, ShareOfFree * (SystemMemory.Read().Available ?? long.MaxValue));
+        return spills ? MemoryMode.Disk : MemoryMode.Strips;
     }
 }

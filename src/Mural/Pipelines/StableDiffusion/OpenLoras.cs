@@ -1,4 +1,6 @@
+using System.Globalization;
 using Mural.Adapters.Lora;
+using Mural.Checkpoints;
 
 namespace Mural.Pipelines;
 
@@ -23,6 +25,10 @@ internal sealed class OpenLoras : IDisposable
     }
 
     internal IReadOnlyList<WeightedLora> Weighted { get; }
+
+    /// <summary>Which files with which weights.</summary>
+    internal static IEnumerable<string> Marks(IEnumerable<StableDiffusionLora> loras) =>
+        loras.Select(lora => string.Create(CultureInfo.InvariantCulture, $"{FileMark.Of(lora.Path)} {lora.Weight} {lora.TextWeight}"));
 
     public void Dispose()
     {

@@ -46,8 +46,8 @@ internal abstract class PictureCodec : IDisposable
     /// <summary>How it runs where it shall take little memory whatever the size; null where the size decides.</summary>
     internal StripOptions? LowMemory { get; set; }
 
-    /// <summary>What decoding and encoding take for a picture of that size, in a mode that was asked for.</summary>
-    internal abstract (LiveBytes Encode, LiveBytes Decode) Estimate(long height, long width, MemoryMode mode);
+    /// <summary>What decoding and encoding take for a picture of that size, in a mode that was asked for; whatever the run before this one was told.</summary>
+    internal abstract CodecEstimate Estimate(long height, long width, MemoryMode mode);
 
     public abstract void Dispose();
 
@@ -133,13 +133,13 @@ internal sealed class FullCodec : PictureCodec
     internal override Tensor Decode(Tensor latents)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor unscaled = _autoencoder.UnscaleLatent(latents).to(_type);
-        if (Strips(latents.shape[2] * Downscale, latents.shape[3] * Downscale) is not { } strips) return _autoencoder.Decode(unscaled, Tiles).MoveToOuterDisposeScope();
+        Tensor unscaled = _autoencoder.UnscaleLatent(latents);
+        if (Strips(latents.shape[2] * Downscale, latents.shape[3] * Downscale) is not { } strips) return _autoencoder.Decode(unscaled.to(_type), Tiles).MoveToOuterDisposeScope();
         var pictures = new List<Tensor>();
         for (long i = 0; i < latents.shape[0]; i++)
         {
             Tensor picture = empty([1, _autoencoder.Config.OutChannels, latents.shape[2] * Downscale, latents.shape[3] * Downscale], _type, _device);
-            _autoencoder.DecodeStrips(InStrips(unscaled.narrow(0, i, 1)), (first, rows) => picture.narrow(2, first, rows.shape[2]).copy_(rows), strips);
+            _autoencoder.DecodeStrips(unscaled.narrow(0, i, 1).to(StripType), (first, rows) => picture.narrow(2, first, rows.shape[2]).copy_(rows), strips);
             pictures.Add(picture);
         }
         return cat(pictures).MoveToOuterDisposeScope();
@@ -154,7 +154,7 @@ internal sealed class FullCodec : PictureCodec
         }
         using DisposeScope scope = NewDisposeScope();
         void Take(long first, Tensor rows) => picture.Write((int)first, PictureTensors.ToPictures(rows)[0]);
-        _autoencoder.DecodeStrips(InStrips(_autoencoder.UnscaleLatent(latent).to(_type)), Take, strips with { Cancellation = cancellation });
+        _autoencoder.DecodeStrips(_autoencoder.UnscaleLatent(latent).to(StripType), Take, strips with { Cancellation = cancellation });
     }
 
     public override void Dispose() => _autoencoder.Dispose();
@@ -172,26 +172,34 @@ internal sealed class FullCodec : PictureCodec
     // What overflows in float16 cannot be run again as a whole.
     private ScalarType StripType => _type == ScalarType.Float16 ? ScalarType.Float32 : _type;
 
-    private Tensor InStrips(Tensor latent) => latent.to(StripType);
-
-    internal override (LiveBytes Encode, LiveBytes Decode) Estimate(long height, long width, MemoryMode mode)
+    internal override CodecEstimate Estimate(long height, long width, MemoryMode mode)
     {
-        if (mode == MemoryMode.Whole && Strips(height, width) is { } strips) mode = strips.Folder is null ? MemoryMode.Strips : MemoryMode.Disk;
+        if (mode == MemoryMode.Whole) mode = ModeOf(height, width);
+        (LiveBytes encode, LiveBytes decode) = Work(height, width, mode);
+        if (mode != MemoryMode.Disk) return new CodecEstimate(encode, decode);
+        // On the disk lies what would be in memory.
+        (LiveBytes encodeMaps, LiveBytes decodeMaps) = Work(height, width, MemoryMode.Strips);
+        return new CodecEstimate(encode, decode, encodeMaps.Peak, decodeMaps.Peak);
+    }
+
+    private (LiveBytes Encode, LiveBytes Decode) Work(long height, long width, MemoryMode mode)
+    {
         int bytes = (int)(mode == MemoryMode.Whole ? _type : StripType).ElementSize();
         var estimate = new AutoencoderEstimate(_autoencoder.Config, mode);
         long strip = new StripOptions().StripBytes;
         return (estimate.Encode(height, width, bytes, strip), estimate.Decode(height, width, bytes, strip));
     }
 
-    private StripOptions? Strips(long height, long width)
+    private StripOptions? Strips(long height, long width) => Tiles is not null ? null : LowMemory ?? ModeOf(height, width) switch
     {
-        if (Tiles is not null) return null;
-        if (LowMemory is not null) return LowMemory;
-        if (MemoryRules.DecodeBytes(_autoencoder.Config, height, width, _type) <= _decodeMemory) return null;
-        double needed = MemoryRules.StripBytes(_autoencoder.Config, height, width, StripType);
-        bool spills = _device.type == DeviceType.CPU && needed > Math.Max(_decodeMemory, MemoryRules.ShareOfFree * (SystemMemory.Read().Available ?? long.MaxValue));
-        return new StripOptions { Folder = spills ? Path.GetTempPath() : null };
-    }
+        MemoryMode.Whole => null,
+        MemoryMode.Strips => new StripOptions(),
+        _ => new StripOptions { Folder = Path.GetTempPath() },
+    };
+
+    // What the size alone asks for.
+    private MemoryMode ModeOf(long height, long width) =>
+        MemoryRules.AutoencoderMode(Work(height, width, MemoryMode.Whole).Decode.Peak, Work(height, width, MemoryMode.Strips).Decode.Peak, _decodeMemory, _device.type);
 }
 
 /// <summary>TAESD, whose latents are scaled already and certain.</summary>
@@ -219,14 +227,14 @@ internal sealed class TinyCodec : PictureCodec
         return _autoencoder.Encode(picture.to(_device).to(_type)).to(ScalarType.Float32).expand(batch, -1, -1, -1).MoveToOuterDisposeScope();
     }
 
-    internal override (LiveBytes Encode, LiveBytes Decode) Estimate(long height, long width, MemoryMode mode)
+    internal override CodecEstimate Estimate(long height, long width, MemoryMode mode)
     {
         // Three maps of its width at the picture's size.
         int channels = Math.Max(_autoencoder.Config.EncoderChannels, _autoencoder.Config.DecoderChannels);
         var live = new LiveBytes();
         live.Need(3.0 * channels * height * width * _type.ElementSize());
         live.Multiply(9.0 * 4 * channels * channels * height * width);
-        return (live, live);
+        return new CodecEstimate(live, live);
     }
 
     internal override void DrawForEncoding(INoise noise, long[] shape)

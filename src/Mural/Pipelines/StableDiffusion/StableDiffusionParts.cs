@@ -31,6 +31,7 @@ internal sealed class StableDiffusionParts : IDisposable
         Doubt = source.Doubt(checkpoint);
         SizeNumbers = CountSizeNumbers(unet.Config, texts.PooledWidth);
         ZerosForNoNegative = checkpoint.ZerosForNoNegative;
+        Files = source.Files();
         Info = Describe(source.Name, checkpoint.Family, DiffusersIndex.Parse(checkpoint.Index, checkpoint.Path)) with { LinFusion = source.LinFusionName };
     }
 
@@ -50,6 +51,9 @@ internal sealed class StableDiffusionParts : IDisposable
     internal int SizeNumbers { get; }
 
     internal StableDiffusionModelInfo Info { get; }
+
+    /// <summary>Which files it was loaded from.</summary>
+    internal IReadOnlyList<string> Files { get; }
 
     /// <summary>Whether the model was distilled to a few steps.</summary>
     internal bool TakesFewSteps => IsDistilled(Sampling) || UNet.Config.GuidanceEmbeddingWidth is not null;

@@ -43,6 +43,16 @@ internal sealed class StableDiffusionSource
     /// <summary>What people call the LinFusion checkpoint, or null for none.</summary>
     internal string? LinFusionName => _options.LinFusion is { } folder ? FolderName(folder) : null;
 
+    /// <summary>Which files the model is made of, LoRAs that are merged for good among them.</summary>
+    internal IReadOnlyList<string> Files() =>
+    [
+        FileMark.Of(_path, FolderLayout.Parts),
+        _options.Variant ?? "",
+        .. new[] { _options.Autoencoder, _options.LinFusion }.Select(path => path is null ? "" : FileMark.Of(path)),
+        .. _options.TextualInversions.Select(path => FileMark.Of(path)),
+        .. OpenLoras.Marks(_options.Loras),
+    ];
+
     /// <exception cref="MuralException">It is no Stable Diffusion, or a part is missing or malformed.</exception>
     internal StableDiffusionCheckpoint Open() => StableDiffusionCheckpoint.Open(_path, _options.Variant, _options.Prediction);
 

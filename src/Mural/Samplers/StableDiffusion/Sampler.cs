@@ -76,7 +76,7 @@ public sealed class Sampler
     public int FirstCall(double strength)
     {
         RequireStrength(strength);
-        int first = (_steps - Math.Min((int)(_steps * strength), _steps)) * _method.CallsPerStep;
+        int first = FirstCallOf((int)(_steps * strength));
         return first < _grid.Timesteps.Length
             ? first
             : throw new MuralException($"A strength of {strength} leaves none of {_steps} steps to run; raise the strength or the steps until their product is at least 1.");
@@ -87,6 +87,10 @@ public sealed class Sampler
     {
         if (!(strength > 0 && strength <= 1)) throw new MuralException($"The strength is {strength}; give a number above 0 and up to 1.");
     }
+
+    /// <summary>The call that a run of only the last steps starts with: the first of its step.</summary>
+    /// <param name="last">How many steps are run, at most all.</param>
+    internal int FirstCallOf(int last) => (_steps - Math.Min(last, _steps)) * _method.CallsPerStep;
 
     /// <summary>
     /// How many calls a base model makes when a refiner takes over after a share of the training steps, and so the call at which the refiner starts.

@@ -4,9 +4,9 @@ using static TorchSharp.torch;
 namespace Mural.UNet;
 
 /// <summary>The maps of the way down that the way up joins, in memory or on the disk.</summary>
-/// <param name="runner">Runs the layers.</param>
+/// <param name="runner">Runs the layers, and frees what a run that ends early does not take.</param>
 /// <param name="folder">Folder for maps that shall not be in memory, or null.</param>
-internal sealed class SkipMaps(StripRunner runner, string? folder) : IDisposable
+internal sealed class SkipMaps(StripRunner runner, string? folder)
 {
     private readonly Stack<FeatureMap> _maps = [];
 
@@ -22,7 +22,7 @@ internal sealed class SkipMaps(StripRunner runner, string? folder) : IDisposable
             _maps.Push(map);
             return false;
         }
-        var copy = new DiskMap(folder, map.Height, map.Width, map.Channels, runner.Type);
+        WritableMap copy = runner.CreateOnDisk(folder, map.Height, map.Width, map.Channels);
         _maps.Push(copy);
         foreach ((long first, long count) in runner.Strips(map.Height, map.Width, map.Channels))
         {
@@ -34,11 +34,6 @@ internal sealed class SkipMaps(StripRunner runner, string? folder) : IDisposable
 
     /// <summary>The last map that was kept, which belongs to the caller now.</summary>
     internal FeatureMap Take() => _maps.Pop();
-
-    public void Dispose()
-    {
-        foreach (FeatureMap map in _maps) map.Dispose();
-    }
 }
 
 /// <summary>A map on its way through the network.</summary>

@@ -20,12 +20,12 @@ public sealed partial class UNet2DConditionModel
         using DisposeScope scope = NewDisposeScope();
         BlockInputs inputs = _encoder.Embed(timestep.reshape(-1), prompt, null);
         // Maps that are worked on stay in memory: each is read several times.
-        var runner = new StripRunner(prompt.Type, sample.device, options with { Folder = null });
+        using var runner = new StripRunner(prompt.Type, sample.device, options with { Folder = null });
         Tensor output = empty([sample.shape[0], Config.OutChannels, sample.shape[2], sample.shape[3]], sample.dtype, sample.device);
         for (long i = 0; i < sample.shape[0]; i++)
         {
             using DisposeScope latent = NewDisposeScope();
-            using var skips = new SkipMaps(runner, options.Folder);
+            var skips = new SkipMaps(runner, options.Folder);
             WritableMap hidden = _encoder.Run(sample.narrow(0, i, 1).to(prompt.Type), skips, inputs, runner);
             foreach (UpBlock block in _up) hidden = block.Run(hidden, skips, inputs, runner);
             Tensor target = output.narrow(0, i, 1);

@@ -34,9 +34,8 @@ public class LargePicturePartsGoldenTests
         foreach (JsonNode? step in json["steps"]!.AsArray())
         {
             int Of(string key) => step![key]!.GetValue<int>();
-            float strength = StageStrengths.Of(step!["upscale_strength"]!.GetValue<double>(), Of("num_scales"))[Of("stage") - 1];
+            (double strength, int run) = StageStrengths.HighResolution(step!["upscale_strength"]!.GetValue<double>(), Of("num_scales"), Of("inference_steps"))[Of("stage") - 1];
             Assert.Equal(step["stage_strength"]!.GetValue<double>(), strength);
-            int run = StageStrengths.StepsUp(strength, Of("inference_steps"));
             Assert.Equal(Of("steps_run"), run);
             Sampler sampler = Sampler.Create(new SamplerOptions { Sampler = SamplerKind.Euler, TimestepSpacing = TimestepSpacing.Leading, StepsOffset = 1 }, Of("inference_steps"));
             Assert.Equal([.. step["timesteps"]!.AsArray().Select(value => value!.GetValue<double>())], sampler.Timesteps.TakeLast(run));

@@ -63,11 +63,50 @@ public sealed class LargePictureTests : IDisposable
             request with { Picture = request.Picture with { Seed = 6 } },
             request with { Strength = 0.5 },
             request with { Picture = request.Picture with { Guidance = 2 } },
+            request with { Picture = request.Picture with { NegativePrompt = "" } },
         })
         {
             MuralException refused = await Assert.ThrowsAsync<MuralException>(() => pipeline.GenerateLargeAsync(other, _folder.At("stages"), cancellationToken: TestContext.Current.CancellationToken));
             TinyAutoencoders.AssertOneSentence(refused.Message);
         }
+    }
+
+    [Fact]
+    public async Task FolderIsOneRunsAtATime()
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
+        LargePictureRequest request = Request(UpscaleMethod.SdEdit) with { Width = 64, Height = 48 };
+        Task<LargePicture> Paint() => pipeline.GenerateLargeAsync(request, _folder.At("stages"), cancellationToken: TestContext.Current.CancellationToken);
+        byte[] painted;
+        using (LargePicture picture = await Paint())
+        {
+            painted = picture.ToPicture().Data;
+            string refused = (await Assert.ThrowsAsync<MuralException>(Paint)).Message;
+            Assert.Contains("Another run is painting into", refused, StringComparison.Ordinal);
+            TinyAutoencoders.AssertOneSentence(refused);
+        }
+        using LargePicture again = await Paint();
+        Assert.Equal(painted, again.ToPicture().Data);
+    }
+
+    [Fact]
+    public async Task FilesOfOthersStay()
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
+        using LargePicture picture = await pipeline.GenerateLargeAsync(Request(UpscaleMethod.SdEdit) with { Width = 64, Height = 48 }, _folder.At("stages"), cancellationToken: TestContext.Current.CancellationToken);
+        string notes = Path.Combine(_folder.At("stages"), "notes.txt"), tile = Path.Combine(Directory.CreateDirectory(_folder.At("own_files")).FullName, "photo.jpg");
+        await File.WriteAllTextAsync(notes, "mine", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(tile, "mine", TestContext.Current.CancellationToken);
+        TinyAutoencoders.AssertOneSentence(Assert.Throws<MuralException>(() => picture.SaveDeepZoom(_folder.At("own"))).Message);
+        Assert.True(File.Exists(tile));
+        // Beside an index it is an earlier pyramid, of which nothing stays.
+        await File.WriteAllTextAsync(_folder.At("own.dzi"), "an earlier one", TestContext.Current.CancellationToken);
+        picture.SaveDeepZoom(_folder.At("own"));
+        Assert.False(File.Exists(tile));
+        Assert.True(File.Exists(Path.Combine(_folder.At("own_files"), "6", "0_0.jpg")));
+        picture.DeleteStages();
+        Assert.Equal([notes], Directory.GetFileSystemEntries(_folder.At("stages")));
+        Assert.Equal(3, Directory.GetFileSystemEntries(_folder.Path).Length);
     }
 
     [Fact]

@@ -19,7 +19,8 @@ public class SdEditGoldenTests
         using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, name);
         using StableDiffusionParts parts = LargePictureGoldens.Load(golden);
         int[] size = [.. golden.Config["base"]!.AsArray().Select(side => side!.GetValue<int>())];
-        StableDiffusionRequest request = LargePictureGoldens.Request(golden, 0, UpscaleMethod.SdEdit, 1, 1).Picture;
+        StableDiffusionRequest picture = LargePictureGoldens.Request(golden, 0, UpscaleMethod.SdEdit, 1, 1).Picture with { Height = size[0], Width = size[1] };
+        var planner = new LargePicturePlanner(new StableDiffusionPlanner(parts), parts.Info);
         var draws = new RecordedDraws(golden, 0);
         JsonArray stages = golden.Config["stages"]!.AsArray();
         for (int stage = 0; stage <= stages.Count; stage++)
@@ -35,7 +36,10 @@ public class SdEditGoldenTests
                 string input = $"mid.stage{stage}.input_u8";
                 if (golden.Has(input)) Assert.Equal(golden.Get(input).contiguous().data<byte>().ToArray(), enlarged.Data);
             }
-            StableDiffusionPlan plan = new StableDiffusionPlanner(parts).Plan(request with { Height = ratio * size[0], Width = ratio * size[1], InitialPicture = enlarged, Strength = about?["strength"]!.GetValue<double>() });
+            // The case's strengths do not fall evenly: each is that of the last doubling of a chain of its own.
+            LargePicturePlan chain = planner.Plan(new LargePictureRequest { Picture = picture, Height = ratio * size[0], Width = ratio * size[1], Strength = stage * about?["strength"]!.GetValue<double>() });
+            StableDiffusionPlan plan = chain.Stages[^1].Plan with { Request = picture with { InitialPicture = enlarged } };
+            Assert.Equal((stage + 1, ratio * size[0], ratio * size[1]), (chain.Stages.Count, plan.Height, plan.Width));
             Assert.Equal([.. golden.Config["timesteps"]![stage]!.AsArray().Select(value => value!.GetValue<double>())], plan.Sampler.Timesteps.Skip(plan.FirstCall));
             var states = new List<Tensor>();
             using TextTimeline texts = parts.Encode(plan);

@@ -76,6 +76,22 @@ public class UNetStripTests
             });
     }
 
+    // Maps in memory that a run holds when one on the disk cannot be made.
+    [Fact]
+    public void EndedRunLeavesNothingBehind()
+    {
+        using var quiet = no_grad();
+        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, "lowmem-unet");
+        using UNet2DConditionModel network = Network(golden, linear: true);
+        using PreparedPrompt prompt = Prompt(golden, network, 0);
+        var options = new StripOptions { StripBytes = 60_000, Folder = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName()) };
+        LiveTensors.AssertFlat(() =>
+        {
+            using var scope = NewDisposeScope();
+            Assert.Throws<MuralException>(() => network.ForwardInStrips(golden.Get("in.sample").narrow(0, 0, 1), golden.Get("in.timestep"), prompt, options));
+        });
+    }
+
     private static UNet2DConditionModel Network(GoldenCase golden, bool linear)
     {
         UNet2DConditionModel network = UNet2DConditionModel.FromFolder(Path.Combine(golden.ModelFolder, "unet"));

@@ -1,5 +1,8 @@
 using Mural.Cli.CommandLine;
+using Mural.LinFusion;
 using Mural.Pipelines;
+using Mural.Tests.Autoencoders;
+using Mural.UNet;
 
 namespace Mural.Tests.Pipelines;
 
@@ -52,6 +55,55 @@ public sealed class MemoryModeTests : IDisposable
         await using StableDiffusionPipeline refused = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { MemoryLimit = 1_000_000 });
         string sentence = Assert.Throws<MuralException>(() => refused.Forecast(refused.Plan(large))).Message;
         Assert.Contains("GB more than", sentence, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void MapsGoToTheDiskOnTheProcessorOnly()
+    {
+        Assert.Equal([MemoryMode.Whole, MemoryMode.Strips], MemoryModes.Of(null, DeviceType.CUDA, whole: false));
+        Assert.Equal(Enum.GetValues<MemoryMode>(), MemoryModes.Of(null, DeviceType.CPU, whole: false));
+        TinyAutoencoders.AssertOneSentence(Assert.Throws<MuralException>(() => MemoryModes.Of(MemoryMode.Disk, DeviceType.MPS, whole: false)).Message);
+        TinyAutoencoders.AssertOneSentence(Assert.Throws<MuralException>(() => MemoryModes.Of(MemoryMode.Strips, DeviceType.CPU, whole: true)).Message);
+    }
+
+    [Fact]
+    public async Task ForecastDoesNotHangOnTheRunBefore()
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { Memory = MemoryMode.Strips });
+        StableDiffusionPlan plan = pipeline.Plan(Request);
+        IReadOnlyList<MemoryStage> before = pipeline.Forecast(plan, MemoryMode.Whole).Stages;
+        await TinyStableDiffusion.Paint(pipeline, Request);
+        Assert.Equal(before, pipeline.Forecast(plan, MemoryMode.Whole).Stages);
+    }
+
+    [Fact]
+    public async Task PartsOfALargePictureAreAllTold()
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
+        var large = new LargePictureRequest { Picture = Request with { Width = 64, Height = 64, InitialPicture = TinyStableDiffusion.Gradient(64, 64) }, Width = 128, Height = 128 };
+        Assert.Equal(
+            ["reading", "encoding 64x64", "painting 64x64", "decoding 64x64", "encoding 128x128", "painting 128x128", "decoding 128x128"],
+            pipeline.Forecast(pipeline.Plan(large)).Stages.Select(stage => stage.Name));
+    }
+
+    [Fact]
+    public void MixersOfAllTokensAtOnceTakeMore()
+    {
+        UNetConfig config = UNetConfig.Read(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "unet"));
+        double Peak(TokenMixing mixing) => new UNetEstimate(config, mixing, MemoryMode.Strips).Run(512, 512, 1, 4, 4096).Peak;
+        TokenMixing Mixing(LinearMixer? kind)
+        {
+            using UNet2DConditionModel network = UNet2DConditionModel.FromFolder(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "unet"));
+            using var generator = new Generator(1);
+            if (kind is { } mixer) network.StartLinFusion(LinFusionConfig.For(config, mixer: mixer, side: 8), generator);
+            return TokenMixing.Of(network);
+        }
+        Assert.Equal(TokenMixing.Softmax, Mixing(null));
+        Assert.Equal(TokenMixing.Sums, Mixing(LinearMixer.LinFusion));
+        Assert.True(Peak(TokenMixing.Softmax) > Peak(TokenMixing.Sums));
+        foreach (LinearMixer kind in Enum.GetValues<LinearMixer>().Where(kind => kind != LinearMixer.LinFusion))
+            Assert.True(Peak(Mixing(kind)) > Peak(TokenMixing.Sums), $"{kind}");
+        Assert.True(Peak(Mixing(LinearMixer.Mamba2)) > Peak(TokenMixing.Softmax));
     }
 
     [Fact]

@@ -90,6 +90,20 @@ public sealed class RefinerTests : IDisposable
         Assert.Contains("must be of Stable Diffusion XL", message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task ForecastKnowsTheRefinersOwnNetwork()
+    {
+        await using StableDiffusionPipeline both = await Load(XL, new StableDiffusionOptions { Refiner = _refiner });
+        var linear = new StableDiffusionOptions { Refiner = _refiner, LinFusion = Mural.Tests.LinFusion.LinFusionGoldens.At("weights/tiny-sdxl") };
+        await using StableDiffusionPipeline mixed = await Load(XL, linear);
+        MemoryStage Stage(StableDiffusionPipeline pipeline, string name) => pipeline.Forecast(pipeline.Plan(Fox), MemoryMode.Strips).Stages.Single(stage => stage.Name == name);
+        // Linear attention is the base model's alone.
+        Assert.Equal(Stage(both, "refining").MultiplyAdds, Stage(mixed, "refining").MultiplyAdds);
+        Assert.NotEqual(Stage(both, "painting").MultiplyAdds, Stage(mixed, "painting").MultiplyAdds);
+        LargePicturePlan large = both.Plan(new LargePictureRequest { Picture = Fox, Width = 128, Height = 128 });
+        Assert.Equal("refining 64x64", Assert.Single(both.Forecast(large).Stages, stage => stage.Name.StartsWith("refining", StringComparison.Ordinal)).Name);
+    }
+
     private static string MakeRefiner()
     {
         string folder = PipelineModel.Copy(At(XL)), unet = Path.Combine(folder, "unet");

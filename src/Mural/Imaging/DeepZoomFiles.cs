@@ -1,0 +1,47 @@
+using NetVips;
+
+namespace Mural.Imaging;
+
+/// <summary>A pyramid of tiles in the layout of Deep Zoom, which viewers load piece by piece: NAME.dzi and the folder NAME_files.</summary>
+internal static class DeepZoomFiles
+{
+    private const string Index = ".dzi", Tiles = "_files";
+
+    /// <summary>Writes one from a file of raw rows, beside its place, and puts it there when it is whole.</summary>
+    /// <param name="path">Where, without an extension.</param>
+    /// <param name="raw">8-bit RGB samples, row after row.</param>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="height">Height in pixels.</param>
+    /// <exception cref="MuralException">It cannot be written, or would replace a folder that belongs to no pyramid.</exception>
+    internal static void Write(string path, string raw, int width, int height)
+    {
+        Check(path);
+        string full = Path.GetFullPath(path), staged = Path.Combine(Path.GetDirectoryName(full)!, $".{Path.GetFileName(full)}.{Path.GetRandomFileName()}.tmp");
+        string name = Path.Combine(staged, "new");
+        try
+        {
+            Directory.CreateDirectory(staged);
+            using (Image picture = PictureRows.Open(raw, width, height))
+                picture.Dzsave(name, layout: Enums.ForeignDzLayout.Dz, suffix: ".jpg[Q=92]", keep: Enums.ForeignKeep.None);
+            if (Directory.Exists(full + Tiles)) Directory.Move(full + Tiles, Path.Combine(staged, "old"));
+            Directory.Move(name + Tiles, full + Tiles);
+            File.Move(name + Index, full + Index, overwrite: true);
+        }
+        catch (Exception error) when (error is VipsException or IOException or UnauthorizedAccessException)
+        {
+            throw new MuralException($"The tiles of {width}x{height} pixels cannot be written to {path} ({VipsSetup.FirstLine(error.Message)}); choose another place or free some space.", error);
+        }
+        finally
+        {
+            if (Directory.Exists(staged)) Directory.Delete(staged, recursive: true);
+        }
+    }
+
+    /// <summary>Tells beforehand whether the place is free, or taken by an earlier pyramid.</summary>
+    /// <exception cref="MuralException">Something else is there.</exception>
+    internal static void Check(string path)
+    {
+        if ((Directory.Exists(path + Tiles) || File.Exists(path + Tiles)) && !File.Exists(path + Index))
+            throw new MuralException($"{path + Tiles} is there without {Path.GetFileName(path) + Index}, so that it may not be a pyramid of tiles; move it away, or choose another name.");
+    }
+}

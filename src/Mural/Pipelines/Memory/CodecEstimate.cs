@@ -1,0 +1,8 @@
+namespace Mural.Pipelines;
+
+/// <summary>What an autoencoder takes for pictures of a size.</summary>
+/// <param name="Encode">Of encoding one.</param>
+/// <param name="Decode">Of decoding one.</param>
+/// <param name="EncodeDiskBytes">Maps on the disk while one is encoded.</param>
+/// <param name="DecodeDiskBytes">Maps on the disk while one is decoded.</param>
+internal readonly record struct CodecEstimate(LiveBytes Encode, LiveBytes Decode, double EncodeDiskBytes = 0, double DecodeDiskBytes = 0);

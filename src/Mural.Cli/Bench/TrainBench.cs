@@ -18,18 +18,19 @@ internal static class TrainBench
     internal static Benchmark Create() => new("train", "A training step of the default model.", () =>
     {
         string folder = Path.Combine(AppContext.BaseDirectory, "models", "emoji"), settings = Path.Combine(folder, "dim.json");
-        if (TrainingConfig.Read(settings) is not DimTrainingConfig config)
+        if (TrainingConfig.Read(settings) is not DimTrainingConfig read)
             throw new MuralException($"'{settings}' is not the settings of a DiM's training; build Mural again, which puts the default model's there.");
+        DimTrainingConfig config = read with { Precision = read.ChooseRuntime().Precision };
         DiMConfig model = config.ToDiMConfig(LatentChannels, config.Data.Size / Downscale, Vocabulary.Load(Path.Combine(folder, "vocabulary.txt")).Count);
         return
         [
             new BenchRow
             {
                 Name = "default-dim",
-                About = $"noise, forward, backward, clipping, AdamW and moving average: {model.Blocks} blocks of width {model.Width}, batch {config.Batch}, latent {LatentChannels}x{model.SampleSize}x{model.SampleSize}, {config.Precision}",
+                About = $"noise, forward, backward, clipping, AdamW and moving average: {model.Blocks} blocks of width {model.Width}, batch {config.Batch}, latent {LatentChannels}x{model.SampleSize}x{model.SampleSize}, {config.Precision!.Value.ShortName()}",
                 Operations = DiMCost.TrainingStep(model, model.TrainedGrid, config.Batch),
                 Samples = config.Batch,
-                Type = config.Precision.ToScalarType(),
+                Type = config.ComputeType,
                 Prepare = kernels => Prepare(model, config, kernels),
             },
         ];
@@ -41,7 +42,7 @@ internal static class TrainBench
         int batch = plain ? PlainBatch : config.Batch;
         DiMConfig architecture = plain ? whole with { Blocks = PlainBlocks } : whole;
         var generator = new Generator((ulong)config.Seed, CPU);
-        var model = new DiMModel(architecture, generator) { ComputeType = config.Precision.ToScalarType() };
+        var model = new DiMModel(architecture, generator) { ComputeType = config.ComputeType };
         var average = new DiMModel(architecture, generator);
         model.UseKernels(kernels);
         var update = new WeightUpdate(model, average, config);

@@ -2,7 +2,6 @@ using Mural.Autoencoders;
 using Mural.Checkpoints;
 using Mural.DiM;
 using Mural.Imaging;
-using Mural.Runtime;
 using Mural.Samplers;
 using Mural.Training.Data;
 using static TorchSharp.torch;
@@ -29,7 +28,7 @@ internal sealed class DimTask : ITrainingTask
         _device = device;
         _conditions = DimConditions.Read(config, pictures.Items);
         _order = new SampleOrder(_conditions.Balanced(pictures.Training), config.Seed);
-        ScalarType type = config.Precision.ToScalarType();
+        ScalarType type = config.ComputeType;
         if (config.Autoencoder is not null)
         {
             _steps = DiscreteNoiseSchedule.ScaledLinear();

@@ -4,7 +4,6 @@ using Mural.DiM;
 using Mural.Evaluation;
 using Mural.Imaging;
 using Mural.Layers;
-using Mural.Runtime;
 using Mural.Training.Data;
 using static TorchSharp.torch;
 
@@ -32,7 +31,7 @@ internal sealed class JudgeTask : ITrainingTask
         _config = config;
         _pictures = pictures;
         _device = device;
-        _type = config.Precision.ToScalarType();
+        _type = config.ComputeType;
         string path = Settings.Resolve(config.SettingsPath, config.Vocabulary);
         _vocabulary = Vocabulary.Load(path);
         int[][] words = PictureWords.Of(pictures.Items, _vocabulary, path);

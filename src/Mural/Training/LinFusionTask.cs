@@ -31,7 +31,7 @@ internal sealed class LinFusionTask : ITrainingTask
         _config = config;
         _device = device;
         string model = Settings.Resolve(config.SettingsPath, config.Teacher);
-        ScalarType type = config.Precision.ToScalarType();
+        ScalarType type = config.ComputeType;
         RuntimePlan runtime = RuntimePlan.Choose(new RuntimeOptions { Device = device.ToString(), Precision = config.Precision });
         var loaded = new Stack<IDisposable>();
         try
@@ -64,7 +64,7 @@ internal sealed class LinFusionTask : ITrainingTask
             }
             _order = new SampleOrder(_samples.Training, config.Seed);
             if (config.TeacherCacheDraws > 0)
-                _cache = new TeacherCache(Path.Combine(PictureSet.CacheFolder(config.Data, config.SettingsPath), $"teacher-{_samples.Key}-{weights}-{config.Seed}-{config.Precision.ToString().ToLowerInvariant()}"));
+                _cache = new TeacherCache(Path.Combine(PictureSet.CacheFolder(config.Data, config.SettingsPath), $"teacher-{_samples.Key}-{weights}-{config.Seed}-{config.ComputeType.ToString().ToLowerInvariant()}"));
         }
         catch
         {
@@ -197,7 +197,7 @@ internal sealed class LinFusionTask : ITrainingTask
             {
                 UNetConditioning conditioning = task.Conditioning(rows[first..(first + count)]);
                 _prompts.Add(taught = task._teacher.UNet.Prepare(conditioning));
-                _prompts.Add(learned = task._student.Prepare(conditioning with { Text = conditioning.Text.to(config.Precision.ToScalarType()) }));
+                _prompts.Add(learned = task._student.Prepare(conditioning with { Text = conditioning.Text.to(config.ComputeType) }));
             }
             var distillation = new Distillation(task._teacher.UNet, taught, task._student, learned) { Recompute = config.GradientCheckpointing };
             Tensor steps = tensor(timesteps[first..(first + count)], device: task._device), noisy = latents.Noisy.narrow(0, first, count);

@@ -1,3 +1,4 @@
+using Mural.Runtime;
 using Mural.Training.Data;
 using static TorchSharp.torch;
 
@@ -20,9 +21,11 @@ public static class Trainer
     {
         Action<TrainingProgress> tell = progress ?? (_ => { });
         void Report(string message) => tell(new TrainingProgress(0, config.Steps, 0, double.NaN, 0, 0, TimeSpan.Zero, message));
-        Device device = config.FindDevice();
+        RuntimePlan runtime = config.ChooseRuntime();
+        if (config.Precision is null) Report($"computing in {runtime.Precision.ShortName()}: {runtime.PrecisionReason}");
+        config = config with { Precision = runtime.Precision };
         using RunFolder folder = RunFolder.Take(Settings.Resolve(config.SettingsPath, config.Run));
-        using ITrainingTask task = Create(config, device, Report, cancellation);
+        using ITrainingTask task = Create(config, runtime.Device, Report, cancellation);
         using var loop = new TrainingLoop(config, task, folder, tell);
         folder.KeepSettings(config.SettingsPath);
         return loop.Run(cancellation);

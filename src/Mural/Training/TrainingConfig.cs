@@ -19,8 +19,11 @@ public abstract record TrainingConfig
     /// <summary>The pictures.</summary>
     public DataConfig Data { get; init; } = new();
 
-    /// <summary>Type that the network computes in; its weights are float32 in any case. <see cref="Precision.BFloat16"/> or <see cref="Precision.Float32"/>.</summary>
-    public Precision Precision { get; init; } = Precision.BFloat16;
+    /// <summary>
+    /// Type that the network computes in; its weights are float32 in any case. <see cref="Runtime.Precision.BFloat16"/> or <see cref="Runtime.Precision.Float32"/>; null for the faster
+    /// one on the device.
+    /// </summary>
+    public Precision? Precision { get; init; }
 
     /// <summary>
     /// Device that trains, by PyTorch's name (<c>cpu</c>, <c>cuda</c>, <c>cuda:1</c>, <c>mps</c>); <c>auto</c> takes the first CUDA device where there is one, else the CPU.
@@ -87,9 +90,12 @@ public abstract record TrainingConfig
         return config;
     }
 
-    /// <summary>Finds the device that <see cref="Device"/> names.</summary>
+    /// <summary>Finds the device that <see cref="Device"/> names, and the number format for it.</summary>
     /// <exception cref="MuralException">The name is unknown or this machine does not have the device.</exception>
-    internal TorchSharp.torch.Device FindDevice() => RuntimePlan.Choose(new RuntimeOptions { Device = Device == "auto" ? null : Device }).Device;
+    internal RuntimePlan ChooseRuntime() => RuntimePlan.Choose(new RuntimeOptions { Device = Device == "auto" ? null : Device, Precision = Precision });
+
+    /// <summary>Type that the network computes in, once <see cref="Precision"/> is settled.</summary>
+    internal TorchSharp.torch.ScalarType ComputeType => Precision!.Value.ToScalarType();
 
     /// <summary>Throws for the first impossible value.</summary>
     internal virtual void Check()
@@ -98,7 +104,7 @@ public abstract record TrainingConfig
         if (Steps is null && MaxMinutes is null) throw new MuralException("The settings need 'steps' or 'max_minutes', so that the run has an end.");
         if (Steps is long steps) Settings.InRange("steps", steps, 1, 1e12);
         if (MaxMinutes is double minutes) Settings.Positive("max_minutes", minutes);
-        if (Precision == Precision.Float16) throw new MuralException("The setting 'precision' is float16, whose range is too small for training; bfloat16 or float32 is expected.");
+        if (Precision == Runtime.Precision.Float16) throw new MuralException("The setting 'precision' is float16, whose range is too small for training; bfloat16 or float32 is expected.");
         Settings.InRange("batch", Batch, 1, 65536);
         Settings.InRange("accumulation", Accumulation, 1, 65536);
         Settings.Positive("checkpoint_minutes", CheckpointMinutes);

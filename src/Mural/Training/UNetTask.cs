@@ -2,7 +2,6 @@ using System.Globalization;
 using Mural.Autoencoders;
 using Mural.Imaging;
 using Mural.Layers;
-using Mural.Runtime;
 using Mural.Samplers;
 using Mural.Text;
 using Mural.Training.Data;
@@ -29,7 +28,7 @@ internal sealed class UNetTask : ITrainingTask
 
     internal UNetTask(UNetTrainingConfig config, PictureSet pictures, Device device, Action<string> report, CancellationToken cancellation)
     {
-        (_config, _pictures, _device, _type) = (config, pictures, device, config.Precision.ToScalarType());
+        (_config, _pictures, _device, _type) = (config, pictures, device, config.ComputeType);
         _captions = new TrainingCaptions(config, pictures.Items);
         _order = new SampleOrder(_captions.Balanced(pictures.Training), config.Seed);
         _sampling = UNetResult.Sampling(config.Prediction);

@@ -1,7 +1,6 @@
 using Mural.Autoencoders;
 using Mural.Checkpoints;
 using Mural.Imaging;
-using Mural.Runtime;
 using Mural.Training.Data;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -27,7 +26,7 @@ internal sealed class VaeTask : ITrainingTask
         _config = config;
         _pictures = pictures;
         _order = new SampleOrder(pictures.Training, config.Seed);
-        _type = config.Precision.ToScalarType();
+        _type = config.ComputeType;
         _device = device;
         AutoencoderConfig architecture = config.Model.ToAutoencoderConfig(config.Data.Size);
         manual_seed(config.Seed);

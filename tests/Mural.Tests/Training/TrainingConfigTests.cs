@@ -20,10 +20,18 @@ public sealed class TrainingConfigTests : IDisposable
             }
             """);
         var config = Assert.IsType<DimTrainingConfig>(TrainingConfig.Read(path));
-        Assert.Equal((32, 1, 1234L, Precision.BFloat16, "auto"), (config.Batch, config.Accumulation, config.Seed, config.Precision, config.Device));
+        Assert.Equal((32, 1, 1234L, null, "auto"), (config.Batch, config.Accumulation, config.Seed, config.Precision, config.Device));
         Assert.Equal((2e-4, 0.03, 1.0), (config.Optimizer.LearningRate, config.Optimizer.WeightDecay, config.Optimizer.MaxGradNorm));
         Assert.Null(Assert.IsType<DimTrainingConfig>(_folder.Settings(TrainingFolder.ClassesOfPixels)).MinSnrGamma);
         Assert.Equal(Path.GetFullPath(path), config.SettingsPath);
+    }
+
+    [Fact]
+    public void ThePrecisionIsTheFasterOneUnlessItIsNamed()
+    {
+        TrainingConfig config = new VaeTrainingConfig { Device = "cpu" };
+        Assert.Equal(RuntimePlan.Choose(new RuntimeOptions { Device = "cpu" }).Precision, config.ChooseRuntime().Precision);
+        foreach (Precision named in (Precision[])[Precision.Float32, Precision.BFloat16]) Assert.Equal(named, (config with { Precision = named }).ChooseRuntime().Precision);
     }
 
     [Theory]

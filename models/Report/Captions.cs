@@ -15,10 +15,6 @@ internal sealed class Captions
     /// <summary>Those that were not.</summary>
     internal IReadOnlyList<PictureItem> HeldOut => [.. _items.Where(item => item.HeldOut)];
 
-    /// <summary>Pictures at even distances of a list: nothing is picked by hand.</summary>
-    internal static IReadOnlyList<PictureItem> Spread(IReadOnlyList<PictureItem> items, int count) =>
-        [.. Mural.Training.Data.Spread.Over([.. Enumerable.Range(0, items.Count)], count).Select(row => items[row])];
-
     /// <summary>What a sheet says under a picture: its name and, of several words, the last, which is the style.</summary>
     internal static string LabelOf(PictureItem item) => item.Words.Count > 1 ? $"{item.Name}, {item.Words[^1]}" : item.Name;
 }

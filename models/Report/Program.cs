@@ -51,7 +51,7 @@ ablation.SetAction(parsed => Console.Write(Ablation.Draw(parsed.GetValue(folder)
 IReadOnlyList<PictureItem> Chosen(ParseResult parsed)
 {
     var captions = new Captions(parsed.GetValue(data)!);
-    return Captions.Spread(parsed.GetValue(split) == "train" ? captions.Training : captions.HeldOut, parsed.GetValue(count));
+    return Spread.Over(parsed.GetValue(split) == "train" ? captions.Training : captions.HeldOut, parsed.GetValue(count));
 }
 
 try

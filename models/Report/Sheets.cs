@@ -38,7 +38,7 @@ internal sealed class Sheets(IPainter painter, Captions captions, string folder)
     // 64 samples, one each of 64 different training captions.
     private async Task<Picture> SamplesAsync()
     {
-        IReadOnlyList<PictureItem> chosen = Captions.Spread(captions.Training, 64);
+        IReadOnlyList<PictureItem> chosen = Spread.Over(captions.Training, 64);
         var painted = new List<Picture>();
         foreach (PictureItem picture in chosen) painted.Add(await PaintAsync(picture, painted.Count));
         return new SampleGrid { Columns = 8 }.Tile(painted, [.. chosen.Select(picture => Captions.LabelOf(picture))]);
@@ -48,7 +48,7 @@ internal sealed class Sheets(IPainter painter, Captions captions, string folder)
     private async Task<Picture> HeldOutAsync()
     {
         var cells = new List<(Picture Picture, string Label)>();
-        foreach (PictureItem picture in Captions.Spread(captions.HeldOut, 32))
+        foreach (PictureItem picture in Spread.Over(captions.HeldOut, 32))
         {
             cells.Add((await PaintAsync(picture, cells.Count), Captions.LabelOf(picture)));
             cells.Add((PictureReader.Read(picture.File), "(never seen)"));
@@ -63,7 +63,7 @@ internal sealed class Sheets(IPainter painter, Captions captions, string folder)
         float[][] known = new float[training.Length][];
         Parallel.For(0, training.Length, i => known[i] = Small(PictureReader.Read(training[i].File).ToRgb()));
         var cells = new List<(Picture Picture, string Label)>();
-        foreach (PictureItem picture in Captions.Spread(training, 32))
+        foreach (PictureItem picture in Spread.Over(training, 32))
         {
             Picture sample = await PaintAsync(picture, SeedOfNearest + cells.Count);
             float[] small = Small(sample);
@@ -78,7 +78,7 @@ internal sealed class Sheets(IPainter painter, Captions captions, string folder)
     private async Task<Picture> UpscaledAsync()
     {
         var cells = new List<(Picture Picture, string Label)>();
-        foreach (PictureItem picture in Captions.Spread(captions.Training, 6))
+        foreach (PictureItem picture in Spread.Over(captions.Training, 6))
         {
             foreach (int factor in (int[])[1, 2, 3])
             {
@@ -93,7 +93,7 @@ internal sealed class Sheets(IPainter painter, Captions captions, string folder)
     private async Task<Picture> HiDiffusionAsync(int factor)
     {
         var cells = new List<(Picture Picture, string Label)>();
-        foreach (PictureItem picture in Captions.Spread(captions.Training, 4))
+        foreach (PictureItem picture in Spread.Over(captions.Training, 4))
             foreach (string parts in PaintSettings.HiDiffusionNames)
                 cells.Add((await PaintAsync(picture, SeedOfLarger, PaintSettings.Of(factor, parts)), $"{Captions.LabelOf(picture)}: {parts}"));
         return Tile(PaintSettings.HiDiffusionNames.Count(), cells);

@@ -5,17 +5,14 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 count=${COUNT:-256}
 runs=runs/emoji-ablation
-mural() { dotnet run -c Release --project src/Mural.Cli -- "$@"; }
-report() { dotnet run -c Release --project models/Report -- "$@"; }
+source models/judging.sh
 
 # NAME, options of the painter
 judged() {
   for factor in 1 2; do
     local samples=$runs/$1-${factor}x
     report paint models/emoji-unet --output "$samples" --count "$count" --factor "$factor" "${@:2}"
-    [ "$samples.json" -nt "$samples/samples.json" ] && continue
-    mural judge models/emoji/judge --pictures "$samples" --real data/emoji/128.jsonl --json > "$samples.json.part"
-    mv "$samples.json.part" "$samples.json"
+    judge_samples "$samples"
   done
 }
 

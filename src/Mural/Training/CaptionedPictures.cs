@@ -10,24 +10,24 @@ internal sealed class CaptionedPictures : IDistillationSamples
 {
     private readonly PictureSet _pictures;
     private readonly TrainingLatents _latents;
+    private readonly string[] _captions;
     private readonly SquareFit _fit;
 
     /// <param name="config">The pictures.</param>
     /// <param name="settingsPath">What their paths are relative to.</param>
-    /// <param name="autoencoder">Theirs to keep, and to dispose of.</param>
+    /// <param name="autoencoder">Loads it; it is theirs to dispose of.</param>
     /// <param name="type">Type that it computes in.</param>
     /// <param name="device">Where.</param>
     /// <param name="report">Hears what takes time.</param>
     /// <param name="cancellation">Ends the preparation.</param>
-    internal CaptionedPictures(DataConfig config, string settingsPath, AutoencoderKL autoencoder, ScalarType type, Device device, Action<string> report, CancellationToken cancellation)
+    internal CaptionedPictures(DataConfig config, string settingsPath, Func<AutoencoderKL> autoencoder, ScalarType type, Device device, Action<string> report, CancellationToken cancellation)
     {
         _fit = config.Fit;
         _pictures = PictureSet.Open(config, settingsPath, report, cancellation);
         try
         {
-            _latents = TrainingLatents.Open(_pictures, autoencoder, type, device, config, settingsPath, report, cancellation);
-            // What pictures are said to show is what the teacher says of them, too.
-            Key = $"{_latents.Key}-{ContentHash.Of(_pictures.Items.Select(item => item.ReadCaption()))}-{_pictures.SplitKey}";
+            _captions = [.. _pictures.Items.Select(item => item.ReadCaption())];
+            _latents = TrainingLatents.Open(_pictures, autoencoder(), type, device, config, settingsPath, report, cancellation);
         }
         catch
         {
@@ -40,9 +40,10 @@ internal sealed class CaptionedPictures : IDistillationSamples
 
     public IReadOnlyList<int> HeldOut => _pictures.HeldOut;
 
-    public string Key { get; }
+    // What pictures are said to show is what the teacher says of them, too.
+    public string Key => $"{_latents.Key}-{ContentHash.Of(_captions)}-{_pictures.SplitKey}";
 
-    public string Caption(int row) => _pictures.Items[row].ReadCaption();
+    public string Caption(int row) => _captions[row];
 
     public float[] Sizes(int row)
     {

@@ -51,11 +51,11 @@ internal sealed class LinFusionTask : ITrainingTask
             _model = _student.LinearAttentions();
             _average = Loaded(LinFusionModules.Create(_layout, new LayerFactory(ScalarType.Float32, Initialize: false, device)));
             foreach (TorchSharp.Modules.Parameter parameter in _average.parameters()) parameter.requires_grad = false;
-            string weights = config.Data.Captions is null && config.TeacherCacheDraws == 0 ? "" : KeyOf(model);
+            string weights = config.Data.Captions is null && config.TeacherCacheDraws == 0 ? "" : ContentHash.Of(_teacher.Files);
             if (config.Data.Captions is null)
             {
-                Autoencoders.AutoencoderKL autoencoder = checkpoint.LoadAutoencoder();
-                _samples = Loaded(new CaptionedPictures(config.Data, config.SettingsPath, autoencoder, runtime.TypeFor(autoencoder.Config), device, report, cancellation));
+                _samples = Loaded(new CaptionedPictures(
+                    config.Data, config.SettingsPath, () => checkpoint.LoadAutoencoder(), runtime.TypeFor(checkpoint.AutoencoderConfig), device, report, cancellation));
             }
             else
             {
@@ -165,14 +165,6 @@ internal sealed class LinFusionTask : ITrainingTask
             PooledText = _teacher.SizeNumbers > 0 ? encoded.Pooled!.alias().to(_device) : null,
             SizeNumbers = _teacher.SizeNumbers > 0 ? tensor([.. rows.SelectMany(row => (float[])[.. _samples.Sizes(row), .. last])], [rows.Count, _teacher.SizeNumbers], device: _device) : null,
         };
-    }
-
-    // The files of a model, without reading them: their names, lengths and times.
-    private static string KeyOf(string model)
-    {
-        FileInfo[] files = Directory.Exists(model) ? new DirectoryInfo(model).GetFiles("*", SearchOption.AllDirectories) : [new FileInfo(model)];
-        return ContentHash.Of(files.OrderBy(file => file.FullName, StringComparer.Ordinal)
-            .Select(file => string.Create(CultureInfo.InvariantCulture, $"{file.FullName} {file.Length} {file.LastWriteTimeUtc.Ticks}")));
     }
 
     private sealed record Drawing(Tensor Clean, Tensor Noise, long[] Timesteps);

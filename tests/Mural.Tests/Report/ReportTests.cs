@@ -21,15 +21,15 @@ public sealed class ReportTests : IClassFixture<TinyJudge>, IDisposable
     public void CaptionsAreSpreadOverTheList()
     {
         Captions listed = WriteList(12);
-        Assert.Equal(["heart number0", "heart number2", "heart number4", "heart number6", "heart number8"], Captions.Spread(listed.Training, 5).Select(item => item.ReadCaption()));
-        Assert.Equal(10, Captions.Spread(listed.Training, 20).Count);
+        Assert.Equal(["heart number0", "heart number2", "heart number4", "heart number6", "heart number8"], Spread.Over(listed.Training, 5).Select(item => item.ReadCaption()));
+        Assert.Equal(10, Spread.Over(listed.Training, 20).Length);
         Assert.Equal(["heart, number10", "heart, number11"], listed.HeldOut.Select(Captions.LabelOf));
     }
 
     [Fact]
     public async Task SamplesArePaintedOnceAndJudged()
     {
-        IReadOnlyList<PictureItem> captions = Captions.Spread(WriteList(6).Training, 2);
+        IReadOnlyList<PictureItem> captions = Spread.Over(WriteList(6).Training, 2);
         var folder = new SampleFolder(_folder.At("own-2x"));
         await using IPainter painter = await Painters.OpenAsync(TinyStableDiffusion.At(TinyStableDiffusion.First), linFusion: null);
         await folder.FillAsync(painter, captions, PaintSettings.Of(2, "both", steps: 2));
@@ -95,7 +95,7 @@ public sealed class ReportTests : IClassFixture<TinyJudge>, IDisposable
     [Fact]
     public async Task RealPicturesStandWhereSamplesWould()
     {
-        IReadOnlyList<PictureItem> pictures = Captions.Spread(WriteList(6).HeldOut, 2);
+        PictureItem[] pictures = Spread.Over(WriteList(6).HeldOut, 2);
         await using var painter = new RealPictures(pictures);
         var folder = new SampleFolder(_folder.At("real"));
         await folder.FillAsync(painter, pictures, new PaintSettings());

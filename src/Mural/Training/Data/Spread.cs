@@ -4,9 +4,9 @@ namespace Mural.Training.Data;
 internal static class Spread
 {
     /// <summary>At most <paramref name="count"/> entries at even distances, always the same ones.</summary>
-    internal static int[] Over(IReadOnlyList<int> rows, int count)
+    internal static T[] Over<T>(IReadOnlyList<T> entries, int count)
     {
-        int taken = Math.Min(count, rows.Count);
-        return [.. Enumerable.Range(0, taken).Select(i => rows[(int)((long)i * rows.Count / taken)])];
+        int taken = Math.Min(count, entries.Count);
+        return [.. Enumerable.Range(0, taken).Select(i => entries[(int)((long)i * entries.Count / taken)])];
     }
 }

@@ -30,6 +30,6 @@ public class SampleOrderTests
     {
         Assert.Equal([0, 25, 50, 75], Spread.Over([.. Enumerable.Range(0, 100)], 4));
         Assert.Equal([1, 2], Spread.Over([1, 2], 5));
-        Assert.Empty(Spread.Over([], 5));
+        Assert.Empty(Spread.Over<int>([], 5));
     }
 }

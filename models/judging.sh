@@ -1,0 +1,10 @@
+# Sourced by the scripts that paint samples and have them judged, in the repository's folder.
+mural() { dotnet run -c Release --project src/Mural.Cli -- "$@"; }
+report() { dotnet run -c Release --project models/Report -- "$@"; }
+
+# FOLDER: what the judge says of the samples in it goes to FOLDER.json, unless it is there and younger than they.
+judge_samples() {
+  [ "$1.json" -nt "$1/samples.json" ] && return
+  mural judge models/emoji/judge --pictures "$1" --real data/emoji/128.jsonl --json > "$1.json.part"
+  mv "$1.json.part" "$1.json"
+}

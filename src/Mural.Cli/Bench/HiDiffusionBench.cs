@@ -40,7 +40,7 @@ internal static class HiDiffusionBench
             Name = Named(part),
             About = $"{what}, {about}, random weights, {precision.ShortName()}, batch {Batch}",
             Type = precision.ToScalarType(),
-            Operations = parts.Sum(one => one.Count * Batch * UNetCost.Forward(config, new MapSize(side, side), TextTokens, one.Step)),
+            Operations = parts.Sum(one => 2.0 * one.Count * Batch * UNetCost.Forward(config, new MapSize(side, side), TextTokens, step: one.Step)),
             Against = part == Plain ? null : (Named(Plain), parts.Sum(one => one.Count)),
             Prepare = kernels => Prepare(config, side, kernels, precision, parts),
         };

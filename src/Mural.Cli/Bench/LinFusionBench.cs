@@ -58,17 +58,24 @@ internal static class LinFusionBench
     internal static BenchRow Step(int size, Kind kind, UNetConfig config, Precision precision, Measured seen)
     {
         (string name, string what) = kind switch { Kind.Plain => ("plain", "softmax attention"), Kind.LinFusion => ("linfusion", "linear attention"), _ => ("both", "linear attention and HiDiffusion") };
+        HiDiffusionStep? step = kind == Kind.Both ? FirstStep(size, config) : null;
         return new BenchRow
         {
             Name = $"sd15-{size}-{name}",
             About = $"Stable Diffusion 1.5 of random weights, {size}x{size} pixels, batch 1, {precision.ShortName()}, {what}",
-            Operations = kind == Kind.Both ? null : 2 * LinFusionCost.Step(size, kind == Kind.LinFusion),
+            Operations = 2 * UNetCost.Forward(config, new MapSize(size / VaeFactor, size / VaeFactor), TextTokens, kind != Kind.Plain, step),
             Type = precision.ToScalarType(),
-            Prepare = kernels => Prepare(size, kind, config, precision, kernels, seen),
+            Prepare = kernels => Prepare(size, kind, step, config, precision, kernels, seen),
         };
     }
 
-    private static BenchWork Prepare(int size, Kind kind, UNetConfig config, Precision precision, KernelSet kernels, Measured seen)
+    private static HiDiffusionStep FirstStep(int size, UNetConfig config)
+    {
+        using var shifts = new WindowShifts([1]);
+        return HiDiffusionPlan.For(HiDiffusionArchitecture.Find(config)!, size / VaeFactor, size / VaeFactor, Steps, new HiDiffusionOptions()).At(0, shifts);
+    }
+
+    private static BenchWork Prepare(int size, Kind kind, HiDiffusionStep? step, UNetConfig config, Precision precision, KernelSet kernels, Measured seen)
     {
         using var gradients = no_grad();
         using Generator generator = new(1, CPU);
@@ -83,12 +90,6 @@ internal static class LinFusionBench
         network.PrepareForInference(kernels, type);
         Tensor text = Normal(1, TextTokens, config.CrossAttentionWidth), latent = Normal(1, config.InChannels, size / VaeFactor, size / VaeFactor), time = full(1, 500f);
         PreparedPrompt prompt = network.Prepare(new UNetConditioning(text));
-        HiDiffusionStep? step = null;
-        if (kind == Kind.Both)
-        {
-            using var shifts = new WindowShifts([1]);
-            step = HiDiffusionPlan.For(HiDiffusionArchitecture.Find(config)!, size / VaeFactor, size / VaeFactor, Steps, new HiDiffusionOptions()).At(0, shifts);
-        }
         return new BenchWork(
             () =>
             {

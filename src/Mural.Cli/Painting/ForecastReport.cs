@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using Mural.Checkpoints;
 using Mural.Cli.CommandLine;
 using Mural.Cli.Machine;
 using Mural.Pipelines;
@@ -35,13 +36,13 @@ internal static class ForecastReport
     internal static object SayLong(CommandContext context, MemoryForecast forecast, RuntimePlan runtime)
     {
         double[]? seconds = Seconds(forecast, runtime);
-        context.Say($"Mode: {MemoryOptions.NameOf(forecast.Mode)}");
+        context.Say($"Mode: {EnumNames.Of(forecast.Mode)}");
         context.Say($"{"",-32}{"memory",12}{"disk",12}{"time",12}");
         foreach ((int i, MemoryStage stage) in forecast.Stages.Index())
             context.Say(string.Create(CultureInfo.InvariantCulture, $"{stage.Name,-32}{$"{stage.Bytes / 1e9:0.00} GB",12}{(stage.DiskBytes > 0 ? $"{stage.DiskBytes / 1e9:0.00} GB" : ""),12}{(seconds is null ? "" : Duration(seconds[i])),12}"));
         return new
         {
-            mode = MemoryOptions.NameOf(forecast.Mode),
+            mode = EnumNames.Of(forecast.Mode),
             peakBytes = (long)forecast.Peak,
             diskBytes = (long)forecast.DiskBytes,
             seconds = seconds is null ? (double?)null : Math.Round(seconds.Sum(), 1),
@@ -50,7 +51,7 @@ internal static class ForecastReport
     }
 
     /// <summary>What was told before the run, and the most that the process has held.</summary>
-    internal static object Held(MemoryForecast forecast) => new { mode = MemoryOptions.NameOf(forecast.Mode), predictedBytes = (long)forecast.Peak, peakBytes = SystemMemory.Read().Peak };
+    internal static object Held(MemoryForecast forecast) => new { mode = EnumNames.Of(forecast.Mode), predictedBytes = (long)forecast.Peak, peakBytes = SystemMemory.Read().Peak };
 
     // Nothing is told of devices whose rate is not measured.
     private static double[]? Seconds(MemoryForecast forecast, RuntimePlan runtime)

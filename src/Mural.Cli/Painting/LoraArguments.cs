@@ -22,7 +22,10 @@ internal sealed partial record LoraArguments(IReadOnlyList<StableDiffusionLora> 
         string tags = string.Concat(given.Select(lora => string.Create(CultureInfo.InvariantCulture, $" <lora:{NameOf(lora.Path)}:{lora.Weight}>")));
         var names = given.Select(lora => NameOf(lora.Path)).ToHashSet(StringComparer.OrdinalIgnoreCase);
         string own = Tag().Replace(prompt, match => names.Contains(match.Groups["name"].Value) ? "" : match.Value).Trim();
-        return new LoraArguments([.. given, .. Tag().Matches(own).Select(ParseTag)], Tag().Replace(own, "").Trim(), (own + tags).Trim());
+        string plain = Tag().Replace(own, "").Trim();
+        if (OtherTag().Match(plain) is { Success: true, Value: var other })
+            throw new MuralException($"The prompt has {other}, a tag for other programs that is not understood here: a LoRA is <lora:NAME:WEIGHT>; take it out or change it.");
+        return new LoraArguments([.. given, .. Tag().Matches(own).Select(ParseTag)], plain, (own + tags).Trim());
     }
 
     private static StableDiffusionLora ParseTag(Match tag)
@@ -53,6 +56,9 @@ internal sealed partial record LoraArguments(IReadOnlyList<StableDiffusionLora> 
 
     private static string NameOf(string path) => Path.GetFileNameWithoutExtension(path);
 
-    [GeneratedRegex(@"<lora:(?<name>[^:<>]+)(:(?<weight>[^:<>]*)){0,2}>")]
+    [GeneratedRegex(@"<\w+:[^<>]+>")]
+    private static partial Regex OtherTag();
+
+    [GeneratedRegex(@"<(lora|lyco):(?<name>[^:<>]+)(:(?<weight>[^:<>]*)){0,2}>")]
     private static partial Regex Tag();
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Mural.Checkpoints;
 using Mural.Cli.CommandLine;
 using Mural.Pipelines;
 
@@ -13,7 +14,7 @@ internal sealed class MemoryOptions
         Description = "Every layer on its whole map, on strips of it, or on strips with the skips and the autoencoder's maps on the disk (default: the fastest that fits).",
     };
 
-    internal MemoryOptions() => _mode.TakeOneOf([.. Enum.GetValues<MemoryMode>().Select(NameOf)]);
+    internal MemoryOptions() => _mode.TakeOneOf([.. EnumNames.All<MemoryMode>()]);
 
     internal void AddTo(Command command)
     {
@@ -24,10 +25,5 @@ internal sealed class MemoryOptions
     /// <summary>The name of an option that was given, or null where none was.</summary>
     internal string? FirstGiven(CommandContext context) => ((Option[])[_memory, _mode]).FirstOrDefault(context.Given)?.Name;
 
-    internal StableDiffusionOptions Apply(StableDiffusionOptions options, CommandContext context) => options with { MemoryLimit = context.Value(_memory), Memory = ModeOf(context.Value(_mode)) };
-
-    /// <summary>The word for a mode.</summary>
-    internal static string NameOf(MemoryMode mode) => mode.ToString().ToLowerInvariant();
-
-    private static MemoryMode? ModeOf(string? word) => Enum.GetValues<MemoryMode>().Cast<MemoryMode?>().FirstOrDefault(mode => NameOf(mode!.Value) == word);
+    internal StableDiffusionOptions Apply(StableDiffusionOptions options, CommandContext context) => options with { MemoryLimit = context.Value(_memory), Memory = EnumNames.Parse<MemoryMode>(context.Value(_mode)) };
 }

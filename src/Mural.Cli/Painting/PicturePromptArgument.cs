@@ -1,3 +1,5 @@
+using Mural.Adapters;
+
 namespace Mural.Cli.Painting;
 
 /// <summary>What <c>--ip-adapter</c> says of one picture that the result resembles.</summary>
@@ -21,11 +23,17 @@ internal sealed record PicturePromptArgument(string Model, string Image, double 
     /// <exception cref="MuralException">There is none.</exception>
     internal string FindEncoder(string modelFolder)
     {
-        if (Encoder is not null) return Encoder;
+        if (Encoder is not null)
+        {
+            if (File.Exists(Encoder)) throw new MuralException($"{Encoder} is a file, where encoder= takes the folder of an image encoder, with a config.json beside the weights; give such a folder.");
+            return Encoder;
+        }
         string beside = Path.GetDirectoryName(Path.GetFullPath(Model)) ?? ".", above = Path.GetDirectoryName(beside) ?? beside;
         // In the published repository the encoder of most adapters for SDXL lies with those for SD 1.5.
         string[] places = [Path.Combine(beside, EncoderName), Path.Combine(above, EncoderName), Path.Combine(above, "models", EncoderName), Path.Combine(modelFolder, EncoderName)];
-        return places.FirstOrDefault(place => File.Exists(Path.Combine(place, "config.json"))) ?? throw new MuralException(
+        string[] there = [.. places.Where(place => File.Exists(Path.Combine(place, "config.json"))).Distinct()];
+        if (there.Length > 1 && File.Exists(Model)) there = [.. there.OrderByDescending(place => IpAdapter.Suits(Model, place))];
+        return there.FirstOrDefault() ?? throw new MuralException(
             $"{Model} needs a CLIP image encoder, and there is no folder {EncoderName} beside it; name its folder with encoder=PATH.");
     }
 }

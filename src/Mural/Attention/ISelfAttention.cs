@@ -7,6 +7,12 @@ internal readonly record struct MapSize(long Height, long Width)
 {
     /// <summary>The size of a map <c>[B, C, H, W]</c>.</summary>
     internal static MapSize Of(Tensor map) => new(map.shape[2], map.shape[3]);
+
+    /// <summary>Number of positions.</summary>
+    internal double Count => (double)Height * Width;
+
+    /// <summary>The size after a step of stride 2, which rounds up.</summary>
+    internal MapSize Halved => new((Height + 1) / 2, (Width + 1) / 2);
 }
 
 /// <summary>How the positions of a feature map attend to each other: what a transformer block holds as its first attention.</summary>

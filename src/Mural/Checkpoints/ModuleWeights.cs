@@ -11,6 +11,9 @@ internal static class ModuleWeights
     /// </summary>
     internal delegate Func<Tensor, Tensor>? ShapeAdapter(string name, long[] stored, long[] wanted);
 
+    /// <summary>Bytes of a module's parameters.</summary>
+    internal static long Bytes(nn.Module module) => module.parameters().Sum(parameter => parameter.numel() * parameter.element_size());
+
     /// <summary>
     /// Copies every parameter and persistent buffer straight into place, converted to the module's types. The names must fit exactly: all that is missing,
     /// unexpected or of another shape is collected into one error before anything is copied.

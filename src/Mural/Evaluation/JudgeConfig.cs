@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mural.Checkpoints;
 using Mural.Imaging;
@@ -30,7 +29,7 @@ internal sealed record JudgeConfig(JudgeArchitecture Architecture, int ImageSize
                 WordWidth = json.Integer("word_width", defaults.WordWidth),
                 EmbeddingSize = json.Integer("embedding_size", defaults.EmbeddingSize),
             },
-            json.Integer("image_size", 64), json.Integer("words", 0), Rgb.Parse(json.Text("background", "#ffffff")), FitOf(json.Text("fit", NameOf(SquareFit.Crop))));
+            json.Integer("image_size", 64), json.Integer("words", 0), Rgb.Parse(json.Text("background", "#ffffff")), FitOf(json.Text("fit", EnumNames.Of(SquareFit.Crop))));
         config.Validate();
         return config;
     }
@@ -43,7 +42,7 @@ internal sealed record JudgeConfig(JudgeArchitecture Architecture, int ImageSize
             ["background"] = Background.ToString(),
             ["block_out_channels"] = ConfigWriter.List(Architecture.BlockOutChannels),
             ["embedding_size"] = Architecture.EmbeddingSize,
-            ["fit"] = NameOf(Fit),
+            ["fit"] = EnumNames.Of(Fit),
             ["image_size"] = ImageSize,
             ["layers_per_block"] = Architecture.LayersPerBlock,
             ["norm_num_groups"] = Architecture.NormNumGroups,
@@ -53,10 +52,8 @@ internal sealed record JudgeConfig(JudgeArchitecture Architecture, int ImageSize
         return json.ToJsonString(ConfigWriter.Indented) + "\n";
     }
 
-    private static string NameOf(SquareFit fit) => JsonNamingPolicy.SnakeCaseLower.ConvertName(fit.ToString());
-
-    private static SquareFit FitOf(string name) => Enum.GetValues<SquareFit>().Where(fit => NameOf(fit) == name).Cast<SquareFit?>().FirstOrDefault()
-        ?? throw new MuralException($"The judge's pictures are made squares by '{name}'; {string.Join(", ", Enum.GetValues<SquareFit>().Select(NameOf))} are known.");
+    private static SquareFit FitOf(string name) => EnumNames.Parse<SquareFit>(name)
+        ?? throw new MuralException($"The judge's pictures are made squares by '{name}'; {string.Join(", ", EnumNames.All<SquareFit>())} are known.");
 
     /// <exception cref="MuralException">A value is impossible.</exception>
     internal void Validate()

@@ -17,7 +17,7 @@ internal readonly record struct CallSpan(int Begin, int End)
 /// </summary>
 internal sealed record HiDiffusionPlan
 {
-    // Share of the calls that SDXL's aggressive way begins with, and that of those that ControlNets take part in.
+    // Share of the calls that SDXL's aggressive way begins with, and that of the steps that bounds the calls in which ControlNets take part.
     private const double AggressiveShare = 8.0 / 50, ControlledShare = 0.6;
 
     /// <summary>The network.</summary>
@@ -37,7 +37,7 @@ internal sealed record HiDiffusionPlan
 
     /// <summary>
     /// Height and width of the latents that ControlNets see, or null for those that the UNet sees: they were trained for maps of the size to which its deep blocks are
-    /// resampled.
+    /// resampled (specification 4.1, whether or not they are).
     /// </summary>
     internal (long Height, long Width)? ControlSize { get; init; }
 
@@ -60,7 +60,7 @@ internal sealed record HiDiffusionPlan
         bool aggressive = family != HiDiffusionFamily.StableDiffusion
             && (options.Aggressive ?? (preset == HiDiffusionPreset.Sides2048 && !architecture.Inpaints && options.T2 is null));
         bool chosen = options.Preset != HiDiffusionPreset.Automatic || options.T1 is not null || options.T2 is not null || options.Aggressive is not null;
-        bool resamples = options.RauNet && (chosen || height * width > (long)architecture.TrainedSide * architecture.TrainedSide);
+        bool acts = chosen || height * width > (long)architecture.TrainedSide * architecture.TrainedSide, resamples = options.RauNet && acts;
         (CallSpan strided, CallSpan pooled) = aggressive ? (CallSpan.Of(0, first), CallSpan.Of(first, main))
             : family == HiDiffusionFamily.StableDiffusion ? (CallSpan.Of(0, main), CallSpan.Of(0, other))
             : (CallSpan.Of(0, other), CallSpan.Of(0, main));
@@ -71,15 +71,17 @@ internal sealed record HiDiffusionPlan
             Pooled = resamples ? pooled : default,
             Windowed = options.WindowAttention,
             Options = options,
-            ControlSize = resamples ? SizeForControl(architecture, height, width) : null,
+            ControlSize = acts && (options.RauNet || options.WindowAttention) ? SizeForControl(architecture, height, width) : null,
         };
     }
 
     /// <summary>Whether deep blocks are resampled in any call.</summary>
     internal bool Resamples => Strided != default || Pooled != default;
 
-    /// <summary>Whether ControlNets take part in a call.</summary>
-    internal bool Controls(int call, int calls) => ControlSize is null || call < ControlledShare * calls;
+    /// <summary>Whether ControlNets take part in a call: the official code compares its number with a share of the steps, also where a step is two calls (specification 4.1).</summary>
+    /// <param name="call">How many calls were made before.</param>
+    /// <param name="steps">Steps of the run.</param>
+    internal bool Controls(int call, int steps) => ControlSize is null || call < ControlledShare * steps;
 
     /// <summary>What is done in one call.</summary>
     /// <param name="call">How many calls were made before.</param>

@@ -13,7 +13,7 @@ internal static class HubSelection
     // Parts of Stable Diffusion repositories that painting does not need.
     private static readonly string[] Unneeded = ["safety_checker", "feature_extractor"];
 
-    private static readonly string[] Legacy = [".bin", ".pth", ".pt", ".ckpt"];
+    private static readonly string[] Legacy = [".bin", ".pth", ".pt", ".ckpt"], LegacyFolderNames = ["diffusion_pytorch_model", "pytorch_model"];
 
     /// <summary>The files of a repository in diffusers' layout.</summary>
     /// <param name="files">All files.</param>
@@ -27,7 +27,10 @@ internal static class HubSelection
         {
             HubFile[] own = [.. files.Where(file => file.Folder == component)];
             if (own.Length == 0) throw new MuralException($"The repository's {Index} names a component {component}, of which it has no file; try another revision.");
-            chosen.AddRange(OfFolder(own, variant));
+            HubFile[] needed = [.. OfFolder(own, variant)];
+            if (own.Any(file => file.Name == ModelFolder.ConfigName) && Weights(own, variant).Length == 0)
+                throw new MuralException($"The repository has no weights of its component {component} in a format that can be read, safetensors or PyTorch's; try another revision.");
+            chosen.AddRange(needed);
         }
         return chosen;
     }
@@ -39,14 +42,22 @@ internal static class HubSelection
         return settings.Concat(Weights(files, variant));
     }
 
-    private static IEnumerable<HubFile> Weights(IReadOnlyList<HubFile> files, string? variant)
+    private static HubFile[] Weights(IReadOnlyList<HubFile> files, string? variant)
     {
         HubFile[] safetensors = [.. files.Where(file => file.Name.EndsWith(Safetensors, StringComparison.Ordinal) || IsShardIndex(file.Name))];
-        if (safetensors.Length == 0) return files.Where(file => Legacy.Any(extension => file.Name.EndsWith(extension, StringComparison.Ordinal)) && VariantOf(file.Name) is null);
-        HubFile[] wanted = [.. safetensors.Where(file => VariantOf(file.Name) == variant)];
+        if (safetensors.Length > 0) return OfVariant(safetensors, variant);
+        HubFile[] legacy = [.. files.Where(file => Legacy.Any(extension => file.Name.EndsWith(extension, StringComparison.Ordinal)))];
+        // Other programs' exports lie beside, such as openvino_model.bin.
+        HubFile[] known = [.. legacy.Where(file => LegacyFolderNames.Any(name => file.Name.StartsWith(name, StringComparison.Ordinal)))];
+        return OfVariant(known.Length > 0 ? known : legacy, variant);
+    }
+
+    private static HubFile[] OfVariant(HubFile[] files, string? variant)
+    {
+        HubFile[] wanted = [.. files.Where(file => VariantOf(file.Name) == variant)];
         if (wanted.Length > 0) return wanted;
-        HubFile[] plain = [.. safetensors.Where(file => VariantOf(file.Name) is null)];
-        return plain.Length > 0 ? plain : safetensors;
+        HubFile[] plain = [.. files.Where(file => VariantOf(file.Name) is null)];
+        return plain.Length > 0 ? plain : files;
     }
 
     /// <summary>The variant in a file's name: <c>fp16</c> of <c>model.fp16.safetensors</c>, of its shards and of either form of its shards' index; null for none.</summary>

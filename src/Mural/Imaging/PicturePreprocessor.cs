@@ -40,7 +40,9 @@ public static class PicturePreprocessor
     internal static Tensor Prepare(Picture picture, (int Width, int Height)? size = null, PictureFit fit = PictureFit.Stretch, int factor = 8)
     {
         (int width, int height) = RoundDown(size?.Width ?? picture.Width, size?.Height ?? picture.Height, factor);
-        return PictureTensors.FromPicture(Resize(picture, width, height, fit));
+        // The reference pastes onto pictures of three channels.
+        Picture coloured = fit != PictureFit.Stretch && picture.Channels == 1 ? picture.ToRgb() : picture;
+        return PictureTensors.FromPicture(Resize(coloured, width, height, fit));
     }
 
     /// <summary>A picture that is a tensor already: it is resized by libtorch's nearest, as diffusers does, and not by a filter.</summary>

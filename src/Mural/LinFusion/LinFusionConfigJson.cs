@@ -58,7 +58,7 @@ internal static class LinFusionConfigJson
             [ClassKey] = ClassName,
             [VersionKey] = Version,
         };
-        if (config.Mixer != LinearMixer.LinFusion) json[MixerKey] = LinearMixers.NameOf(config.Mixer);
+        if (config.Mixer != LinearMixer.LinFusion) json[MixerKey] = EnumNames.Of(config.Mixer);
         json[ListKey] = new JsonArray([.. config.Modules.Select(Entry)]);
         return json.ToJsonString(ConfigWriter.Indented) + "\n";
     }
@@ -73,8 +73,8 @@ internal static class LinFusionConfigJson
     private static LinearMixer Mixer(JsonNode? node, string source)
     {
         if (node is null) return LinearMixer.LinFusion;
-        return LinearMixers.Parse(Text(node) ?? "") ??
-            throw new MuralException($"{source} has the mixer {node.ToJsonString()}; known are {string.Join(", ", LinearMixers.Names)}.");
+        return EnumNames.Parse<LinearMixer>(Text(node)) ??
+            throw new MuralException($"{source} has the mixer {node.ToJsonString()}; known are {string.Join(", ", EnumNames.All<LinearMixer>())}.");
     }
 
     private static LinFusionModule Module(JsonNode? entry, LinearMixer mixer, string source)
@@ -90,7 +90,7 @@ internal static class LinFusionConfigJson
             throw new MuralException($"{source} has {entry?.ToJsonString() ?? "null"} in {ListKey}, where a name, a width, heads that divide it and perhaps a width of the perceptrons are expected; copy the file from the checkpoint's origin again.");
         int? tokens = mixer == LinearMixer.UnnormalizedLinearAttention ? Number(entry![TokensKey]) : null;
         if (mixer == LinearMixer.UnnormalizedLinearAttention && tokens is not >= 1)
-            throw new MuralException($"{source} does not say {TokensKey} for {Quote.Name(name)}, which {LinearMixers.NameOf(mixer)} needs; copy the file from the checkpoint's origin again.");
+            throw new MuralException($"{source} does not say {TokensKey} for {Quote.Name(name)}, which {EnumNames.Of(mixer)} needs; copy the file from the checkpoint's origin again.");
         return new LinFusionModule(name, width.Value, heads.Value, Number(projection)) { TrainingTokens = tokens };
     }
 

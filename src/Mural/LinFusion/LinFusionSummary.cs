@@ -25,7 +25,7 @@ internal static class LinFusionSummary
         LinFusionConfig? config = ConfigBeside(source.Path);
         int[] widths = [.. source.Tensors.Values.Where(entry => entry.Name.EndsWith(".to_q.weight", StringComparison.Ordinal) || entry.Name.EndsWith("_proj.weight", StringComparison.Ordinal) && entry.Name.Contains("in_proj", StringComparison.Ordinal)).Select(entry => (int)entry.Shape[1]).Distinct().Order()];
         string channels = widths.Length == 1 ? $"{widths[0]}" : $"{widths[0]} to {widths[^1]}";
-        return string.Create(CultureInfo.InvariantCulture, $"LinFusion{Family(indices.Length, widths, config)}: {indices.Length} attentions of {channels} channels, mixer {LinearMixers.NameOf(config?.Mixer ?? mixer)}");
+        return string.Create(CultureInfo.InvariantCulture, $"LinFusion{Family(indices.Length, widths, config)}: {indices.Length} attentions of {channels} channels, mixer {EnumNames.Of(config?.Mixer ?? mixer)}");
     }
 
     // Families have other widths or numbers of attentions, or, in the config alone, other heads.

@@ -33,7 +33,7 @@ internal sealed class LinearAttention : FeatureAttention, IKernelSelectable
     /// What a part of the tokens adds to the sums that every query meets. Workers that share a picture exchange these: their sum over all parts, divided by the number of
     /// all tokens, is what <see cref="Attend"/> takes.
     /// </summary>
-    /// <param name="tokens">Some of the tokens. Shape: `[B, n, C]`.</param>
+    /// <param name="tokens">Some of the tokens, or none. Shape: `[B, n, C]`.</param>
     /// <returns>Float32 or wider. Shape: `[B, H, d, d + 1]`.</returns>
     internal Tensor Sums(Tensor tokens)
     {
@@ -47,7 +47,8 @@ internal sealed class LinearAttention : FeatureAttention, IKernelSelectable
             if (sums is null) sums = added.MoveToOuterDisposeScope();
             else sums.add_(added);
         }
-        return sums!.MoveToOuterDisposeScope();
+        long width = tokens.shape[2] / Heads;
+        return (sums ?? zeros([tokens.shape[0], Heads, width, width + 1], FeatureMap.Accumulation(tokens.dtype), tokens.device)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The result for some of the tokens, once the sums over all are known.</summary>

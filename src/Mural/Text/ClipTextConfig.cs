@@ -7,8 +7,8 @@ namespace Mural.Text;
 /// <summary>Architecture of a <see cref="ClipTextEncoder"/>, as its <c>config.json</c> states it (spec 1.2, 4.1).</summary>
 internal sealed record ClipTextConfig
 {
-    // What every released file says by mistake; transformers then looks for the highest id.
-    private const int LegacyEnd = 2;
+    // What every released file says by mistake.
+    private const int LegacyEnd = 2, ClipEnd = 49_407;
 
     private const string Plain = "CLIPTextModel", Projecting = "CLIPTextModelWithProjection";
 
@@ -25,7 +25,10 @@ internal sealed record ClipTextConfig
     internal int? ProjectionSize { get; init; }
 
     /// <summary>The token whose first place is pooled (<c>eos_token_id</c>).</summary>
-    internal int EndToken { get; init; } = 49_407;
+    internal int EndToken { get; init; } = ClipEnd;
+
+    /// <summary>The end's token where a config does not say it: the last, before those that textual inversion may have added to CLIP's vocabulary.</summary>
+    internal static int EndOf(int vocabularySize) => Math.Min(vocabularySize - 1, ClipEnd);
 
     /// <summary>CLIP ViT-L/14's text encoder: that of SD 1 and the first of SDXL.</summary>
     internal static ClipTextConfig VitL { get; } = new()
@@ -61,14 +64,14 @@ internal sealed record ClipTextConfig
         string architecture = json.List<string>("architectures")?.FirstOrDefault() ?? Plain;
         if (architecture is not (Plain or Projecting))
             throw new MuralException($"{path} describes a {architecture}, but a {Plain} or {Projecting} is wanted; give the folder of a CLIP text encoder.");
-        int vocabulary = json.Integer("vocab_size", 49_408), end = json.Integer("eos_token_id", 49_407);
+        int vocabulary = json.Integer("vocab_size", 49_408), end = json.Integer("eos_token_id", ClipEnd);
         var config = new ClipTextConfig
         {
             VocabularySize = vocabulary,
             Positions = json.Integer("max_position_embeddings", 77),
             Transformer = ClipTransformerConfig.Read(json, path, new() { Layers = 12, Width = 512, Heads = 8, Inner = 2048, Activation = ClipActivation.QuickGelu }),
             ProjectionSize = architecture == Plain ? null : json.Integer("projection_dim", 512),
-            EndToken = end == LegacyEnd ? vocabulary - 1 : end,
+            EndToken = end == LegacyEnd ? EndOf(vocabulary) : end,
         };
         config.Validate();
         return config;

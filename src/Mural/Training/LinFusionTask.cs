@@ -84,7 +84,7 @@ internal sealed class LinFusionTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity => string.Create(CultureInfo.InvariantCulture,
-        $"{LinearMixers.NameOf(_config.Mixer)} of {_teacherKey}, perceptrons 1/{_config.MlpDivisor}, loss 1/{_config.Loss.Output}/{_config.Loss.Feature}, seed {_config.Seed}, batch {_config.StepSamples}, data {_samples.Key}{(_cache is null ? "" : $", {_config.TeacherCacheDraws} drawings of noise")}");
+        $"{EnumNames.Of(_config.Mixer)} of {_teacherKey}, perceptrons 1/{_config.MlpDivisor}, loss 1/{_config.Loss.Output}/{_config.Loss.Feature}, seed {_config.Seed}, batch {_config.StepSamples}, data {_samples.Key}{(_cache is null ? "" : $", {_config.TeacherCacheDraws} drawings of noise")}");
 
     public void Initialise()
     {

@@ -1,3 +1,4 @@
+using Mural.Checkpoints;
 using Mural.LinFusion;
 
 namespace Mural.Training;
@@ -95,7 +96,7 @@ public sealed record LinFusionTrainingConfig : TrainingConfig
         if (Teacher.Length == 0) throw new MuralException("The setting 'teacher' is missing; give the Stable Diffusion model whose attention is to become linear.");
         Settings.InRange("mlp_divisor", MlpDivisor, 1, 1024);
         if (MlpDivisor != 1 && !LinFusionConfig.HasMlp(Mixer))
-            throw new MuralException($"The setting 'mlp_divisor' is {MlpDivisor}, but the mixer {LinearMixers.NameOf(Mixer)} has no perceptrons; leave it out.");
+            throw new MuralException($"The setting 'mlp_divisor' is {MlpDivisor}, but the mixer {EnumNames.Of(Mixer)} has no perceptrons; leave it out.");
         Settings.InRange("teacher_cache_draws", TeacherCacheDraws, 0, 1000);
         if (Data.Captions is not null && Data.Flip) throw new MuralException("The setting 'data.flip' mirrors pictures, which 'data.captions' does not have; leave it out.");
         Loss.Check();

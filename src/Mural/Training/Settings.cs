@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
+using Mural.Checkpoints;
 
 namespace Mural.Training;
 
@@ -15,7 +16,7 @@ internal static class Settings
         RespectNullableAnnotations = true,
         WriteIndented = true,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false) },
+        Converters = { EnumNames.Converter },
         TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
     };
 

@@ -14,7 +14,7 @@ public class IpAdapterGoldenTests
     public static TheoryData<string, KernelSet?, ScalarType> Cases =>
         UNetGoldens.CasesInAllWays("adapters", golden => golden.Has("in.image_feature.0") && golden.Config["files"] is JsonArray && UNetGoldens.RunsUNet(golden));
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void MatchesDiffusers(string name, KernelSet? kernels, ScalarType type)
     {
         using var scope = NewDisposeScope();

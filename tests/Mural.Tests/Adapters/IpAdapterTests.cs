@@ -31,6 +31,47 @@ public class IpAdapterTests
     }
 
     [Fact]
+    public void TheImageEncoderThatFitsIsKnown()
+    {
+        Assert.True(IpAdapter.Suits(At("ip-adapter_sd15"), Path.Combine(Files, "image_encoder")));
+        Assert.True(IpAdapter.Suits(At("ip-adapter-plus_sd15"), Path.Combine(Files, "image_encoder")));
+        string other = Directory.CreateTempSubdirectory("mural-").FullName;
+        try
+        {
+            string config = File.ReadAllText(Path.Combine(Files, "image_encoder", "config.json"));
+            File.WriteAllText(Path.Combine(other, "config.json"), System.Text.RegularExpressions.Regex.Replace(config, "\"projection_dim\": \\d+", "\"projection_dim\": 30"));
+            Assert.False(IpAdapter.Suits(At("ip-adapter_sd15"), other));
+        }
+        finally
+        {
+            Directory.Delete(other, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void AnAdapterOfFacesIsRefusedByName()
+    {
+        using UNet2DConditionModel network = Load("tiny-sd15");
+        using var scope = NewDisposeScope();
+        string path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName() + ".safetensors");
+        try
+        {
+            using (SafetensorsFile file = SafetensorsFile.Open(At("ip-adapter_sd15")))
+            {
+                var tensors = file.Tensors.Keys.Where(name => !name.StartsWith("image_proj.", StringComparison.Ordinal)).ToDictionary(name => name, name => file.Read(name));
+                tensors["image_proj.proj.0.weight"] = zeros(1024, 512);
+                tensors["image_proj.proj.2.weight"] = zeros(96, 1024);
+                SafetensorsWriter.Save(path, tensors);
+            }
+            Assert.Contains("FaceID", Assert.Throws<MuralException>(() => IpAdapter.Load(path, network, Runtime)).Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [Fact]
     public void WhatWasReadOfARefusedAdapterIsFreed()
     {
         using UNet2DConditionModel network = Load("tiny-sd15");

@@ -18,16 +18,16 @@ public class AutoencoderGoldenTests
     public void EveryCaseIsTested() =>
         Assert.Equal(GoldenCase.Names("vae", _ => true).Count, KLCases.Count + TinyCases.Count);
 
-    [Theory, MemberData(nameof(KLCases))]
+    [GoldenTheory, MemberData(nameof(KLCases))]
     public void KLMatchesDiffusers(string name) => RunKL(name, float32, (golden, output, actual) => golden.AssertMatches(output, actual));
 
-    [Theory, MemberData(nameof(KLCases))]
+    [GoldenTheory, MemberData(nameof(KLCases))]
     public void KLMatchesDiffusersInBFloat16(string name) => RunKL(name, bfloat16, (golden, output, actual) => golden.AssertCloseInBFloat16(output, actual));
 
-    [Theory, MemberData(nameof(TinyCases))]
+    [GoldenTheory, MemberData(nameof(TinyCases))]
     public void TinyMatchesDiffusers(string name) => RunTiny(name, float32, (golden, output, actual) => golden.AssertMatches(output, actual));
 
-    [Theory, MemberData(nameof(TinyCases))]
+    [GoldenTheory, MemberData(nameof(TinyCases))]
     public void TinyMatchesDiffusersInBFloat16(string name) => RunTiny(name, bfloat16, (golden, output, actual) => golden.AssertCloseInBFloat16(output, actual));
 
     private static void RunKL(string name, ScalarType type, Action<GoldenCase, string, Tensor> check)

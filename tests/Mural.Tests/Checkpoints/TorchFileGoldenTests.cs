@@ -12,7 +12,7 @@ public class TorchFileGoldenTests
 
     public static TheoryData<string, string> Files => GoldenTorchFile.Names(_ => true);
 
-    [Theory, MemberData(nameof(Files))]
+    [GoldenTheory, MemberData(nameof(Files))]
     public void AFileIsReadOrRefusedAsDescribed(string list, string file)
     {
         using var scope = NewDisposeScope();

@@ -37,7 +37,7 @@ public sealed class GenerateWrongInputTests : IDisposable
         if (_model is not null) Directory.Delete(_model, recursive: true);
     }
 
-    [Theory, MemberData(nameof(Folders))]
+    [GoldenTheory, MemberData(nameof(Folders))]
     public void AFolder(string what, string reason)
     {
         _model = PipelineModel.Copy(TinyStableDiffusion.At(TinyStableDiffusion.First));
@@ -79,7 +79,7 @@ public sealed class GenerateWrongInputTests : IDisposable
         AssertRefused(_model, "", reason, _model);
     }
 
-    [Theory, MemberData(nameof(Files))]
+    [GoldenTheory, MemberData(nameof(Files))]
     public void ASingleFile(string what, string reason)
     {
         string file = _folder.At("model.safetensors");

@@ -44,6 +44,19 @@ public sealed class LoraArgumentsTests : IDisposable
     }
 
     [Theory]
+    [InlineData("<hypernet:ink:0.5>")]
+    [InlineData("<lora:style:1:1:lbw=OUTALL>")]
+    public void TagsOfOtherProgramsAreNoWords(string tag) =>
+        Assert.Contains(tag, Assert.Throws<MuralException>(() => LoraArguments.Parse([], $"a fox {tag}")).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void TheOlderTagIsUnderstoodToo()
+    {
+        string style = Touch("style.safetensors");
+        Assert.Equal([new StableDiffusionLora(style, 0.5)], LoraArguments.Parse([], $"a fox <lyco:{style}:0.5>").Loras);
+    }
+
+    [Theory]
     [InlineData("nothing:0.8", "no LoRA nothing")]
     [InlineData("nothing", "no LoRA nothing")]
     public void AMissingFileIsOneSentence(string option, string reason) =>

@@ -52,6 +52,27 @@ public class StableDiffusionConvertTests
         AssertSameJson(before.Scheduler, after.Scheduler);
     }
 
+    [Theory]
+    [InlineData("model.ckpt")]
+    [InlineData("model.safetensors")]
+    public void AFileTellsThatTheModelPredictsVelocities(string file)
+    {
+        using var folder = new TemporaryFolder();
+        string original = Pipelines.PipelineModel.Copy(TinyModels.Folder("tiny-sdxl")), config = Path.Combine(original, "scheduler", "scheduler_config.json");
+        JsonNode json = JsonNode.Parse(File.ReadAllText(config))!;
+        (json["prediction_type"], json["rescale_betas_zero_snr"]) = ("v_prediction", true);
+        File.WriteAllText(config, json.ToJsonString());
+        Assert.Equal(ExitCode.Success, CommandRun.Of("convert", original, folder.At(file)).ExitCode);
+        Directory.Delete(original, recursive: true);
+        using (ITensorSource written = Checkpoint.Open(folder.At(file)))
+            Assert.All(new[] { "v_pred", "ztsnr" }, mark => Assert.Equal(0, written.Tensors[mark].Elements));
+        using StableDiffusionCheckpoint back = StableDiffusionCheckpoint.Open(folder.At(file));
+        JsonNode scheduler = JsonNode.Parse(back.Scheduler)!;
+        Assert.Equal("v_prediction", scheduler["prediction_type"]!.GetValue<string>());
+        Assert.True(scheduler["rescale_betas_zero_snr"]!.GetValue<bool>());
+        Assert.False(back.PredictionIsGuessed);
+    }
+
     [Theory, MemberData(nameof(Models))]
     public void AFolderGoesToAnotherPrecision(string name)
     {

@@ -14,7 +14,7 @@ public class BlockGoldenTests
 
     public static TheoryData<string, KernelSet> Blocks => WithKernels(golden => golden.Has("in.m") && golden.Config["block"] is not null);
 
-    [Theory, MemberData(nameof(Mixers))]
+    [GoldenTheory, MemberData(nameof(Mixers))]
     public void MixerAndItsGradients(string name, KernelSet kernels)
     {
         using var scope = NewDisposeScope();
@@ -43,7 +43,7 @@ public class BlockGoldenTests
         foreach ((string key, Parameter parameter) in mixer.named_parameters()) golden.AssertMatches("out.grad_" + key, parameter.grad!);
     }
 
-    [Theory, MemberData(nameof(Blocks))]
+    [GoldenTheory, MemberData(nameof(Blocks))]
     public void BlockAndItsGradients(string name, KernelSet kernels)
     {
         using var scope = NewDisposeScope();

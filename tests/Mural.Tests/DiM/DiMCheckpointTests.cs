@@ -17,7 +17,7 @@ public sealed class DiMCheckpointTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    [Theory, MemberData(nameof(ToStrong)), Trait("Area", "dim")]
+    [GoldenTheory, MemberData(nameof(ToStrong)), Trait("Area", "dim")]
     public void WeightsMoveToALargerGrid(string name)
     {
         using var scope = NewDisposeScope();
@@ -59,7 +59,7 @@ public sealed class DiMCheckpointTests : IDisposable
         }
     }
 
-    [Theory, MemberData(nameof(TorchFiles)), Trait("Area", "dim")]
+    [GoldenTheory, MemberData(nameof(TorchFiles)), Trait("Area", "dim")]
     public void TorchFilesLoadAsTheirModel(string list, string name)
     {
         using var scope = NewDisposeScope();

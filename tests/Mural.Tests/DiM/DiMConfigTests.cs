@@ -17,7 +17,7 @@ public class DiMConfigTests
         }
     }
 
-    [Theory, MemberData(nameof(Models))]
+    [GoldenTheory, MemberData(nameof(Models))]
     public void ShapesSayWhatTheConfigurationSays(string model)
     {
         string folder = Path.Combine(GoldenCase.Root, "models", model);

@@ -19,7 +19,7 @@ public partial class DiMModelGoldenTests
     // A whole network: it names a grid and pads and gives the prediction for an input.
     public static TheoryData<string> Cases => GoldenCase.Names("dim", IsModel);
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void PredictsAsTheOfficialCode(string name)
     {
         using var scope = NewDisposeScope();
@@ -38,7 +38,7 @@ public partial class DiMModelGoldenTests
         golden.AssertMatches("out.eps", Predict(model, golden, Observe));
     }
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void PlainOperatorsPredictTheSame(string name)
     {
         using var scope = NewDisposeScope();
@@ -49,7 +49,7 @@ public partial class DiMModelGoldenTests
         golden.AssertMatches("out.eps", Predict(model, golden));
     }
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void FrozenModelPredictsTheSame(string name)
     {
         using var scope = NewDisposeScope();
@@ -60,7 +60,7 @@ public partial class DiMModelGoldenTests
         golden.AssertMatches("out.eps", Predict(model, golden));
     }
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void PredictsInBFloat16(string name)
     {
         using var scope = NewDisposeScope();

@@ -10,7 +10,7 @@ public partial class EmbeddingTests
 {
     public static TheoryData<string> Cases => GoldenCase.Names("dim", golden => golden.Tensors.Keys.Any(name => name.StartsWith("out.sinusoid", StringComparison.Ordinal)));
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void SinusoidsAreTheOfficialOnes(string name)
     {
         using var scope = NewDisposeScope();
@@ -20,7 +20,7 @@ public partial class EmbeddingTests
     }
 
     // Outputs are named after their table and grid: table_3x5, table_8x8_back, table12_to_5x5.
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void PositionTablesResizeAsOfficially(string name)
     {
         using var scope = NewDisposeScope();

@@ -8,7 +8,7 @@ public class FrontTokensTests
 {
     public static TheoryData<string> Cases => GoldenCase.Names("dim", golden => golden.Has("in.x2"));
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void FrontTokensSeeNothingOfThePicture(string name)
     {
         using var scope = NewDisposeScope();

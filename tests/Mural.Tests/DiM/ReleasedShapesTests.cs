@@ -32,7 +32,7 @@ public class ReleasedShapesTests
         }
     }
 
-    [Theory, MemberData(nameof(Configurations))]
+    [GoldenTheory, MemberData(nameof(Configurations))]
     public void ModelOfTheShapesHasTheReleasedTensors(string file, string name)
     {
         using var scope = NewDisposeScope();

@@ -21,7 +21,7 @@ public class ScanOrdersTests
 
     public static TheoryData<string> Cases => GoldenCase.Names("dim", golden => golden.Has("out.RF") && golden.Has("out.RF_inverse"));
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void TablesAreTheOfficialOnes(string name)
     {
         using var scope = NewDisposeScope();
@@ -41,7 +41,7 @@ public class ScanOrdersTests
         golden.AssertMatches("out.pad_cells", tensor(Contents(PadLayout.Lateral, image, pads).Index().Where(cell => cell.Item < 0).Select(cell => cell.Index).ToArray()));
     }
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void PadsFillTheCellsOfTheOfficialLayouts(string name)
     {
         using var scope = NewDisposeScope();
@@ -56,7 +56,7 @@ public class ScanOrdersTests
         }
     }
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void BlocksFollowTheOfficialSchedule(string name)
     {
         using var scope = NewDisposeScope();

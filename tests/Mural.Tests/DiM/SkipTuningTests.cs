@@ -9,7 +9,7 @@ public class SkipTuningTests
 {
     public static TheoryData<string> Cases => GoldenCase.Names("dim", golden => golden.Has("out.factors"));
 
-    [Theory, MemberData(nameof(Cases)), Trait("Area", "dim")]
+    [GoldenTheory, MemberData(nameof(Cases)), Trait("Area", "dim")]
     public void OfficialFactorsAreRepeated(string name)
     {
         using GoldenCase golden = GoldenCase.Open("dim", name);

@@ -12,7 +12,7 @@ public class UpsampleGuidanceTests
 
     public static TheoryData<string> TableCases => GoldenCase.Names("dim", golden => golden.Has("out.grid_step_index"));
 
-    [Theory, MemberData(nameof(TableCases))]
+    [GoldenTheory, MemberData(nameof(TableCases))]
     public void OfficialTablesAreRepeated(string name)
     {
         using GoldenCase golden = GoldenCase.Open("dim", name);

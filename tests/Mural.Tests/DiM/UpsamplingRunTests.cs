@@ -13,7 +13,7 @@ public class UpsamplingRunTests
 
     public static TheoryData<string> Cases => GoldenCase.Names("dim", golden => golden.Has("mid.call_guided"));
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void OfficialRunIsRepeated(string name)
     {
         using GoldenCase golden = GoldenCase.Open("dim", name);
@@ -24,7 +24,7 @@ public class UpsamplingRunTests
         DpmGoldens.Check(golden, new UpsampleGuidance(Schedule, UpsampleGuidanceTests.Options(golden.Config)).Wrap(network, network));
     }
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void PartsOfOneEvaluationAreRepeated(string name)
     {
         using GoldenCase golden = GoldenCase.Open("dim", name);
@@ -53,8 +53,9 @@ public class UpsamplingRunTests
 
     private static Denoiser Network(GoldenCase golden, DiMModel model)
     {
-        JsonNode skips = golden.Config["skip_tune"]!;
-        var options = new SkipTuningOptions(skips["param"]![0]!.GetValue<double>(), skips["param"]![1]!.GetValue<double>(), skips["q"]!.GetValue<double>());
+        SkipTuningOptions? options = golden.Config["skip_tune"] is JsonObject skips && skips["param"] is JsonArray range
+            ? new SkipTuningOptions(range[0]!.GetValue<double>(), range[1]!.GetValue<double>(), skips["q"]!.GetValue<double>())
+            : null;
         Tensor labels = golden.Get("in.y", int64), none = full_like(labels, model.Config.NullLabel);
         ConditionalDenoiser network = DiMDenoiser.CreateForUpsampling(model, Schedule, GoldenModels.Grid(golden), options);
         return ClassifierFreeGuidance.Wrap(network, labels, none, new GuidanceOptions(golden.Config["guidance"]!.GetValue<double>()));

@@ -20,7 +20,9 @@ public class CoverageTests
     [InlineData("unet")]
     public void EveryCaseIsRecognisedBySomeTest(string area)
     {
-        IEnumerable<string> files = Directory.GetFiles(Path.Combine(GoldenCase.Root, area)).Select(file => Path.GetFileName(file));
+        string folder = Path.Combine(GoldenCase.Root, area);
+        Assert.SkipWhen(GoldenCase.RootIsGiven && !Directory.Exists(folder), $"the golden cases given have no {area}");
+        IEnumerable<string> files = Directory.GetFiles(folder).Select(file => Path.GetFileName(file));
         Assert.Equal([], files.Where(file => Stem(file) is { } name && !Recognised.Value.Contains(name) && !Recognised.Value.Contains(file)));
     }
 

@@ -20,6 +20,9 @@ public sealed partial class GoldenCase : IDisposable
         _tensors = SafetensorsFile.Open(Path.Combine(Root, area, name + ".safetensors"));
     }
 
+    /// <summary>Whether <c>MURAL_GOLDENS</c> names the root.</summary>
+    public static bool RootIsGiven => Environment.GetEnvironmentVariable("MURAL_GOLDENS") is { Length: > 0 };
+
     public static string Root { get; } = Environment.GetEnvironmentVariable("MURAL_GOLDENS") is { Length: > 0 } root ? root : InRepository();
 
     public string Area { get; }

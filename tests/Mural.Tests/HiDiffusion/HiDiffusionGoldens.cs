@@ -52,18 +52,31 @@ internal static class HiDiffusionGoldens
     /// <summary>What the official code does under the name and flags that a case or one of its evaluations gives.</summary>
     internal static HiDiffusionOptions Options(JsonNode config, JsonNode? evaluation = null)
     {
-        JsonNode? overwritten = config["thresholds_overwritten"]?.AsObject().First().Value;
         string family = Text(evaluation, "family") ?? Text(config, "family")!;
-        bool named = family.EndsWith("inpainting", StringComparison.Ordinal) || Flag(evaluation, "playground") || Flag(evaluation, "is_playground") || Flag(evaluation, "is_inpainting_task");
+        JsonNode? size = evaluation?["latent_size"] ?? config["latent_size"], overwritten = Overwritten(config["thresholds_overwritten"]?.AsObject(), family, size is JsonArray ? Size(size) : null);
+        bool Named(string word) => family.Contains(word, StringComparison.Ordinal) || Text(config, "official_name")?.Contains(word, StringComparison.Ordinal) == true;
+        bool named = Named("inpainting") || Named("playground") || Flag(evaluation, "playground") || Flag(evaluation, "is_playground") || Flag(evaluation, "is_inpainting_task");
         return new HiDiffusionOptions
         {
             T1 = Number(overwritten, "T1_ratio"),
             T2 = Number(overwritten, "T2_ratio"),
-            Aggressive = named ? false : null,
+            // The official code goes by name and size alone; here other thresholds say that another way is meant.
+            Aggressive = named ? false : overwritten is not null && overwritten.GetPath().EndsWith("2048", StringComparison.Ordinal) && family.StartsWith("sdxl", StringComparison.Ordinal) ? true : null,
             RauNet = Flag(evaluation ?? config, "raunet"),
             WindowAttention = evaluation is null ? Flag(config, "windows") : Flag(evaluation, "window"),
             ResizeOddMaps = true,
         };
+    }
+
+    // The row of a table that holds for the family at that size, or the first where that is not told.
+    private static JsonNode? Overwritten(JsonObject? table, string family, (int Height, int Width)? size)
+    {
+        if (table is null) return null;
+        if (size is not { } known) return table.First().Value;
+        bool xl = family.StartsWith("sdxl", StringComparison.Ordinal);
+        int large = Math.Min(known.Height, known.Width) >= (xl ? 512 : 256) ? 2 : 1;
+        string preset = string.Create(CultureInfo.InvariantCulture, $"{(xl ? 2048 : 1024) * large}");
+        return table.FirstOrDefault(row => row.Key.EndsWith(preset, StringComparison.Ordinal)).Value;
     }
 
     /// <summary>The official code resamples at every size, and knows by a model's name that it was distilled.</summary>

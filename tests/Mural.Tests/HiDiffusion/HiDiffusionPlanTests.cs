@@ -90,8 +90,16 @@ public class HiDiffusionPlanTests
     [InlineData(49, 30)]
     [InlineData(42, 26)]
     [InlineData(4, 3)]
-    public void ControlNetsTakePartInTheFirstThreeFifths(int calls, int controlled) =>
-        Assert.Equal(controlled, Enumerable.Range(0, calls).Count(call => HiDiffusionPlan.For(XL, 256, 256, calls, new()).Controls(call, calls)));
+    public void ControlNetsTakePartInTheFirstThreeFifths(int steps, int controlled) =>
+        Assert.Equal(controlled, Enumerable.Range(0, steps).Count(call => HiDiffusionPlan.For(XL, 256, 256, steps, new()).Controls(call, steps)));
+
+    [Fact]
+    public void ControlNetsSeeTheTrainedSizeBesideWindowsAlone()
+    {
+        Assert.Equal((128, 128), Plan(XL, 256, 256, new() { RauNet = false }).ControlSize);
+        Assert.Null(Plan(XL, 256, 256, new() { RauNet = false, WindowAttention = false }).ControlSize);
+        Assert.Null(Plan(XL, 128, 128, new()).ControlSize);
+    }
 
     public static TheoryData<HiDiffusionOptions> Settings => new(
         new HiDiffusionOptions(),

@@ -14,7 +14,7 @@ public class HiDiffusionScheduleGoldenTests
 
     public static TheoryData<string> Failures => HiDiffusionGoldens.Names("failures");
 
-    [Theory, MemberData(nameof(Schedules))]
+    [GoldenTheory, MemberData(nameof(Schedules))]
     public void ResamplingIsOnInTheSameCalls(string name)
     {
         using GoldenCase golden = GoldenCase.Open(HiDiffusionGoldens.Area, name);
@@ -35,7 +35,7 @@ public class HiDiffusionScheduleGoldenTests
     }
 
     // On networks that are narrow enough for maps of a few positions.
-    [Theory, MemberData(nameof(Failures))]
+    [GoldenTheory, MemberData(nameof(Failures))]
     public void SizesThatTheOfficialCodeRefusesAreTaken(string name)
     {
         using var quiet = inference_mode();
@@ -62,7 +62,7 @@ public class HiDiffusionScheduleGoldenTests
     }
 
     // Names do not count here: what the official code recognises by its layout is recognised, and what it refuses for small differences too.
-    [Theory, MemberData(nameof(Failures))]
+    [GoldenTheory, MemberData(nameof(Failures))]
     public void FamiliesAreRecognisedByTheirLayout(string name)
     {
         using GoldenCase golden = GoldenCase.Open(HiDiffusionGoldens.Area, name);

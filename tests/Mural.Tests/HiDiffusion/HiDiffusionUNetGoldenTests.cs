@@ -13,7 +13,7 @@ public class HiDiffusionUNetGoldenTests
 {
     public static TheoryData<string, KernelSet?, ScalarType> Cases => HiDiffusionGoldens.Cases("unet", most: 9, UNetGoldens.Ways.Select(row => row.Data));
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void MatchesTheOfficialNetwork(string name, KernelSet? kernels, ScalarType type)
     {
         using var scope = NewDisposeScope();

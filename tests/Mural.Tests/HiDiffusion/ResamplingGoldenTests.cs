@@ -16,7 +16,7 @@ public partial class ResamplingGoldenTests
 
     public static TheoryData<string> Blocks => HiDiffusionGoldens.Names("blocks");
 
-    [Theory, MemberData(nameof(Operations))]
+    [GoldenTheory, MemberData(nameof(Operations))]
     public void OperationsMatch(string name)
     {
         using var scope = NewDisposeScope();
@@ -39,7 +39,7 @@ public partial class ResamplingGoldenTests
         }
     }
 
-    [Theory, MemberData(nameof(Blocks))]
+    [GoldenTheory, MemberData(nameof(Blocks))]
     public void BlocksMatch(string name)
     {
         using var scope = NewDisposeScope();

@@ -17,7 +17,7 @@ public class WindowGoldenTests
 
     public static TheoryData<string> Blocks => HiDiffusionGoldens.Names("transformer_block");
 
-    [Theory, MemberData(nameof(Cuts))]
+    [GoldenTheory, MemberData(nameof(Cuts))]
     public void WindowsAreCutAndJoined(string name)
     {
         using var scope = NewDisposeScope();
@@ -39,7 +39,7 @@ public class WindowGoldenTests
         }
     }
 
-    [Theory, MemberData(nameof(Draws))]
+    [GoldenTheory, MemberData(nameof(Draws))]
     public void ShiftsAreDrawnFromASeed(string name)
     {
         using var scope = NewDisposeScope();
@@ -55,7 +55,7 @@ public class WindowGoldenTests
         }
     }
 
-    [Theory, MemberData(nameof(Blocks))]
+    [GoldenTheory, MemberData(nameof(Blocks))]
     public void TransformerBlocksMatch(string name)
     {
         using var scope = NewDisposeScope();

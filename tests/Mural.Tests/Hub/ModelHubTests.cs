@@ -32,6 +32,26 @@ public sealed class ModelHubTests : IDisposable
         Assert.Empty(Directory.GetFiles(_folder, "*.part", SearchOption.AllDirectories));
     }
 
+    [Theory]
+    [InlineData(null, "pytorch_model.bin")]
+    [InlineData("fp16", "pytorch_model.fp16.bin")]
+    [InlineData("fp32", "pytorch_model.bin")]
+    public void OfOldFormatsToo(string? variant, string chosen)
+    {
+        HubFile[] files = [.. new[] { "config.json", "pytorch_model.bin", "pytorch_model.fp16.bin", "openvino_model.bin" }.Select(name => Listed("text_encoder/" + name))];
+        Assert.Equal(["config.json", chosen], HubSelection.OfFolder(files, variant).Select(file => file.Name));
+        Assert.Equal(["config.json", "pytorch_model.fp16.bin"], HubSelection.OfFolder([files[0], files[2], files[3]], null).Select(file => file.Name));
+    }
+
+    [Fact]
+    public void AComponentWithoutWeightsIsRefused()
+    {
+        HubFile[] files = [.. new[] { "model_index.json", "unet/config.json", "unet/flax_model.msgpack", "vae/config.json", "vae/diffusion_pytorch_model.safetensors" }.Select(Listed)];
+        Assert.Contains("no weights of its component unet", Assert.Throws<MuralException>(() => HubSelection.OfPipeline(files, Pipeline, null)).Message, StringComparison.Ordinal);
+    }
+
+    private static HubFile Listed(string path) => new(path, 1, null, null);
+
     [Fact]
     public async Task ADroppedConnectionIsTakenUpWhereItEnded()
     {

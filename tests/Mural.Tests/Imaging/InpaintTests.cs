@@ -13,7 +13,7 @@ public class InpaintTests
     [Fact]
     public void ThereAreCases() => Assert.NotEmpty(Cases);
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void MasksAreThoseOfTheOfficialProcessor(string name)
     {
         using var scope = NewDisposeScope();
@@ -35,7 +35,7 @@ public class InpaintTests
             golden.AssertMatches("out.masked_image", InpaintMask.Hide(PictureTensors.FromPicture(GoldenPictures.Picture(golden.Get("in.picture"))), pixels));
     }
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void BlurAndOverlayAreThoseOfPillow(string name)
     {
         using var scope = NewDisposeScope();
@@ -52,7 +52,7 @@ public class InpaintTests
         Assert.InRange(GoldenPictures.LargestDifference(golden.Get("out.overlay"), overlay), 0, allowed);
     }
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void CropRegionsAreThoseOfTheOfficialProcessor(string name)
     {
         using GoldenCase golden = GoldenCase.Open("image", name);

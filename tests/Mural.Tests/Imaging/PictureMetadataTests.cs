@@ -108,7 +108,7 @@ public class PictureMetadataTests
     }
 
     [Trait("Area", "image")]
-    [Theory, MemberData(nameof(PngFileTests.GoodFiles), MemberType = typeof(PngFileTests))]
+    [GoldenTheory, MemberData(nameof(PngFileTests.GoodFiles), MemberType = typeof(PngFileTests))]
     public void GoodFilesHaveTheirTexts(string caseName, string file)
     {
         JsonNode entry = PngFileTests.Entry(caseName, file);

@@ -11,7 +11,7 @@ public class PicturePreprocessorTests
         new[] { "out.default_size", "out.given_size", "out.resize_fill", "out.resize_crop", FromTensor }.Any(golden.Has));
 
     [Trait("Area", "image")]
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void PreparesLikeTheOfficialProcessor(string name)
     {
         using var scope = NewDisposeScope();

@@ -8,7 +8,7 @@ public class PictureTensorsTests
 {
     public static TheoryData<string> Cases => GoldenCase.Names("image", golden => golden.Has("out.bytes") || golden.Has("out.unit") || golden.Has("out.network_input"));
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void ConvertsLikeTheOfficialProcessor(string name)
     {
         using var scope = NewDisposeScope();

@@ -37,7 +37,7 @@ public class PngFileTests
     internal static JsonNode Entry(string caseName, string file) =>
         Json(caseName)["config"]!["files"]!.AsArray().Single(entry => entry!["name"]!.GetValue<string>() == file)!;
 
-    [Theory, MemberData(nameof(GoodFiles))]
+    [GoldenTheory, MemberData(nameof(GoodFiles))]
     public void GoodFilesHaveTheExactPixels(string caseName, string file)
     {
         using var scope = NewDisposeScope();
@@ -49,7 +49,7 @@ public class PngFileTests
         GoldenPictures.AssertEqual(golden.Get($"out.{file}.rgba8"), picture.ToRgba());
     }
 
-    [Theory, MemberData(nameof(BadFiles))]
+    [GoldenTheory, MemberData(nameof(BadFiles))]
     public void DamagedFilesGetTheirVerdict(string caseName, string file)
     {
         JsonNode entry = Entry(caseName, file);

@@ -13,7 +13,7 @@ public class ResamplingTests
 
     public static TheoryData<string> PoolingCases => GoldenCase.Names("image", golden => golden.Tensors.Keys.Any(IsPooled));
 
-    [Theory, MemberData(nameof(InterpolationCases))]
+    [GoldenTheory, MemberData(nameof(InterpolationCases))]
     public void InterpolationMatches(string name)
     {
         using var scope = NewDisposeScope();
@@ -40,7 +40,7 @@ public class ResamplingTests
         }
     }
 
-    [Theory, MemberData(nameof(PoolingCases))]
+    [GoldenTheory, MemberData(nameof(PoolingCases))]
     public void PoolingMatches(string name)
     {
         using var scope = NewDisposeScope();

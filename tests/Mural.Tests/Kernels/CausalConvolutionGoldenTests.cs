@@ -9,10 +9,10 @@ public class CausalConvolutionGoldenTests
 {
     public static TheoryData<string> Cases => GoldenCase.Names("dim", golden => golden.Has("in.x") && golden.Has("in.weight") && golden.Has("mid.pre_silu"));
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void KernelMatches(string name) => Matches(name, KernelSet.Mural);
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void ReferenceMatches(string name) => Matches(name, KernelSet.Libtorch);
 
     private static void Matches(string name, KernelSet kernels)

@@ -9,10 +9,10 @@ public class ModulatedRmsNormGoldenTests
 {
     public static TheoryData<string> Cases => GoldenCase.Names("dim", golden => golden.Has("in.residual") && golden.Has("out.added_sum"));
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void KernelMatches(string name) => Matches(name, KernelSet.Mural);
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void ReferenceMatches(string name) => Matches(name, KernelSet.Libtorch);
 
     private static void Matches(string name, KernelSet kernels)

@@ -17,11 +17,11 @@ public class DistillationGoldenTests
 
     public static TheoryData<string> Cases => GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["optimizer"] is not null && golden.Config["linfusion"] is not null && golden.Has("out.losses"));
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void StepsAreRepeated(string name) => Repeat(name, recompute: false);
 
     // Gradient checkpointing changes no number.
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void StepsAreRepeatedWithRecomputedActivations(string name) => Repeat(name, recompute: true);
 
     private static void Repeat(string name, bool recompute)

@@ -23,7 +23,7 @@ public class LinFusionCheckpointTests
 
     public static TheoryData<string> TinyModels => ["tiny-sd15", "tiny-sd21", "tiny-sdxl"];
 
-    [Theory, MemberData(nameof(Releases)), Trait("Area", Area)]
+    [GoldenTheory, MemberData(nameof(Releases)), Trait("Area", Area)]
     public void TheReleasedConfigsAreWrittenAndReadToTheByte(string name, UNetConfig unet, int divisor)
     {
         string text = File.ReadAllText(At(Path.Combine(Released, name + ".config.json")));
@@ -43,7 +43,7 @@ public class LinFusionCheckpointTests
         foreach ((string tensor, JsonNode? shape) in summary["shapes_of_module_0"]!.AsObject()) Assert.Equal(shape!.AsArray().Select(side => side!.GetValue<long>()), parameters[tensor].shape);
     }
 
-    [Theory, MemberData(nameof(TinyModels)), Trait("Area", Area)]
+    [GoldenTheory, MemberData(nameof(TinyModels)), Trait("Area", Area)]
     public void CheckpointsAreSavedAsTheyWere(string name)
     {
         using var folder = new TemporaryFolder();
@@ -62,7 +62,7 @@ public class LinFusionCheckpointTests
         }
     }
 
-    [Theory, MemberData(nameof(TinyModels)), Trait("Area", Area)]
+    [GoldenTheory, MemberData(nameof(TinyModels)), Trait("Area", Area)]
     public void EveryUNetHasTheAttentionsThatItsConfigSays(string name)
     {
         using UNet2DConditionModel network = Network(name);

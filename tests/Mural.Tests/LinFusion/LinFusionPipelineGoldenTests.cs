@@ -30,7 +30,7 @@ public class LinFusionPipelineGoldenTests
         }
     }
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void PaintsWhatTheOfficialCodePaints(string name, KernelSet kernels)
     {
         using var scope = NewDisposeScope();

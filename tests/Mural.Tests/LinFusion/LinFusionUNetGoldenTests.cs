@@ -16,7 +16,7 @@ public class LinFusionUNetGoldenTests
 
     public static TheoryData<string> Starts => GoldenCase.Names(LinFusionGoldens.Area, golden => UNetGoldens.RunsUNet(golden) && golden.Has("out.first_attn1.out"));
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void MatchesTheOfficialNetwork(string name, KernelSet? kernels, ScalarType type)
     {
         using var scope = NewDisposeScope();
@@ -33,7 +33,7 @@ public class LinFusionUNetGoldenTests
     }
 
     // Training's start: the softmax attention's projections, and perceptrons that change nothing yet.
-    [Theory, MemberData(nameof(Starts))]
+    [GoldenTheory, MemberData(nameof(Starts))]
     public void StartsFromTheSoftmaxAttention(string name)
     {
         using var scope = NewDisposeScope();

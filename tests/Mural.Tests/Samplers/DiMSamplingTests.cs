@@ -15,7 +15,7 @@ public class DiMSamplingTests
 
     public static TheoryData<string> GuidanceCases => GoldenCase.Names("dim", golden => golden.Json["config"]?["scales"] is not null);
 
-    [Theory, MemberData(nameof(DpmCases))]
+    [GoldenTheory, MemberData(nameof(DpmCases))]
     public void DpmSolverRunIsRepeated(string name)
     {
         using GoldenCase golden = GoldenCase.Open("dim", name);
@@ -35,7 +35,7 @@ public class DiMSamplingTests
         predictions.ForEach(predicted => predicted.Dispose());
     }
 
-    [Theory, MemberData(nameof(EulerCases))]
+    [GoldenTheory, MemberData(nameof(EulerCases))]
     public void EulerMaruyamaRunIsRepeated(string name)
     {
         using GoldenCase golden = GoldenCase.Open("dim", name);
@@ -71,7 +71,7 @@ public class DiMSamplingTests
         states.ForEach(state => state.Dispose());
     }
 
-    [Theory, MemberData(nameof(GuidanceCases))]
+    [GoldenTheory, MemberData(nameof(GuidanceCases))]
     public void GuidedPredictionIsRepeated(string name)
     {
         using GoldenCase golden = GoldenCase.Open("dim", name);

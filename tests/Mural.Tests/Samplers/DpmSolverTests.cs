@@ -10,7 +10,7 @@ public class DpmSolverTests
 
     public static TheoryData<string> Cases => GoldenCase.Names("dim", golden => golden.Json["config"]?["fake_model"] is not null);
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void OfficialRunIsRepeated(string name)
     {
         using GoldenCase golden = GoldenCase.Open("dim", name);
@@ -132,7 +132,7 @@ public class DpmSolverTests
         new DpmSolverOptions { EndTime = 1 },
         new DpmSolverOptions { Form = DpmForm.Noise, Threshold = new DynamicThreshold() });
 
-    [Theory, MemberData(nameof(Contradictions))]
+    [GoldenTheory, MemberData(nameof(Contradictions))]
     public void ContradictionsAreExplained(DpmSolverOptions options)
     {
         using Tensor x = ones(1, 1, 1, 1);

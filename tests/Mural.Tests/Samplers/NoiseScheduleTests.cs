@@ -11,7 +11,7 @@ public class NoiseScheduleTests
 
     public static TheoryData<string> Cases => GoldenCase.Names("dim", golden => golden.Has("out.t_of_lambda"));
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void TablesAndInversesMatch(string name)
     {
         using GoldenCase golden = GoldenCase.Open("dim", name);

@@ -15,7 +15,7 @@ public partial class ClipTextEncoderGoldenTests
 
     public static TheoryData<string, KernelSet?, ScalarType> DoubleCases => UNetGoldens.CasesInAllWays("text", golden => golden.Has("in.ids_1") && golden.Has("in.ids_2") && golden.Has("out.context"));
 
-    [Theory, MemberData(nameof(SingleCases))]
+    [GoldenTheory, MemberData(nameof(SingleCases))]
     public void OneEncoderMatchesTransformers(string name, KernelSet? kernels, ScalarType type)
     {
         using var scope = NewDisposeScope();
@@ -43,7 +43,7 @@ public partial class ClipTextEncoderGoldenTests
             UNetGoldens.Check(golden, "mid.embeddings", encoder.Encode(ids, new HiddenState(encoder.Config.Transformer.Layers, Normalized: false), pooled: false).Context, type);
     }
 
-    [Theory, MemberData(nameof(DoubleCases))]
+    [GoldenTheory, MemberData(nameof(DoubleCases))]
     public void TwoEncodersMatchDiffusers(string name, KernelSet? kernels, ScalarType type)
     {
         using var scope = NewDisposeScope();

@@ -11,7 +11,7 @@ public class ClipTokenizerGoldenTests
 {
     public static TheoryData<string> Cases => GoldenCase.Names("text", golden => golden.Config["rows"] is JsonArray { Count: > 0 } rows && rows[0]!["ids"] is JsonArray);
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void IdsAreThoseOfTransformers(string name)
     {
         using GoldenCase golden = GoldenCase.Open("text", name);
@@ -28,7 +28,7 @@ public class ClipTokenizerGoldenTests
         }
     }
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void WindowsAreThoseOfTransformers(string name)
     {
         using GoldenCase golden = GoldenCase.Open("text", name);

@@ -14,7 +14,7 @@ public class PromptGoldenTests
 
     public static TheoryData<string> Conjunctions => Cases("and");
 
-    [Theory, MemberData(nameof(Weights))]
+    [GoldenTheory, MemberData(nameof(Weights))]
     public void BracketsWeighAsInWebUi(string name)
     {
         foreach ((string text, JsonNode row, double tolerance) in Rows(name, "attention"))
@@ -24,7 +24,7 @@ public class PromptGoldenTests
         }
     }
 
-    [Theory, MemberData(nameof(Schedules))]
+    [GoldenTheory, MemberData(nameof(Schedules))]
     public void PromptsChangeAsInWebUi(string name)
     {
         foreach ((string text, JsonNode row, _) in Rows(name, "schedules"))
@@ -34,7 +34,7 @@ public class PromptGoldenTests
         }
     }
 
-    [Theory, MemberData(nameof(Conjunctions))]
+    [GoldenTheory, MemberData(nameof(Conjunctions))]
     public void AndSplitsAsInWebUi(string name)
     {
         foreach ((string text, JsonNode row, double tolerance) in Rows(name, "and"))

@@ -11,7 +11,7 @@ public class TextualInversionTests
     public static TheoryData<string> Cases => GoldenCase.Names("adapters", golden => golden.Config["new_tokens"] is JsonObject && golden.Has("out.ids") && golden.Has("out.text"));
 
     /// <summary>Files of all layouts against diffusers. A case is recognised by the tokens it adds.</summary>
-    [Theory, MemberData(nameof(Cases)), Trait("Area", "adapters")]
+    [GoldenTheory, MemberData(nameof(Cases)), Trait("Area", "adapters")]
     public void WordsStandForTheirVectors(string name)
     {
         using var scope = NewDisposeScope();

@@ -9,7 +9,10 @@ internal static class Vocabularies
 {
     private const int ClipBegin = 49_406;
 
-    private static readonly Lazy<ClipVocabulary> Released = new(() => ClipVocabularyFiles.Read(Environment.GetEnvironmentVariable(ClipVocabularyLocation.Variable)!));
+    private static readonly Lazy<ClipVocabulary?> Released = new(() => ClipFolders.FirstOrDefault(ClipVocabularyFiles.AreIn) is { } folder ? ClipVocabularyFiles.Read(folder) : null);
+
+    // Named, or with the golden cases.
+    private static IEnumerable<string> ClipFolders => new[] { Environment.GetEnvironmentVariable(ClipVocabularyLocation.Variable), Path.Combine(GoldenCase.Root, "text", "clip-vocab") }.Where(folder => !string.IsNullOrEmpty(folder)).OfType<string>();
 
     internal static string TinyFolder { get; } = Path.Combine(GoldenCase.Root, "models", "tiny-sd15", "tokenizer");
 
@@ -18,8 +21,8 @@ internal static class Vocabularies
     /// <summary>CLIP's own vocabulary; skips the test where it is not at hand.</summary>
     internal static ClipVocabulary Clip()
     {
-        Assert.SkipWhen(string.IsNullOrEmpty(Environment.GetEnvironmentVariable(ClipVocabularyLocation.Variable)), $"CLIP's vocabulary is not part of the repository: set {ClipVocabularyLocation.Variable} to its folder.");
-        return Released.Value;
+        Assert.SkipWhen(Released.Value is null, $"CLIP's vocabulary is not part of the repository: set {ClipVocabularyLocation.Variable} to its folder.");
+        return Released.Value!;
     }
 
     /// <summary>The vocabulary of a case with rows of ids: CLIP's by the id that they begin with, else that of the first model that the case names.</summary>

@@ -173,7 +173,7 @@ public sealed class LinFusionTrainingTests : IDisposable
 
         string result = run.Json["resultFolder"]!.GetValue<string>();
         LinFusionConfig config = LinFusionConfig.Read(result);
-        Assert.Equal(mixer, LinearMixers.NameOf(config.Mixer));
+        Assert.Equal(mixer, EnumNames.Of(config.Mixer));
         if (LinFusionConfig.HasMlp(config.Mixer)) Assert.All(config.Modules, module => Assert.Equal(Math.Max(module.Width / divisor, 1), module.MlpWidth));
         CommandRun painted = CommandRun.Of("generate", "heart", "--model", TinyStableDiffusion.At(model), "--linfusion", result, "--size", "64x64", "--steps", "1", "--device", "cpu", "-o", _folder.At("heart.png"));
         Assert.True(painted.ExitCode == ExitCode.Success, painted.Error);

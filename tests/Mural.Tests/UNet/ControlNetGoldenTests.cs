@@ -14,7 +14,7 @@ public class ControlNetGoldenTests
 
     public static TheoryData<string, KernelSet?, ScalarType> Cases => UNetGoldens.CasesInAllWays("control", UNetGoldens.RunsControlNet);
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void MatchesDiffusers(string name, KernelSet? kernels, ScalarType type)
     {
         using var scope = NewDisposeScope();

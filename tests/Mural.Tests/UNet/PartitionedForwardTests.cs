@@ -36,7 +36,7 @@ public class PartitionedForwardTests
             Assert.InRange(LinFusionGoldens.Distance(PartitionedForward.Run(network, sample, time, prompt, parts), whole), 0, 2e-6);
     }
 
-    [Theory, MemberData(nameof(Mounted)), Trait("Area", LinFusionGoldens.Area)]
+    [GoldenTheory, MemberData(nameof(Mounted)), Trait("Area", LinFusionGoldens.Area)]
     public void PartsGiveTheOfficialResult(string name)
     {
         using var scope = NewDisposeScope();

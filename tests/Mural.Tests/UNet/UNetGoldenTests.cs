@@ -13,7 +13,7 @@ public class UNetGoldenTests
 
     public static TheoryData<string> CasesWithParts => GoldenCase.Names("unet", golden => UNetGoldens.RunsUNet(golden) && golden.Json["mid"] is JsonObject);
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void MatchesDiffusers(string name, KernelSet? kernels, ScalarType type)
     {
         using var scope = NewDisposeScope();
@@ -27,7 +27,7 @@ public class UNetGoldenTests
     }
 
     // Says where the first difference is; the output alone would only say that there is one.
-    [Theory, MemberData(nameof(CasesWithParts))]
+    [GoldenTheory, MemberData(nameof(CasesWithParts))]
     public void PartsMatchDiffusers(string name)
     {
         using var scope = NewDisposeScope();

@@ -16,7 +16,7 @@ public class ClipVisionTests
     public static TheoryData<string> Pictures => GoldenCase.Names("adapters", golden => IsCase(golden) && golden.Has("in.image_u8") && golden.Has("out.resized_u8"));
 
     /// <summary>The encoder against transformers. A case is recognised by its pixels and embedding.</summary>
-    [Theory, MemberData(nameof(Cases)), Trait("Area", "adapters")]
+    [GoldenTheory, MemberData(nameof(Cases)), Trait("Area", "adapters")]
     public void EncoderMatchesTransformers(string name, KernelSet? kernels, ScalarType type)
     {
         using var scope = NewDisposeScope();
@@ -30,7 +30,7 @@ public class ClipVisionTests
         if (golden.Has("mid.last_hidden_state")) UNetGoldens.Check(golden, "mid.last_hidden_state", encoder.HiddenStates(pixels, 0), type);
     }
 
-    [Theory, MemberData(nameof(Pictures)), Trait("Area", "adapters")]
+    [GoldenTheory, MemberData(nameof(Pictures)), Trait("Area", "adapters")]
     public void PicturesArePreparedAsByPillow(string name)
     {
         using var scope = NewDisposeScope();

@@ -34,6 +34,9 @@ public sealed class IpAdapter : IDisposable
     /// <summary>The file it was read from.</summary>
     public string Path { get; }
 
+    /// <summary>Bytes of its weights without the image encoder's.</summary>
+    internal long Bytes { get; private init; }
+
     /// <summary>Which files it and its image encoder were opened from.</summary>
     internal string Origin { get; }
 
@@ -56,14 +59,25 @@ public sealed class IpAdapter : IDisposable
         try
         {
             if (encoder is not null) Require(path, projection, encoder.Config);
+            long bytes = ModuleWeights.Bytes(projection);
             projection.Freeze(runtime.Kernels, runtime.Type);
-            return new IpAdapter(path, projection, ReadLayers(source, numbers, attentions, unet, runtime), encoder);
+            (CrossAttention, Tensor Key, Tensor Value)[] layers = ReadLayers(source, numbers, attentions, unet, runtime);
+            return new IpAdapter(path, projection, layers, encoder) { Bytes = bytes + layers.Sum(layer => (layer.Key.numel() + layer.Value.numel()) * layer.Key.element_size()) };
         }
         catch
         {
             projection.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Whether an image encoder's folder is of the kind that an adapter's file was made for; reads names and shapes alone.</summary>
+    /// <exception cref="MuralException">The file or the folder's config cannot be read.</exception>
+    internal static bool Suits(string path, string encoderFolder)
+    {
+        using ITensorSource source = Checkpoint.Open(path);
+        ClipVisionConfig encoder = ClipVisionConfig.Read(encoderFolder);
+        return PictureProjection.InputOf(source) is var (tokens, width) && width == (tokens ? encoder.Transformer.Width : encoder.ProjectionSize);
     }
 
     /// <summary>Frees the weights, those of the image encoder too.</summary>

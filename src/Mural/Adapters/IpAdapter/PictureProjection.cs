@@ -19,11 +19,22 @@ internal abstract class PictureProjection(string name) : NamedModule(name)
     /// <summary>Shape: <c>[B, F]</c> or <c>[B, N, F]</c> to <c>[B, T, context width]</c>.</summary>
     internal abstract Tensor Forward(Tensor features);
 
+    /// <summary>What the kind in a file looks at: tokens or one vector, and their width; null for no kind that is known.</summary>
+    internal static (bool Tokens, long Width)? InputOf(ITensorSource source)
+    {
+        long[]? Shape(string name) => source.Tensors.TryGetValue(Prefix + name, out TensorEntry? entry) ? entry.Shape : null;
+        if (Shape("latents") is not null) return Shape("proj_in.weight") is [_, var seen] ? (true, seen) : null;
+        if (Shape("proj.weight") is [_, var whole]) return (false, whole);
+        return Shape("proj.0.weight") is [_, var patch] ? (true, patch) : null;
+    }
+
     /// <summary>Builds the kind that a file's names and shapes tell, and fills it.</summary>
     /// <exception cref="MuralException">The file has another kind, or its weights do not fit together.</exception>
     internal static PictureProjection Load(ITensorSource source, LayerFactory layers)
     {
         long[]? Shape(string name) => source.Tensors.TryGetValue(Prefix + name, out TensorEntry? entry) ? entry.Shape : null;
+        if (Shape("proj.0.weight") is [var out0, var in0] && out0 != in0 || source.Tensors.Keys.Any(name => name.StartsWith(Prefix + "perceiver_resampler.", StringComparison.Ordinal)))
+            throw new MuralException($"{source.Path} is an IP-Adapter FaceID, which needs what a face recogniser says of the picture; use a base, plus or full-face one.");
         PictureProjection projection =
             Shape("latents") is [1, var tokens, var width] ? new ResamplerProjection(tokens, width, Shape, layers)
             : Shape("proj.weight") is [var outputs, var inputs] && Shape("norm.weight") is [var context] ? new WholePictureProjection(inputs, outputs, context, layers)

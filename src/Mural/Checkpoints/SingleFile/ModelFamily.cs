@@ -26,6 +26,7 @@ internal static class ModelFamilies
     private static readonly (string Mark, string Model)[] Foreign =
     [
         ("edm_mean", "Playground v2.5"),
+        ("edm_vpred", "CosXL"),
         ("joint_blocks", "Stable Diffusion 3"),
         ("double_blocks", "Flux"),
         ("motion_modules", "AnimateDiff"),
@@ -56,7 +57,7 @@ internal static class ModelFamilies
     private static bool IsWhole(string mark, IReadOnlyDictionary<string, TensorEntry> tensors) => mark switch
     {
         "input_blocks.10.0.skip_connection.bias" => !tensors.ContainsKey(SingleFileLayout.UNetPrefix + mark),
-        "edm_mean" or "joint_blocks" or "double_blocks" or "motion_modules" => false,
+        "edm_mean" or "edm_vpred" or "joint_blocks" or "double_blocks" or "motion_modules" => false,
         _ => tensors.ContainsKey(SingleFileLayout.UNetPrefix + "input_blocks.0.0.weight"),
     };
 

@@ -12,8 +12,9 @@ internal sealed class OriginalSource : ITensorSource
     /// <param name="path">What the components were read from, for messages.</param>
     /// <param name="family">The family to write.</param>
     /// <param name="components">The components by their folder's name; they stay the caller's.</param>
+    /// <param name="marks">Names of tensors without elements that stand beside them.</param>
     /// <exception cref="MuralException">The original layout has no place for a tensor.</exception>
-    internal OriginalSource(string path, ModelFamily family, IReadOnlyDictionary<string, ITensorSource> components)
+    internal OriginalSource(string path, ModelFamily family, IReadOnlyDictionary<string, ITensorSource> components, IReadOnlyList<string>? marks = null)
     {
         Path = path;
         var names = new OriginalNames(family, components.ToDictionary(pair => pair.Key, pair => pair.Value.Tensors.Keys));
@@ -27,7 +28,9 @@ internal sealed class OriginalSource : ITensorSource
                 _parts[stored] = [.. known.Append(new Part(source, name, transform)).OrderBy(part => part.Transform)];
             }
         }
-        Tensors = _parts.ToDictionary(pair => pair.Key, pair => Entry(pair.Key, pair.Value));
+        Dictionary<string, TensorEntry> tensors = _parts.ToDictionary(pair => pair.Key, pair => Entry(pair.Key, pair.Value));
+        foreach (string mark in marks ?? []) tensors.Add(mark, new TensorEntry(mark, ScalarType.Float32, [0], 0, 0));
+        Tensors = tensors;
     }
 
     /// <inheritdoc/>
@@ -45,8 +48,8 @@ internal sealed class OriginalSource : ITensorSource
     /// <inheritdoc/>
     public Tensor Read(string name, ScalarType? type = null)
     {
+        if (!_parts.TryGetValue(name, out Part[]? parts)) return empty(0, type ?? Tensors[name].Type);
         using var scope = NewDisposeScope();
-        Part[] parts = _parts[name];
         Tensor[] read = [.. parts.Select(part => part.Source.Read(part.Name, type))];
         Tensor whole = parts[0].Transform switch
         {

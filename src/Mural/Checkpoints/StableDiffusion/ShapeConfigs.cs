@@ -123,7 +123,7 @@ internal static class ShapeConfigs
         return new ClipTextConfig
         {
             VocabularySize = vocabulary,
-            EndToken = vocabulary - 1,
+            EndToken = ClipTextConfig.EndOf(vocabulary),
             Positions = Size(source, "text_model.embeddings.position_embedding.weight", 0),
             ProjectionSize = projected ? Size(source, "text_projection.weight", 0) : null,
             Transformer = new ClipTransformerConfig

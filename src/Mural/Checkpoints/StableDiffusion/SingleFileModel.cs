@@ -21,6 +21,20 @@ internal static class SingleFileModel
     // Empty tensors by which later models say how they were trained.
     private const string VelocityMark = "v_pred", ZeroSnrMark = "ztsnr";
 
+    // What trainers and other programs write into the free text entries (Stability's model specification, ComfyUI).
+    private static readonly string[] PredictionKeys = ["modelspec.prediction_type", "modelspec.predict_key"];
+
+    /// <summary>
+    /// The empty tensors that tell how a model was trained where a file holds no configs, or who reads it does not look at them. Stable Diffusion 2 needs none: for it velocities
+    /// are what is expected.
+    /// </summary>
+    internal static IReadOnlyList<string> MarksOf(StableDiffusionCheckpoint model)
+    {
+        SamplerOptions sampling = SchedulerConfig.Read(FolderLayout.Parse(model.Scheduler, model.Path), model.Path);
+        if (model.Family == ModelFamily.StableDiffusion2 || sampling.PredictionType != PredictionType.VPrediction) return [];
+        return sampling.RescaleBetasZeroSnr ? [VelocityMark, ZeroSnrMark] : [VelocityMark];
+    }
+
     /// <param name="path">The file.</param>
     /// <param name="prediction">What it predicts, from someone who knows; null for what the file tells.</param>
     /// <exception cref="MuralException">The file cannot be read or is another model.</exception>
@@ -61,6 +75,11 @@ internal static class SingleFileModel
     private static (bool Velocity, bool Guessed) Prediction(SingleFileCheckpoint file)
     {
         if (file.Source.Tensors.ContainsKey(VelocityMark)) return (true, false);
+        foreach (string said in PredictionKeys.Select(key => file.Source.Metadata.GetValueOrDefault(key)).OfType<string>())
+        {
+            if (said is "v" or "v_prediction") return (true, false);
+            if (said is "epsilon" or "eps") return (false, false);
+        }
         if (file.Family != ModelFamily.StableDiffusion2) return (false, false);
         bool noise = file.Source is TorchFile torch && torch.Values.GetValueOrDefault("global_step") is JsonValue value && value.TryGetValue(out long step) && step == LastStepOfNoise;
         return (!noise, !noise);

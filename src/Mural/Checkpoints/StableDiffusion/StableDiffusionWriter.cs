@@ -19,7 +19,7 @@ internal static class StableDiffusionWriter
     /// <exception cref="MuralException">The file cannot be written, or the original layout has no place for a tensor.</exception>
     internal static string SaveFile(StableDiffusionCheckpoint model, string path, ScalarType? type = null, long? maxShardBytes = null, CancellationToken cancellation = default)
     {
-        using var original = new OriginalSource(model.Path, model.Family, model.Components.ToDictionary(pair => pair.Key, pair => pair.Value.Weights));
+        using var original = new OriginalSource(model.Path, model.Family, model.Components.ToDictionary(pair => pair.Key, pair => pair.Value.Weights), SingleFileModel.MarksOf(model));
         if (Path.GetExtension(path).ToLowerInvariant() is ".ckpt" or ".pth" or ".pt")
         {
             TorchWriter.Save(path, original, type, cancellation);

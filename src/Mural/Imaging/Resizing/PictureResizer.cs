@@ -19,6 +19,7 @@ public static class PictureResizer
         ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
         ResizeBox part = box ?? ResizeBox.Whole(picture.Width, picture.Height);
         part.Check(picture.Width, picture.Height);
+        if ((width, height) == (picture.Width, picture.Height) && part == ResizeBox.Whole(width, height)) return picture.Crop(0, 0, width, height);
         if (filter == ResizeFilter.Nearest) return Nearest(picture, width, height, part);
         if (!picture.HasAlpha) return Filtered(picture, width, height, filter, part, order);
         return Alpha.Unpremultiply(Filtered(Alpha.Premultiply(picture), width, height, filter, part, order));
@@ -54,7 +55,10 @@ public static class PictureResizer
 
     internal static int[] NearestIndices(int source, float from, float to, int target)
     {
-        double scale = (double)(to - from) / target;
-        return [.. Enumerable.Range(0, target).Select(i => Math.Min((int)Math.Floor(from + (i + 0.5) * scale), source - 1))];
+        // Added up as Pillow does: where a pixel's middle falls on a border, the rounding of the sum decides.
+        double scale = (double)(to - from) / target, at = from + scale * 0.5;
+        int[] indices = new int[target];
+        for (int i = 0; i < target; i++, at += scale) indices[i] = Math.Min((int)Math.Floor(at), source - 1);
+        return indices;
     }
 }

@@ -1,4 +1,6 @@
 using System.Globalization;
+using Mural.Attention;
+using Mural.HiDiffusion;
 using Mural.Layers.Strips;
 using Mural.Runtime;
 using Mural.UNet;
@@ -11,6 +13,8 @@ public sealed partial class StableDiffusionPipeline
 {
     // Latents of the sampler: state, noise, picture, answers, estimates.
     private const int SamplerLatents = 12;
+
+    private const int TextTokens = 77;
 
     /// <summary>What <see cref="GenerateAsync"/> will need.</summary>
     /// <exception cref="MuralException">The run does not fit into the memory in any mode.</exception>
@@ -40,7 +44,7 @@ public sealed partial class StableDiffusionPipeline
         return new MemoryForecast { Mode = mode, Stages = stages };
     }
 
-    private double Loaded => (_refiner ?? _parts).ResidentBytes;
+    private double Loaded => (_refiner ?? _parts).ResidentBytes + _adapterBytes;
 
     // Text encoders that are not kept are gone when painting begins.
     private double Painted => Loaded - (_options.KeepTextEncoders ? 0 : _parts.TextBytes + (_refiner?.TextBytes ?? 0));
@@ -59,15 +63,48 @@ public sealed partial class StableDiffusionPipeline
 
     private MemoryStage Painting(string name, UNet2DConditionModel network, StableDiffusionPlan plan, MemoryMode mode, int together, int times)
     {
-        double height = plan.Height / Model.Multiple, width = plan.Width / Model.Multiple;
+        var map = new MapSize(plan.Height / Model.Multiple, plan.Width / Model.Multiple);
         int bytes = (int)Runtime.Type.ElementSize();
         bool guided = plan.ClassifierFreeScale > 1, batched = mode == MemoryMode.Whole && guided && BatchesGuidance(plan);
-        UNetEstimate Estimate() => new(network.Config, TokenMixing.Of(network), mode);
-        LiveBytes call = Estimate().Run(height, width, mode == MemoryMode.Whole ? together * (batched ? 2 : 1) : 1, bytes, new StripOptions().StripBytes);
-        double latents = SamplerLatents * sizeof(float) * _parts.Codec.LatentChannels * height * width * together;
-        double calls = (double)plan.Calls * times * (guided && !batched ? 2 : 1) / (mode == MemoryMode.Whole ? together : 1);
-        double disk = mode == MemoryMode.Disk ? Estimate().SkipBytes(height, width, bytes) : 0;
-        return new MemoryStage(name, Painted + call.Peak + latents, call.MultiplyAdds * calls, disk);
+        int batch = mode == MemoryMode.Whole ? together * (batched ? 2 : 1) : 1, halves = guided ? 2 : 1;
+        TokenMixing mixing = TokenMixing.Of(network);
+        double peak = 0, multiplyAdds = 0;
+        foreach ((HiDiffusionStep? step, int calls) in StepsOf(plan))
+        {
+            peak = Math.Max(peak, new UNetEstimate(network.Config, mixing, mode, step).Run(map, batch, bytes, new StripOptions().StripBytes));
+            multiplyAdds += (double)calls * halves * UNetCost.Forward(network.Config, map, TextTokens, mixing.IsLinear, step);
+        }
+        (double controlBytes, double controlMultiplyAdds) = Controls(plan, map, batch * bytes, halves);
+        double latents = SamplerLatents * sizeof(float) * _parts.Codec.LatentChannels * map.Count * together;
+        double disk = mode == MemoryMode.Disk ? UNetEstimate.SkipBytes(network.Config, map, bytes) : 0;
+        return new MemoryStage(name, Painted + peak + controlBytes + latents, (multiplyAdds + controlMultiplyAdds) * times, disk);
+    }
+
+    // The kinds of calls, and how many there are of each.
+    private static IEnumerable<(HiDiffusionStep? Step, int Calls)> StepsOf(StableDiffusionPlan plan)
+    {
+        if (plan.HiDiffusion is not { } hiDiffusion) return [(null, plan.Calls)];
+        using var nowhere = new WindowShifts([]);
+        return [.. Enumerable.Range(0, plan.Calls).Select(call => hiDiffusion.At(call, nowhere)).GroupBy(step => (step.StridedLevel, step.PooledLevel)).Select(kind => ((HiDiffusionStep?)kind.First(), kind.Count()))];
+    }
+
+    // What ControlNets add to the UNet's skips is held while that runs, that of several once more as their sum.
+    private static (double Bytes, double MultiplyAdds) Controls(StableDiffusionPlan plan, MapSize map, double elementBytes, int halves)
+    {
+        IReadOnlyList<ControlInput> controls = plan.Request.Controls;
+        HiDiffusionPlan? hiDiffusion = plan.HiDiffusion;
+        MapSize seen = hiDiffusion?.ControlSize is { } size ? new MapSize(size.Height, size.Width) : map;
+        double bytes = 0, multiplyAdds = 0;
+        foreach (ControlInput control in controls)
+        {
+            UNetConfig config = control.Network.Config.Network;
+            double held = UNetEstimate.SkipBytes(config, seen, elementBytes);
+            if (bytes == 0 && controls.Count > 1) bytes = held;
+            bytes += held;
+            int calls = Enumerable.Range(0, plan.Calls).Count(call => CallRange.Holds(call, plan.Calls, control.Start, control.End) && hiDiffusion?.Controls(call, plan.RunSteps) != false);
+            multiplyAdds += (double)calls * (control.ControlsPromptOnly ? 1 : halves) * UNetCost.Control(config, seen, TextTokens);
+        }
+        return (bytes, multiplyAdds);
     }
 
     // The fastest mode that fits, unless one was asked for.

@@ -1,14 +1,15 @@
+using Mural.Attention;
+using Mural.HiDiffusion;
 using Mural.UNet;
 
 namespace Mural.Pipelines;
 
-/// <summary>
-/// What one call of a UNet takes beside its weights: a walk over its layers that counts the maps which are alive together, as the layers hold them, and the multiply-adds.
-/// </summary>
+/// <summary>What one call of a UNet takes beside its weights: a walk over its layers that counts the maps which are alive together, as the layers hold them.</summary>
 /// <param name="config">The network.</param>
 /// <param name="mixing">How its self-attentions go over their tokens.</param>
 /// <param name="mode">How it runs.</param>
-internal sealed class UNetEstimate(UNetConfig config, TokenMixing mixing, MemoryMode mode)
+/// <param name="step">What HiDiffusion does, which runs on whole maps only, or null.</param>
+internal sealed class UNetEstimate(UNetConfig config, TokenMixing mixing, MemoryMode mode, HiDiffusionStep? step = null)
 {
     // Rows of a strip, normalised in float32 and in the run's type, and what comes out.
     private const double StripCopies = 6;
@@ -16,144 +17,138 @@ internal sealed class UNetEstimate(UNetConfig config, TokenMixing mixing, Memory
     // Feed-forward: norms and attentions of the block before it, and within it eight times the channels, four and one.
     private const double BlockMaps = 5, FeedForwardMaps = 13;
 
-    private const int TextTokens = 77;
-
     private readonly LiveBytes _live = new();
-    private double _height, _width, _batch, _bytes;
+    private readonly Stack<(int Channels, MapSize Map)> _skips = new();
+    private double _batch, _bytes;
 
-    /// <summary>Bytes and multiply-adds of one call.</summary>
-    /// <param name="height">Rows of the latent.</param>
-    /// <param name="width">Columns of the latent.</param>
+    /// <summary>The most bytes of one call.</summary>
+    /// <param name="map">Size of the latents.</param>
     /// <param name="batch">Latents that run together.</param>
     /// <param name="elementBytes">Bytes of a number.</param>
     /// <param name="stripBytes">Bytes of a strip.</param>
-    internal LiveBytes Run(double height, double width, double batch, int elementBytes, double stripBytes)
+    internal double Run(MapSize map, double batch, int elementBytes, double stripBytes)
     {
-        (_height, _width, _batch, _bytes) = (height, width, batch, batch * elementBytes);
+        (_batch, _bytes) = (batch, batch * elementBytes);
         IReadOnlyList<int> channels = config.BlockOutChannels;
-        int last = channels.Count - 1;
-        var skips = new Stack<(int Channels, int Level)>();
+        int last = channels.Count - 1, before = channels[0];
         if (mode != MemoryMode.Whole) _live.Hold(StripCopies * stripBytes);
-        Convolve(config.InChannels, channels[0], 0, 3);
-        Keep(skips, channels[0], 0);
-        double own = mode == MemoryMode.Disk ? Map(channels[0], 0) : 0;
-        int before = channels[0];
+        _skips.Push((before, map));
+        // A skip in memory is the map itself, one on the disk a copy.
+        if (mode != MemoryMode.Disk) _live.Hold(Bytes(before, map));
+        double own = mode == MemoryMode.Disk ? Bytes(before, map) : 0;
         _live.Hold(own);
         for (int level = 0; level <= last; level++)
         {
             for (int i = 0; i < config.LayersPerBlock[level]; i++)
             {
-                Resnet(before, channels[level], level, inPlace: mode == MemoryMode.Disk);
-                _live.Hold(-own);
-                own = Map(channels[level], level);
-                _live.Hold(own);
-                if (config.DownBlockAttention[level]) Transformer(channels[level], level);
-                Kept(skips, channels[level], level, ref own);
+                Resnet(before, channels[level], map, inPlace: mode == MemoryMode.Disk);
+                Take(channels[level], map, ref own);
+                if (config.DownBlockAttention[level]) Transformer(channels[level], map);
+                if (i == 0 && step?.PooledLevel == level)
+                {
+                    map = map.Halved;
+                    _live.Need(Bytes(channels[level], map));
+                    Take(channels[level], map, ref own);
+                }
+                Keep(channels[level], map, ref own);
                 before = channels[level];
             }
             if (level == last) continue;
-            Convolve(before, before, level + 1, 3);
-            _live.Need(Map(before, level + 1));
-            _live.Hold(-own);
-            own = Map(before, level + 1);
-            _live.Hold(own);
-            Kept(skips, before, level + 1, ref own);
+            map = step?.StridedLevel == level ? map.Halved.Halved : map.Halved;
+            _live.Need(Bytes(before, map));
+            Take(before, map, ref own);
+            Keep(before, map, ref own);
         }
-        Resnet(before, before, last, inPlace: mode == MemoryMode.Disk);
-        _live.Hold(Map(before, last) - own);
-        Transformer(before, last);
-        Resnet(before, before, last, inPlace: mode != MemoryMode.Whole);
-        for (int level = last; level >= 0; level--) before = Up(level, before, skips);
-        _live.Need(mode == MemoryMode.Whole ? Map(before, 0) + Map(config.OutChannels, 0) : 0);
-        Convolve(before, config.OutChannels, 0, 3);
-        return _live;
+        Resnet(before, before, map, inPlace: mode == MemoryMode.Disk);
+        _live.Hold(Bytes(before, map) - own);
+        Transformer(before, map);
+        Resnet(before, before, map, inPlace: mode != MemoryMode.Whole);
+        for (int level = last; level >= 0; level--) (before, map) = Up(level, before, map);
+        _live.Need(mode == MemoryMode.Whole ? Bytes(before, map) + Bytes(config.OutChannels, map) : 0);
+        return _live.Peak;
     }
 
     /// <summary>Bytes of all maps of the way down that the way up joins.</summary>
-    internal double SkipBytes(double height, double width, int elementBytes)
+    internal static double SkipBytes(UNetConfig config, MapSize map, double elementBytes)
     {
-        (_height, _width, _batch, _bytes) = (height, width, 1, elementBytes);
-        int last = config.BlockOutChannels.Count - 1;
-        return Map(config.BlockOutChannels[0], 0)
-            + config.BlockOutChannels.Select((channels, level) => config.LayersPerBlock[level] * Map(channels, level) + (level < last ? Map(channels, level + 1) : 0)).Sum();
+        double sum = config.BlockOutChannels[0] * map.Count;
+        for (int level = 0; level < config.BlockOutChannels.Count; level++)
+        {
+            int channels = config.BlockOutChannels[level];
+            sum += config.LayersPerBlock[level] * channels * map.Count;
+            map = map.Halved;
+            if (level < config.BlockOutChannels.Count - 1) sum += channels * map.Count;
+        }
+        return sum * elementBytes;
     }
 
-    private int Up(int level, int before, Stack<(int Channels, int Level)> skips)
+    private (int Channels, MapSize Map) Up(int level, int before, MapSize map)
     {
         int own = config.BlockOutChannels[level];
         bool attends = config.UpBlockAttention[config.BlockOutChannels.Count - 1 - level];
         // What comes from below is alive until the whole level is done, where maps are whole.
-        double below = mode == MemoryMode.Whole ? Map(before, level) : 0;
+        double below = mode == MemoryMode.Whole ? Bytes(before, map) : 0;
         for (int i = 0; i <= config.LayersPerBlock[level]; i++)
         {
-            (int skip, _) = skips.Pop();
+            MapSize from = map;
+            (int skip, map) = _skips.Pop();
             int joined = before + skip;
             if (mode == MemoryMode.Whole)
             {
-                _live.Need(Map(joined, level));
-                _live.Hold(Map(joined, level) - Map(skip, level) - (i == 0 ? 0 : Map(before, level)));
-                Resnet(joined, own, level, inPlace: false);
-                _live.Hold(Map(own, level) - Map(joined, level));
+                _live.Need(Bytes(joined, map));
+                _live.Hold(Bytes(joined, map) - Bytes(skip, map) - (i == 0 ? 0 : Bytes(before, from)));
+                Resnet(joined, own, map, inPlace: false);
+                _live.Hold(Bytes(own, map) - Bytes(joined, map));
             }
             else
             {
-                Resnet(joined, own, level, inPlace: false);
-                _live.Hold(Map(own, level) - Map(before, level) - (mode == MemoryMode.Strips ? Map(skip, level) : 0));
+                Resnet(joined, own, map, inPlace: false);
+                _live.Hold(Bytes(own, map) - Bytes(before, map) - (mode == MemoryMode.Strips ? Bytes(skip, map) : 0));
             }
-            if (attends) Transformer(own, level);
+            if (attends) Transformer(own, map);
             before = own;
         }
         if (level > 0)
         {
-            _live.Need(mode == MemoryMode.Whole ? 2 * Map(own, level - 1) : Map(own, level - 1));
-            Convolve(own, own, level - 1, 3);
-            _live.Hold(Map(own, level - 1) - Map(own, level));
+            MapSize larger = _skips.Peek().Map;
+            _live.Need(mode == MemoryMode.Whole ? 2 * Bytes(own, larger) : Bytes(own, larger));
+            _live.Hold(Bytes(own, larger) - Bytes(own, map));
+            map = larger;
         }
         _live.Hold(-below);
-        return own;
+        return (own, map);
     }
 
-    private void Resnet(int inputs, int outputs, int level, bool inPlace)
+    private void Resnet(int inputs, int outputs, MapSize map, bool inPlace)
     {
         bool changes = inputs != outputs;
-        if (mode == MemoryMode.Whole) _live.Need(Map(inputs, level) + (changes ? 4 : 3) * Map(outputs, level));
-        else _live.Need((inPlace && !changes ? 1 : 2) * Map(outputs, level));
-        Convolve(inputs, outputs, level, 3);
-        Convolve(outputs, outputs, level, 3);
-        if (changes) Convolve(inputs, outputs, level, 1);
+        if (mode == MemoryMode.Whole) _live.Need(Bytes(inputs, map) + (changes ? 4 : 3) * Bytes(outputs, map));
+        else _live.Need((inPlace && !changes ? 1 : 2) * Bytes(outputs, map));
     }
 
-    private void Transformer(int channels, int level)
+    private void Transformer(int channels, MapSize size)
     {
-        double map = Map(channels, level), tokens = Positions(level);
-        int depth = config.TransformerLayers[level];
+        double map = Bytes(channels, size);
         if (mode == MemoryMode.Whole) _live.Need((2 + BlockMaps + FeedForwardMaps) * map);
         // The tokens, of softmax with keys and values and those packed for their products.
         else _live.Need((mixing.IsLinear ? 1 : 5) * map);
         // The tokens and those normalised, and of whole maps the map itself.
-        if (mixing.MapsAtOnce > 0) _live.Need((mode == MemoryMode.Whole ? 3 : 2) * map + mixing.MapsAtOnce * sizeof(float) * channels * tokens * _batch);
-        double products = mixing.IsLinear ? 2.0 * channels * channels / config.AttentionHeads[level] : 2 * tokens * channels;
-        double projections = mixing.IsLinear ? 8.0 * channels * channels : 4.0 * channels * channels;
-        double cross = 2.0 * channels * channels + 2.0 * TextTokens * channels, feedForward = 12.0 * channels * channels;
-        _live.Multiply(_batch * tokens * (depth * (products + projections + cross + feedForward) + 2.0 * channels * channels));
+        if (mixing.MapsAtOnce > 0) _live.Need((mode == MemoryMode.Whole ? 3 : 2) * map + mixing.MapsAtOnce * sizeof(float) * channels * size.Count * _batch);
     }
 
-    private void Convolve(int inputs, int outputs, int level, int kernel) => _live.Multiply((double)inputs * outputs * kernel * kernel * Positions(level) * _batch);
-
-    // A skip in memory is the map itself, one on the disk a copy.
-    private void Keep(Stack<(int, int)> skips, int channels, int level)
+    // Replaces the map that goes on.
+    private void Take(int channels, MapSize map, ref double own)
     {
-        skips.Push((channels, level));
-        if (mode != MemoryMode.Disk) _live.Hold(Map(channels, level));
+        _live.Hold(-own);
+        own = Bytes(channels, map);
+        _live.Hold(own);
     }
 
-    private void Kept(Stack<(int, int)> skips, int channels, int level, ref double own)
+    private void Keep(int channels, MapSize map, ref double own)
     {
-        skips.Push((channels, level));
+        _skips.Push((channels, map));
         if (mode != MemoryMode.Disk) own = 0;
     }
 
-    private double Positions(int level) => Math.Ceiling(_height / (1 << level)) * Math.Ceiling(_width / (1 << level));
-
-    private double Map(int channels, int level) => channels * Positions(level) * _bytes;
+    private double Bytes(int channels, MapSize map) => channels * map.Count * _bytes;
 }

@@ -19,10 +19,28 @@ internal static partial class AutoencoderFile
     internal static (AutoencoderKL? Full, AutoencoderTiny? Tiny) Open(string path, ModelFamily family, RuntimePlan runtime)
     {
         using ITensorSource source = Checkpoint.Open(path);
+        if (source.Tensors.Keys.Any(name => HalfLayer().IsMatch(name))) return (null, OpenHalves(path, runtime));
         if (!source.Tensors.Keys.Any(name => TinyLayer().IsMatch(name))) return (OpenFull(source, family, runtime), null);
-        var tiny = new AutoencoderTiny(new AutoencoderTinyConfig(), new LayerFactory(runtime.Type, Initialize: false, runtime.Device));
+        AutoencoderTiny tiny = NewTiny(runtime);
         return (null, ModelFolder.Loaded(tiny, () => tiny.Load(source)));
     }
+
+    // As TAESD is published: encoder and decoder in files of their own, of which either is named.
+    private static AutoencoderTiny OpenHalves(string path, RuntimePlan runtime)
+    {
+        const string Encoder = "encoder", Decoder = "decoder";
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!, name = Path.GetFileName(path);
+        if (!name.Contains(Encoder, StringComparison.Ordinal) && !name.Contains(Decoder, StringComparison.Ordinal))
+            throw new MuralException($"{path} holds one half of a TAESD, and its name does not say which; name the files as they are published, taesd_encoder and taesd_decoder.");
+        string encoder = Path.Combine(folder, name.Replace(Decoder, Encoder, StringComparison.Ordinal)), decoder = Path.Combine(folder, name.Replace(Encoder, Decoder, StringComparison.Ordinal));
+        foreach (string half in new[] { encoder, decoder })
+            if (!File.Exists(half)) throw new MuralException($"{path} holds one half of a TAESD, and the other, {half}, is not there; put it beside.");
+        using ITensorSource first = Checkpoint.Open(encoder), second = Checkpoint.Open(decoder);
+        AutoencoderTiny tiny = NewTiny(runtime);
+        return ModelFolder.Loaded(tiny, () => tiny.Load(first, second));
+    }
+
+    private static AutoencoderTiny NewTiny(RuntimePlan runtime) => new(new AutoencoderTinyConfig(), new LayerFactory(runtime.Type, Initialize: false, runtime.Device));
 
     private static AutoencoderKL OpenFull(ITensorSource source, ModelFamily family, RuntimePlan runtime)
     {
@@ -40,6 +58,9 @@ internal static partial class AutoencoderFile
 
     [GeneratedRegex(@"^(taesd_)?(encoder|decoder)\.(layers\.)?\d+\.")]
     private static partial Regex TinyLayer();
+
+    [GeneratedRegex(@"^\d+\.")]
+    private static partial Regex HalfLayer();
 
     [GeneratedRegex(@"decoder\.up(_blocks)?\.(?<level>\d+)\.")]
     private static partial Regex DecoderLevel();

@@ -14,14 +14,14 @@ internal sealed class ControlGuide : IDisposable
     private readonly PreparedTexts _prepared;
     private readonly Tensor _picture;
     private readonly HiDiffusionPlan? _hiDiffusion;
-    private readonly int _calls;
+    private readonly int _steps;
     private Tensor? _embedded;
 
     internal ControlGuide(ControlInput input, StableDiffusionPlan plan, Device device)
     {
         _input = input;
         _hiDiffusion = plan.HiDiffusion;
-        _calls = plan.Calls;
+        _steps = plan.RunSteps;
         _prepared = new PreparedTexts(input.Network.Prepare);
         using DisposeScope scope = NewDisposeScope();
         Tensor picture = input.Values?.to(device) ?? PictureTensors.Unit(PictureResizer.Resize(input.Picture.ToRgb(), plan.Width, plan.Height), device);
@@ -52,10 +52,11 @@ internal sealed class ControlGuide : IDisposable
 
     private ControlResiduals? Residuals(GuidingTexts texts, IReadOnlyList<GuidingText> group, Tensor latents, Tensor timestep, DenoiserCall call)
     {
-        if (!CallRange.Holds(call, _input.Start, _input.End) || _hiDiffusion?.Controls(call.Index, _calls) == false) return null;
+        if (!CallRange.Holds(call, _input.Start, _input.End) || _hiDiffusion?.Controls(call.Index, _steps) == false) return null;
         _prepared.Use(texts);
         int batch = (int)latents.shape[0] / group.Count;
-        if (!_input.GuessMode || !group[0].IsNegative) return Run(group, latents, timestep, batch);
+        // Networks that see their picture as a whole are used so too, as the reference does.
+        if (!_input.ControlsPromptOnly || !group[0].IsNegative) return Run(group, latents, timestep, batch);
         // What the picture is led away from is not controlled.
         if (group.Count == 1) return null;
         using Tensor followed = latents.narrow(0, batch, latents.shape[0] - batch);

@@ -21,6 +21,9 @@ public sealed record ControlInput(ControlNetModel Network, Picture Picture)
     /// <summary>Whether the picture speaks for itself: with guidance, only what the prompt says is controlled, the more the coarser the level.</summary>
     public bool GuessMode { get; init; }
 
+    /// <summary>Whether only what the prompt says is controlled, with guidance: also with networks that see their picture as a whole, such as "shuffle".</summary>
+    internal bool ControlsPromptOnly => GuessMode || Network.Config.GlobalPooling;
+
     /// <summary>The map as the network sees it, of the result's size, where that is known already; values from 0 to 1. Shape: <c>[1, 3, H, W]</c>.</summary>
     internal Tensor? Values { get; init; }
 }

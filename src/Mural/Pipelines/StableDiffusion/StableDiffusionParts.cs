@@ -169,8 +169,8 @@ internal sealed class StableDiffusionParts : IDisposable
     private StableDiffusionModelInfo Describe(string name, ModelFamily family, DiffusersIndex index)
     {
         UNetConfig config = UNet.Config;
-        // Folders saved before diffusers 0.9 state half the side.
-        bool halved = family < ModelFamily.StableDiffusionXL && Version.TryParse(index.Text("_diffusers_version")?.Split(".dev")[0], out Version? version) && version < new Version(0, 9);
+        // Some folders saved before diffusers 0.9 state half the side.
+        bool halved = family < ModelFamily.StableDiffusionXL && config.SampleSize < UsualSampleSize && Version.TryParse(index.Text("_diffusers_version")?.Split(".dev")[0], out Version? version) && version < new Version(0, 9);
         return new StableDiffusionModelInfo
         {
             Name = name,

@@ -30,6 +30,7 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
     private readonly StableDiffusionOptions _options;
     private readonly List<IDisposable> _adapters = [];
     private readonly SemaphoreSlim _turn = new(1);
+    private long _adapterBytes;
     private bool _disposed;
 
     private StableDiffusionPipeline(StableDiffusionParts parts, StableDiffusionParts? refiner, StableDiffusionOptions options)
@@ -88,15 +89,15 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
                 : ControlNetModel.FromFolder(path, Runtime.Type, _options.Variant, Runtime.Device);
             try
             {
+                long bytes = ModuleWeights.Bytes(network);
                 network.PrepareForInference(Runtime.Kernels, Runtime.Type);
+                return Keep(network, bytes);
             }
             catch
             {
                 network.Dispose();
                 throw;
             }
-            _adapters.Add(network);
-            return network;
         },
         cancellationToken);
 
@@ -111,10 +112,10 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
             var encoder = ClipVisionEncoder.FromFolder(imageEncoder, Runtime.Type, _options.Variant, Runtime.Device);
             try
             {
+                long bytes = ModuleWeights.Bytes(encoder);
                 encoder.PrepareForInference(Runtime.Kernels, Runtime.Type);
                 IpAdapter adapter = IpAdapter.Load(path, _parts.UNet, Runtime, encoder);
-                _adapters.Add(adapter);
-                return adapter;
+                return Keep(adapter, bytes + adapter.Bytes);
             }
             catch
             {
@@ -189,6 +190,14 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
         }
         _disposed = true;
         _turn.Release();
+    }
+
+    // Frees it in the end, and counts its bytes among those that are held meanwhile.
+    private T Keep<T>(T adapter, long bytes) where T : IDisposable
+    {
+        _adapters.Add(adapter);
+        _adapterBytes += bytes;
+        return adapter;
     }
 
     private ControlNetConfig ControlNetConfigAt(string path)

@@ -49,6 +49,9 @@ public sealed record StableDiffusionPlan
     /// <summary>Network calls that will be made for each batch, without the refiner's.</summary>
     public int Calls => EndCall - FirstCall;
 
+    /// <summary>Steps that these calls are, as diffusers counts: its count for a run that a refiner takes over is that of the calls.</summary>
+    internal int RunSteps => EndCall < Sampler.Timesteps.Count ? Calls : Steps - FirstCall / Sampler.CallsPerStep;
+
     /// <summary>Network calls that the base model made before, where this is what its refiner does.</summary>
     internal int EarlierCalls { get; init; }
 

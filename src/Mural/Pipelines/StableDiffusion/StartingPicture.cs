@@ -8,7 +8,7 @@ namespace Mural.Pipelines;
 internal sealed class StartingPicture
 {
     private readonly Picture _original;
-    private readonly Picture? _mask;
+    private readonly Picture? _mask, _greyMask;
     private readonly CropRegion? _region;
     private readonly PictureFit _fit;
     private readonly StableDiffusionPlan _plan;
@@ -16,9 +16,9 @@ internal sealed class StartingPicture
     internal StartingPicture(StableDiffusionPlan plan)
     {
         StableDiffusionRequest request = plan.Request;
-        (_plan, _original, _mask, _fit) = (plan, request.InitialPicture!.ToRgb(), request.Mask?.ToGrey(), request.Fit);
-        if (_mask is null || request.MaskPadding is not { } padding) return;
-        _region = CropRegion.Around(_mask, plan.Width, plan.Height, padding);
+        (_plan, _original, _mask, _greyMask, _fit) = (plan, request.InitialPicture!.ToRgb(), request.Mask, request.Mask?.ToGrey(), request.Fit);
+        if (_greyMask is null || request.MaskPadding is not { } padding) return;
+        _region = CropRegion.Around(_greyMask, plan.Width, plan.Height, padding);
         _fit = PictureFit.Fill;
     }
 
@@ -37,7 +37,7 @@ internal sealed class StartingPicture
     }
 
     /// <summary>The painted picture, put back into the original where only a part of that was painted.</summary>
-    internal Picture Finish(Picture painted) => _region is { } region ? InpaintOverlay.Apply(_mask!, _original, painted, region) : painted;
+    internal Picture Finish(Picture painted) => _region is { } region ? InpaintOverlay.Apply(_greyMask!, _original, painted, region) : painted;
 
     private Picture Resized(Picture picture)
     {

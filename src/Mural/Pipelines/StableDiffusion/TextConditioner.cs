@@ -39,7 +39,7 @@ internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zer
         if (away.Length > 0) Encode(away, request.NegativeClipSkip ?? request.ClipSkip, windows, _negatives);
 
         Tensor? positiveSizes = SizeNumbers(request.Sizes, plan, negative: false);
-        Tensor? negativeSizes = request.NegativeSizes is null && sizes == 6 ? positiveSizes : SizeNumbers(request.NegativeSizes ?? request.Sizes, plan, negative: true);
+        Tensor? negativeSizes = request.NegativeSizes is null && sizes == 6 ? positiveSizes : SizeNumbers(request.NegativeSizes ?? request.Sizes with { AestheticScore = null, Crop = (0, 0) }, plan, negative: true);
         var known = new Dictionary<(string, string), GuidingTexts>();
         var timeline = new List<(int, GuidingTexts)>();
         foreach ((int last, IReadOnlyList<WeightedPrompt> texts, string negative) in parts)

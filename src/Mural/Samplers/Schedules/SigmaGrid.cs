@@ -53,6 +53,8 @@ internal static class SigmaGrid
         if (options.SigmaSchedule != SigmaSchedule.FromTimesteps)
         {
             double[] levels = SigmaShapes.Create(options.SigmaSchedule, options.SigmaMax ?? table.LargestSigma, options.SigmaMin ?? table.SmallestSigma, steps);
+            // UniPC's smallest is that of its levels.
+            if (options is { FinalSigma: FinalSigma.SigmaMin, Sampler: SamplerKind.UniPc }) end = levels[^1];
             Func<double, double> whole = IsTruncated(options) ? Truncated : Math.Round;
             return new SamplingGrid([.. levels.Select(table.Timestep).Select(whole)], [.. levels, end]);
         }

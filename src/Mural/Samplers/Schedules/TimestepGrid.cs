@@ -61,9 +61,13 @@ internal static class TimestepGrid
             : throw new MuralException($"{timesteps.Length} steps of leading spacing with an offset of {offset} do not fit into {trainSteps} training steps; ask for fewer steps, or another spacing.");
     }
 
-    // Counting stops at the number of steps: the reference's floating-point range gives one too many for some numbers.
-    private static double[] Trailing(double stride, int last, int steps) =>
-        [.. Enumerable.Range(0, steps).Select(step => last - step * stride).Where(end => end > 0).Select(end => Math.Max(0, Math.Round(end) - 1))];
+    // Counting stops at the number of steps: the reference's floating-point range gives one too many for some numbers. Its steps are multiples of the difference of its first
+    // two entries, which decides where halves are rounded to.
+    private static double[] Trailing(double stride, int last, int steps)
+    {
+        double difference = last - stride - last;
+        return [.. Enumerable.Range(0, steps).Select(step => last + step * difference).Where(end => end > 0).Select(end => Math.Max(0, Math.Round(end) - 1))];
+    }
 
     // From 0 to the given end.
     private static double[] Even(double end, int count) =>

@@ -10,7 +10,7 @@ internal static class Pndm
 {
     private const int WarmUpSteps = 3, CallsOfRungeKutta = 4;
 
-    internal static SamplerMethod Method { get; } = new(SamplerKind.Pndm, "PNDMScheduler", Plan, Run) { Check = Check };
+    internal static SamplerMethod Method { get; } = new(SamplerKind.Pndm, "PNDMScheduler", Plan, Run) { Check = Check, CheckLaterStart = CheckLaterStart };
 
     private static SamplingGrid Plan(SamplerOptions options, NoiseTable table, int steps)
     {
@@ -28,6 +28,11 @@ internal static class Pndm
         if (!options.SkipPrkSteps && steps <= WarmUpSteps) throw new MuralException($"PNDM with Runge-Kutta steps needs at least {WarmUpSteps + 1} steps, not {steps}; ask for more, or set skip_prk_steps.");
     }
 
+    private static void CheckLaterStart(SamplerOptions options)
+    {
+        if (!options.SkipPrkSteps) throw new MuralException("PNDM with Runge-Kutta steps can only start from noise, not from a picture or with a refiner; set skip_prk_steps, or choose another sampler.");
+    }
+
     private static Tensor Run(SamplingRun run, Tensor x)
     {
         var path = new Path(run);
@@ -38,7 +43,6 @@ internal static class Pndm
     // The classical method of order 4 from one timestep to the next; only the first call of a step counts as a past prediction.
     private static Tensor RungeKutta(SamplingRun run, Path path, History past, Tensor x)
     {
-        if (run.First > 0) throw new MuralException("PNDM with Runge-Kutta steps cannot start from a picture; set skip_prk_steps, or choose another sampler.");
         for (int step = 0; step < WarmUpSteps && step * CallsOfRungeKutta < run.End; step++)
         {
             using var scope = NewDisposeScope();

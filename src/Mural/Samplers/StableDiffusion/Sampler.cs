@@ -90,13 +90,14 @@ public sealed class Sampler
 
     /// <summary>The call that a run of only the last steps starts with: the first of its step.</summary>
     /// <param name="last">How many steps are run, at most all.</param>
-    internal int FirstCallOf(int last) => (_steps - Math.Min(last, _steps)) * _method.CallsPerStep;
+    /// <exception cref="MuralException">The sampler cannot start there.</exception>
+    internal int FirstCallOf(int last) => LaterStart((_steps - Math.Min(last, _steps)) * _method.CallsPerStep);
 
     /// <summary>
     /// How many calls a base model makes when a refiner takes over after a share of the training steps, and so the call at which the refiner starts.
     /// </summary>
     /// <param name="share">The share, in (0, 1); diffusers calls it <c>denoising_end</c> and <c>denoising_start</c>.</param>
-    /// <exception cref="MuralException">The share is not in range.</exception>
+    /// <exception cref="MuralException">The share is not in range, or the sampler cannot start there.</exception>
     public int CallsBefore(double share)
     {
         if (!(share > 0 && share < 1)) throw new MuralException($"The share of the steps before the refiner is {share}; give a number between 0 and 1.");
@@ -104,7 +105,7 @@ public sealed class Sampler
         int after = _grid.Timesteps.Count(timestep => timestep < cutoff);
         // A step of two calls is not cut in its middle; the last step has one.
         if (_method.CallsPerStep == 2 && after % 2 == 0) after++;
-        return Math.Max(_grid.Timesteps.Length - after, 0);
+        return LaterStart(Math.Max(_grid.Timesteps.Length - after, 0));
     }
 
     /// <summary>A clean latent with the noise that the state has at a call, for image-to-image and inpainting.</summary>
@@ -149,6 +150,7 @@ public sealed class Sampler
         (int first, int count) = (calls ?? Range.All).GetOffsetAndLength(_grid.Timesteps.Length);
         if (Options.PredictionType == PredictionType.Epsilon && _grid.Sigmas.Skip(first).Take(count).Any(double.IsInfinity))
             throw new MuralException("At zero terminal signal-to-noise ratio nothing can be told from predicted noise; use a model with prediction_type v_prediction, or unset rescale_betas_zero_snr.");
+        LaterStart(first);
         using var noGradients = no_grad();
         using var scope = NewDisposeScope();
         var run = new SamplingRun(this, denoiser, noise)
@@ -162,5 +164,11 @@ public sealed class Sampler
         // A handle of the run's own: steps dispose of the state that they have used.
         Tensor state = x.to(x.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32);
         return _method.Run(run, state).MoveToOuterDisposeScope();
+    }
+
+    private int LaterStart(int call)
+    {
+        if (call > 0) _method.CheckLaterStart(Options);
+        return call;
     }
 }

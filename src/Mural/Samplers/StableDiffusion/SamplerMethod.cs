@@ -39,6 +39,9 @@ internal sealed record SamplerMethod(
 
     /// <summary>What only this sampler can find wrong with the options.</summary>
     internal Action<SamplerOptions, int> Check { get; init; } = (_, _) => { };
+
+    /// <summary>What it can find wrong with a run that does not start with the first call.</summary>
+    internal Action<SamplerOptions> CheckLaterStart { get; init; } = _ => { };
 }
 
 /// <summary>The ways of sampling.</summary>

@@ -135,7 +135,8 @@ internal sealed partial class SchedulerConfig
             TimestepSpacing = Choice("timestep_spacing", Spacings),
             StepsOffset = Integer("steps_offset") ?? 0,
             SigmaSchedule = Schedule(),
-            SigmaInterpolation = Choice("interpolation_type", Interpolations) ?? SigmaInterpolation.Linear,
+            // A configuration keeps what the class before it knew; it means nothing to one that does not know it.
+            SigmaInterpolation = (name == Euler.Method.SchedulerClass ? Choice("interpolation_type", Interpolations) : null) ?? SigmaInterpolation.Linear,
             SigmaMin = Number("sigma_min"),
             SigmaMax = Number("sigma_max"),
             FinalSigma = Choice("final_sigmas_type", FinalSigmas) ?? FinalSigma.Zero,
@@ -162,6 +163,7 @@ internal sealed partial class SchedulerConfig
 
     private SigmaSchedule Schedule()
     {
+        if (Text("_class_name") == EulerAncestral.Method.SchedulerClass) return SigmaSchedule.FromTimesteps;
         (string Key, SigmaSchedule Schedule)[] asked = [.. Schedules.Where(entry => Flag(entry.Key) is true)];
         if (asked.Length > 1) throw new MuralException($"{_source} sets {asked[0].Key} and {asked[1].Key}; set one of them to false.");
         return asked.Length == 0 ? SigmaSchedule.FromTimesteps : asked[0].Schedule;

@@ -20,7 +20,7 @@ public class LoraGoldenTests
 
     public static TheoryData<string> Names => GoldenCase.Names("adapters", HoldsLoras);
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void MergedModelsMatchTheDefinition(string name, KernelSet? kernels, ScalarType type)
     {
         using var scope = NewDisposeScope();
@@ -32,7 +32,7 @@ public class LoraGoldenTests
         foreach ((string output, Tensor actual) in Outputs(model, golden, type)) UNetGoldens.Check(golden, output, actual, type);
     }
 
-    [Theory, MemberData(nameof(Ready))]
+    [GoldenTheory, MemberData(nameof(Ready))]
     public void ModelsThatAreReadyGetTheirLorasAndLoseThemAgain(string name, KernelSet? kernels, ScalarType type)
     {
         using var scope = NewDisposeScope();
@@ -78,7 +78,7 @@ public class LoraGoldenTests
         foreach ((string output, Tensor tensor) in expected) Assert.True(tensor.equal(actual[output]).all().item<bool>(), output);
     }
 
-    [Theory, MemberData(nameof(Names))]
+    [GoldenTheory, MemberData(nameof(Names))]
     public void AModelWithoutItsLorasIsItselfAgain(string name)
     {
         using var scope = NewDisposeScope();

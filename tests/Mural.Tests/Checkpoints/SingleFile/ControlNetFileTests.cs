@@ -23,7 +23,7 @@ public sealed partial class ControlNetFileTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [Theory, MemberData(nameof(Published))]
+    [GoldenTheory, MemberData(nameof(Published))]
     public void APublishedArchitectureIsToldFromShapes(string name)
     {
         SingleFileTable table = SingleFileTable.Open(name);
@@ -41,7 +41,7 @@ public sealed partial class ControlNetFileTests : IDisposable
         }
     }
 
-    [Theory, MemberData(nameof(Tiny))]
+    [GoldenTheory, MemberData(nameof(Tiny))]
     public void EveryFileIsTheFoldersNetwork(string name, string model)
     {
         using var scope = NewDisposeScope();

@@ -18,7 +18,7 @@ public class PublishedModelsTests
 
     public static TheoryData<string> Summaries => GoldenCase.NamesByJson("single-file", json => json.Count > 0 && json.All(entry => entry.Value?["single_file_keys"] is not null));
 
-    [Theory, MemberData(nameof(Published))]
+    [GoldenTheory, MemberData(nameof(Published))]
     public void NetworksHaveExactlyTheFilesTensors(string name)
     {
         using var scope = NewDisposeScope();
@@ -37,7 +37,7 @@ public class PublishedModelsTests
         Assert.Equal(2, model.AutoencoderConfig.LayersPerBlock);
     }
 
-    [Theory, MemberData(nameof(Published))]
+    [GoldenTheory, MemberData(nameof(Published))]
     public void TheUNetsConfigIsThePublishedOne(string name)
     {
         SingleFileTable table = SingleFileTable.Open(name);
@@ -59,7 +59,7 @@ public class PublishedModelsTests
         }
     }
 
-    [Theory, MemberData(nameof(Summaries))]
+    [GoldenTheory, MemberData(nameof(Summaries))]
     public void TheSummarysCountsAreTheTables(string name)
     {
         foreach ((string family, JsonNode? counts) in GoldenCase.ReadJson("single-file", name))
@@ -74,7 +74,7 @@ public class PublishedModelsTests
         }
     }
 
-    [Theory, MemberData(nameof(Published))]
+    [GoldenTheory, MemberData(nameof(Published))]
     public void MarksTellHowAModelWasTrained(string name)
     {
         SingleFileTable table = SingleFileTable.Open(name);

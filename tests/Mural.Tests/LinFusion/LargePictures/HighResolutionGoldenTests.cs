@@ -16,7 +16,7 @@ public class HighResolutionGoldenTests
 
     public static TheoryData<string> SuperResolutions => GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["upscale_strength"] is not null && golden.Has("in.image_u8") && golden.Has("out.latent_final"));
 
-    [Theory, MemberData(nameof(Chains))]
+    [GoldenTheory, MemberData(nameof(Chains))]
     public void ChainIsTheOfficialOne(string name)
     {
         using var scope = NewDisposeScope();
@@ -42,7 +42,7 @@ public class HighResolutionGoldenTests
         }
     }
 
-    [Theory, MemberData(nameof(SuperResolutions))]
+    [GoldenTheory, MemberData(nameof(SuperResolutions))]
     public void SuperResolutionIsTheOfficialOne(string name)
     {
         using var scope = NewDisposeScope();

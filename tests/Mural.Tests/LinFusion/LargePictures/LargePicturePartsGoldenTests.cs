@@ -18,7 +18,7 @@ public class LargePicturePartsGoldenTests
 
     public static TheoryData<string> Tilings => GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["tile_sample"] is not null && golden.Has("in.latent"));
 
-    [Theory, MemberData(nameof(Planners))]
+    [GoldenTheory, MemberData(nameof(Planners))]
     public void SizesAndStepsAreTheOfficialOnes(string name)
     {
         JsonObject json = GoldenCase.ReadJson(LinFusionGoldens.Area, name);
@@ -42,7 +42,7 @@ public class LargePicturePartsGoldenTests
         }
     }
 
-    [Theory, MemberData(nameof(Parts))]
+    [GoldenTheory, MemberData(nameof(Parts))]
     public void PiecesAreTheOfficialOnes(string name)
     {
         using var scope = NewDisposeScope();
@@ -72,7 +72,7 @@ public class LargePicturePartsGoldenTests
         golden.AssertMatches("mid.undilated_unet", Run());
     }
 
-    [Theory, MemberData(nameof(Tilings))]
+    [GoldenTheory, MemberData(nameof(Tilings))]
     public void TilesOfTheOfficialKindAreTheOfficialOnes(string name)
     {
         using var scope = NewDisposeScope();

@@ -12,18 +12,22 @@ public class UNetStripTests
     // Single rows and a few tokens; some rows and many tokens.
     private static readonly long[] Strips = [6_000, 60_000];
 
+    private static string[] Names => [.. GoldenCase
+        .Names(LinFusionGoldens.Area, golden => golden.Config["linfusion"] is not null && golden.Has("in.sample") && golden.Has("in.timestep") && golden.Has("out.sample"))
+        .Select(row => row.Data)];
+
     public static TheoryData<string, bool> Cases
     {
         get
         {
             var rows = new TheoryData<string, bool>();
-            foreach (string name in GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["linfusion"] is not null && golden.Has("in.sample") && golden.Has("in.timestep") && golden.Has("out.sample")).Select(row => row.Data))
+            foreach (string name in Names)
                 foreach (bool linear in new[] { true, false }) rows.Add(name, linear);
             return rows;
         }
     }
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void StripsGiveWhatTheOfficialCodeGives(string name, bool linear)
     {
         using var scope = NewDisposeScope();
@@ -52,7 +56,7 @@ public class UNetStripTests
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, "lowmem-unet");
+        using GoldenCase golden = Any();
         using UNet2DConditionModel network = Network(golden, linear: true);
         using IDisposable dilated = network.Dilate(3);
         using PreparedPrompt prompt = Prompt(golden, network, 0);
@@ -65,7 +69,7 @@ public class UNetStripTests
     public void TensorsAreGivenBack()
     {
         using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, "lowmem-unet");
+        using GoldenCase golden = Any();
         using UNet2DConditionModel network = Network(golden, linear: true);
         using PreparedPrompt prompt = Prompt(golden, network, 0);
         foreach (string? folder in new[] { null, Path.GetTempPath() })
@@ -81,7 +85,7 @@ public class UNetStripTests
     public void EndedRunLeavesNothingBehind()
     {
         using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, "lowmem-unet");
+        using GoldenCase golden = Any();
         using UNet2DConditionModel network = Network(golden, linear: true);
         using PreparedPrompt prompt = Prompt(golden, network, 0);
         var options = new StripOptions { StripBytes = 60_000, Folder = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName()) };
@@ -90,6 +94,13 @@ public class UNetStripTests
             using var scope = NewDisposeScope();
             Assert.Throws<MuralException>(() => network.ForwardInStrips(golden.Get("in.sample").narrow(0, 0, 1), golden.Get("in.timestep"), prompt, options));
         });
+    }
+
+    private static GoldenCase Any()
+    {
+        string? name = Names.FirstOrDefault();
+        Assert.SkipWhen(GoldenCase.RootIsGiven && name is null, "the golden cases given have no UNet with linear attention");
+        return GoldenCase.Open(LinFusionGoldens.Area, name!);
     }
 
     private static UNet2DConditionModel Network(GoldenCase golden, bool linear)

@@ -1,4 +1,6 @@
 using Mural.Cli.CommandLine;
+using Mural.Attention;
+using Mural.HiDiffusion;
 using Mural.LinFusion;
 using Mural.Pipelines;
 using Mural.Tests.Autoencoders;
@@ -90,7 +92,7 @@ public sealed class MemoryModeTests : IDisposable
     public void MixersOfAllTokensAtOnceTakeMore()
     {
         UNetConfig config = UNetConfig.Read(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "unet"));
-        double Peak(TokenMixing mixing) => new UNetEstimate(config, mixing, MemoryMode.Strips).Run(512, 512, 1, 4, 4096).Peak;
+        double Peak(TokenMixing mixing) => new UNetEstimate(config, mixing, MemoryMode.Strips).Run(new MapSize(512, 512), 1, 4, 4096);
         TokenMixing Mixing(LinearMixer? kind)
         {
             using UNet2DConditionModel network = UNet2DConditionModel.FromFolder(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "unet"));
@@ -104,6 +106,46 @@ public sealed class MemoryModeTests : IDisposable
         foreach (LinearMixer kind in Enum.GetValues<LinearMixer>().Where(kind => kind != LinearMixer.LinFusion))
             Assert.True(Peak(Mixing(kind)) > Peak(TokenMixing.Sums), $"{kind}");
         Assert.True(Peak(Mixing(LinearMixer.Mamba2)) > Peak(TokenMixing.Softmax));
+    }
+
+    [Fact]
+    public async Task HiDiffusionIsTold()
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
+        MemoryStage Painting(HiDiffusionOptions? options)
+        {
+            StableDiffusionRequest request = Request with { Width = 512, Height = 512, Steps = 10, Sampler = "ddim", HiDiffusion = options };
+            return Assert.Single(pipeline.Forecast(pipeline.Plan(request), MemoryMode.Whole).Stages, stage => stage.Name == "painting");
+        }
+        MemoryStage plain = Painting(null), none = Painting(new HiDiffusionOptions { RauNet = false, WindowAttention = false }), windows = Painting(new HiDiffusionOptions { RauNet = false });
+        Assert.Equal(plain, none);
+        Assert.Equal(plain.Bytes, windows.Bytes);
+        Assert.True(windows.MultiplyAdds < plain.MultiplyAdds);
+        // Half of the calls are shorter.
+        MemoryStage half = Painting(new HiDiffusionOptions { WindowAttention = false, T1 = 0.5, T2 = 0 }), all = Painting(new HiDiffusionOptions { WindowAttention = false, T1 = 1, T2 = 0 });
+        Assert.Equal((plain.MultiplyAdds + all.MultiplyAdds) / 2, half.MultiplyAdds, 1e-6 * plain.MultiplyAdds);
+        Assert.Equal(plain.Bytes, half.Bytes);
+        Assert.True(all.Bytes <= plain.Bytes && all.MultiplyAdds < plain.MultiplyAdds);
+    }
+
+    [Fact]
+    public async Task ControlNetsAreTold()
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
+        MemoryStage Painting(params ControlInput[] controls) => Assert.Single(
+            pipeline.Forecast(pipeline.Plan(Request with { Controls = controls, Steps = 10, Sampler = "ddim" }), MemoryMode.Whole).Stages, stage => stage.Name == "painting");
+        MemoryStage plain = Painting();
+        ControlNetModel network = await pipeline.LoadControlNetAsync(TinyStableDiffusion.At("tiny-controlnet-sd15"), TestContext.Current.CancellationToken);
+        var control = new ControlInput(network, TinyStableDiffusion.Gradient(128, 96));
+        MemoryStage loaded = Painting(), one = Painting(control), two = Painting(control, control), half = Painting(control with { End = 0.5 }), guessed = Painting(control with { GuessMode = true });
+        Assert.True(loaded.Bytes > plain.Bytes && loaded.MultiplyAdds == plain.MultiplyAdds);
+        // One set of what they add each, and their sum.
+        Assert.True(one.Bytes > loaded.Bytes);
+        Assert.Equal(3 * (one.Bytes - loaded.Bytes), two.Bytes - loaded.Bytes, 1);
+        double added = one.MultiplyAdds - plain.MultiplyAdds;
+        Assert.True(added > 0);
+        foreach ((MemoryStage stage, double times) in new[] { (two, 2), (half, 0.5), (guessed, 0.5) })
+            Assert.Equal(times * added, stage.MultiplyAdds - plain.MultiplyAdds, 1e-6 * added);
     }
 
     [Fact]

@@ -59,6 +59,10 @@ internal static class PipelineGoldens
         ClipSkip = (int?)Number(golden, "clip_skip") ?? 0,
         NegativeClipSkip = 0,
         Sizes = new SizeConditioning { Original = Pair(golden, "original_size"), Crop = Pair(golden, "crops_coords_top_left") ?? (0, 0), Target = Pair(golden, "target_size") },
+        // diffusers looks at them only where both sizes are given.
+        NegativeSizes = Pair(golden, "negative_original_size") is { } original && Pair(golden, "negative_target_size") is { } target
+            ? new SizeConditioning { Original = original, Crop = Pair(golden, "negative_crops_coords_top_left") ?? (0, 0), Target = target }
+            : null,
     };
 
     internal static StableDiffusionOptions Options(GoldenCase golden, KernelSet kernels) => new()
@@ -106,7 +110,7 @@ internal static class PipelineGoldens
     }
 
     private static IEnumerable<string> Hints(GoldenCase golden) =>
-        golden.Tensors.Keys.Where(key => key.StartsWith("in.hint", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
+        golden.Tensors.Keys.Where(key => key.StartsWith("in.hint", StringComparison.Ordinal)).OrderBy(key => key.Replace("_u8", "", StringComparison.Ordinal), StringComparer.Ordinal);
 
     private static Picture? OnePicture(GoldenCase golden, string name) => golden.Has(name) ? Pictures(golden.Get(name))[0] : null;
 

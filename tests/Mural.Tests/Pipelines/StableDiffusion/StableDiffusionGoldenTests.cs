@@ -13,7 +13,7 @@ public class StableDiffusionGoldenTests
 {
     public static TheoryData<string, KernelSet> Cases => PipelineGoldens.Cases;
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void PaintsWhatDiffusersPaints(string name, KernelSet kernels)
     {
         using var scope = NewDisposeScope();

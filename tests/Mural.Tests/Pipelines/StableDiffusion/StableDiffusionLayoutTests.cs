@@ -80,6 +80,38 @@ public sealed class StableDiffusionLayoutTests : IDisposable
     }
 
     [Fact]
+    public void ATaesdMayBeTwoFiles()
+    {
+        using var scope = NewDisposeScope();
+        RuntimePlan runtime = RuntimePlan.Choose(new RuntimeOptions { Device = "cpu", Precision = Precision.Float32 });
+        AutoencoderTiny? Open(string file) => AutoencoderFile.Open(file, Mural.Checkpoints.SingleFile.ModelFamily.StableDiffusion1, runtime).Tiny;
+        string encoder = Path.Combine(_folder, "taesd_encoder.safetensors"), decoder = Path.Combine(_folder, "taesd_decoder.safetensors");
+        using var autoencoder = new AutoencoderTiny(new AutoencoderTinyConfig(), float32);
+        void Save(string file, string half, int first)
+        {
+            var tensors = new Dictionary<string, Tensor>();
+            foreach ((string name, TorchSharp.Modules.Parameter parameter) in autoencoder.named_parameters())
+            {
+                string[] parts = name.Split('.');
+                if (parts[0] == half) tensors.Add(string.Join('.', [(int.Parse(parts[2], System.Globalization.CultureInfo.InvariantCulture) + first).ToString(System.Globalization.CultureInfo.InvariantCulture), .. parts[3..]]), parameter.detach());
+            }
+            SafetensorsWriter.Save(file, tensors);
+        }
+        Save(decoder, "decoder", first: 1);
+        Assert.Contains("taesd_encoder", Assert.Throws<MuralException>(() => Open(decoder)).Message, StringComparison.Ordinal);
+        Save(encoder, "encoder", first: 0);
+        Tensor latent = randn(1, 4, 4, 4);
+        foreach (string file in new[] { encoder, decoder })
+        {
+            using AutoencoderTiny opened = Open(file)!;
+            Assert.True(opened.Decode(latent).allclose(autoencoder.Decode(latent)));
+        }
+        string alone = Path.Combine(_folder, "half.safetensors");
+        File.Copy(decoder, alone);
+        Assert.Contains("does not say which", Assert.Throws<MuralException>(() => Open(alone)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void AFileWithoutAnAutoencoderIsRefused()
     {
         string file = Path.Combine(At(First), "unet", "diffusion_pytorch_model.safetensors");

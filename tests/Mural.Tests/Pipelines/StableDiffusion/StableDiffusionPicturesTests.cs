@@ -71,6 +71,28 @@ public class StableDiffusionPicturesTests
         Assert.Equal(5, new[] { without, with, early, late, guessed }.Select(Convert.ToHexString).Distinct().Count());
     }
 
+    // As diffusers does it: they say what the whole is like, not where something is.
+    [Fact]
+    public async Task ControlNetsThatSeeTheWholePictureControlThePromptOnly()
+    {
+        string folder = PipelineModel.Copy(At("tiny-controlnet-sd15")), config = Path.Combine(folder, "config.json");
+        try
+        {
+            File.WriteAllText(config, File.ReadAllText(config).Replace("\"global_pool_conditions\": false", "\"global_pool_conditions\": true", StringComparison.Ordinal));
+            await using StableDiffusionPipeline pipeline = await Load(First);
+            var control = new ControlInput(await pipeline.LoadControlNetAsync(folder, Cancellation), Gradient(80, 80));
+            Assert.True(control.Network.Config.GlobalPooling);
+            StableDiffusionRequest fox = Fox with { Width = 64, Height = 64 };
+            byte[] without = await Paint(pipeline, fox), with = await Paint(pipeline, fox with { Controls = [control] });
+            Assert.NotEqual(without, with);
+            Assert.Equal(with, await Paint(pipeline, fox with { Controls = [control with { GuessMode = true }] }));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     [Fact]
     public async Task ARunThatCannotBeginLeavesNothingBehind()
     {

@@ -16,7 +16,7 @@ public class PhiloxRandomTests
     [Fact]
     public void ThereAreCases() => Assert.NotEmpty(Cases);
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void BlocksAreThoseOfTheAuthors(string name)
     {
         using var scope = NewDisposeScope();
@@ -38,7 +38,7 @@ public class PhiloxRandomTests
     }
 
     // out.<seed>.n<n>.call<k>
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void NormalsFollowTheCalls(string name)
     {
         using var scope = NewDisposeScope();
@@ -58,7 +58,7 @@ public class PhiloxRandomTests
     }
 
     // out.grid.seed<seed>.threads<T>.n<n>
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void TensorsLargerThanTheGridTakeEveryNormal(string name)
     {
         using var scope = NewDisposeScope();

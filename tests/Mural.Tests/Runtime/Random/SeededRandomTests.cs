@@ -24,7 +24,7 @@ public class SeededRandomTests
     }
 
     // out.<seed>.<dtype>.n<size>
-    [Theory, MemberData(nameof(NormalCases))]
+    [GoldenTheory, MemberData(nameof(NormalCases))]
     public void NormalsAreThoseOfPyTorch(string name)
     {
         using var scope = NewDisposeScope();
@@ -46,7 +46,7 @@ public class SeededRandomTests
     }
 
     // The low 24 bits of a word are a float32 uniform.
-    [Theory, MemberData(nameof(NormalCases))]
+    [GoldenTheory, MemberData(nameof(NormalCases))]
     public void WordsAreThoseOfTheMersenneTwister(string name)
     {
         using var scope = NewDisposeScope();
@@ -60,7 +60,7 @@ public class SeededRandomTests
     }
 
     // out.<seed>.rand.<dtype>, out.<seed>.randint.<lo>_<hi>, out.<seed>.randperm.<n>
-    [Theory, MemberData(nameof(UniformCases))]
+    [GoldenTheory, MemberData(nameof(UniformCases))]
     public void UniformsAndWholeNumbersAreThoseOfPyTorch(string name)
     {
         using var scope = NewDisposeScope();
@@ -87,7 +87,7 @@ public class SeededRandomTests
         Assert.True(halves.max().to(float32).item<float>() < 1);
     }
 
-    [Theory, MemberData(nameof(SequenceCases))]
+    [GoldenTheory, MemberData(nameof(SequenceCases))]
     public void StateBetweenCallsIsThatOfPyTorch(string name)
     {
         using var scope = NewDisposeScope();

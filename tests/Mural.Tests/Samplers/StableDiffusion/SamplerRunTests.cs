@@ -102,6 +102,16 @@ public class SamplerRunTests
         Assert.Equal(198.1318, result.abs().sum().item<float>(), 1e-2);
     }
 
+    [Fact]
+    public void RungeKuttaStartsFromNoiseOnly()
+    {
+        Sampler sampler = Sampler.Create(new SamplerOptions { Sampler = SamplerKind.Pndm }, 10);
+        Assert.Equal(0, sampler.FirstCall(1));
+        using Tensor x = zeros(1, 1, 2, 2);
+        foreach (Action late in new Action[] { () => sampler.FirstCall(0.5), () => sampler.FirstCallOf(4), () => sampler.CallsBefore(0.8), () => sampler.Sample(MadeUp, x, like => randn_like(like), calls: 3..) })
+            Assert.Contains("can only start from noise", Assert.Throws<MuralException>(late).Message, StringComparison.Ordinal);
+    }
+
     [Theory, MemberData(nameof(AllKinds))]
     public void StatesMayBeReplacedAfterEveryCall(SamplerKind kind)
     {

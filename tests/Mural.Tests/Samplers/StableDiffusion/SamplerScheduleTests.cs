@@ -10,6 +10,31 @@ public class SamplerScheduleTests
 
     public static TheoryData<SamplerKind> AllKinds => [.. Kinds];
 
+    // numpy's range steps by the difference of its first two entries, which lies beside 1000/48: halves fall.
+    [Fact]
+    public void TrailingTimestepsAreThoseOfTheReference()
+    {
+        Sampler sampler = Sampler.Create(new SamplerOptions { Sampler = SamplerKind.Ddim, TimestepSpacing = TimestepSpacing.Trailing }, 48);
+        Assert.Equal((999, 978, 957, 936), (sampler.Timesteps[0], sampler.Timesteps[1], sampler.Timesteps[2], sampler.Timesteps[3]));
+    }
+
+    [Fact]
+    public void UniPcEndsAtTheSmallestOfItsLevels()
+    {
+        SamplerOptions options = new() { SigmaSchedule = SigmaSchedule.Karras, SigmaMin = 0.05, FinalSigma = FinalSigma.SigmaMin, BetaSchedule = BetaSchedule.ScaledLinear, BetaStart = 0.00085, BetaEnd = 0.012 };
+        Assert.Equal(0.05, Sampler.Create(options with { Sampler = SamplerKind.UniPc }, 5).Sigmas[^1], 1e-9);
+        Assert.Equal(0.0292, Sampler.Create(options with { Sampler = SamplerKind.DpmMultistep }, 5).Sigmas[^1], 1e-4);
+    }
+
+    [Fact]
+    public void KeysOfAnotherClassMeanNothing()
+    {
+        SamplerOptions Read(string name) => SchedulerConfig.Parse($$"""{ "_class_name": "{{name}}", "use_karras_sigmas": true, "interpolation_type": "log_linear" }""", "a test");
+        Assert.Equal((SigmaSchedule.FromTimesteps, SigmaInterpolation.Linear), (Read("EulerAncestralDiscreteScheduler").SigmaSchedule, Read("EulerAncestralDiscreteScheduler").SigmaInterpolation));
+        Assert.Equal((SigmaSchedule.Karras, SigmaInterpolation.Linear), (Read("HeunDiscreteScheduler").SigmaSchedule, Read("HeunDiscreteScheduler").SigmaInterpolation));
+        Assert.Equal((SigmaSchedule.Karras, SigmaInterpolation.LogLinear), (Read("EulerDiscreteScheduler").SigmaSchedule, Read("EulerDiscreteScheduler").SigmaInterpolation));
+    }
+
     [Fact]
     public void AnyScheduleFallsWithinItsRange()
     {

@@ -11,7 +11,7 @@ public class PreprocessingGoldenTests
 {
     public static TheoryData<string> Cases => GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Has("in.picture0") && golden.Has("out.sd.image_u8") && golden.Has("out.sdxl.image_u8"));
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void PicturesBecomeTheOfficialSquares(string name)
     {
         using var scope = NewDisposeScope();

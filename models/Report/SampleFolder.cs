@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Mural.Checkpoints;
 using Mural.Imaging;
 using Mural.Training.Data;
@@ -6,7 +7,7 @@ using Mural.Training.Data;
 namespace Mural.Report;
 
 /// <summary>A folder of samples as <c>mural judge</c> reads it: each picture with its caption in a text file beside it.</summary>
-internal sealed class SampleFolder(string path)
+internal sealed partial class SampleFolder(string path)
 {
     private const string StampName = "samples.json";
 
@@ -20,8 +21,9 @@ internal sealed class SampleFolder(string path)
         string stampFile = Path.Combine(path, StampName);
         if (!File.Exists(stampFile) || await File.ReadAllTextAsync(stampFile) != stamp)
         {
-            if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
             Directory.CreateDirectory(path);
+            if (!File.Exists(stampFile) && Directory.EnumerateFileSystemEntries(path).Any()) throw new MuralException($"{path} holds other files than samples; give a folder of their own.");
+            foreach (string old in Directory.GetFiles(path).Where(file => Sample().IsMatch(Path.GetFileName(file)))) File.Delete(old);
             AtomicFile.WriteText(stampFile, stamp);
         }
         for (int i = 0; i < captions.Count; i++)
@@ -36,6 +38,9 @@ internal sealed class SampleFolder(string path)
 
     /// <summary>The sample of a number, with its caption.</summary>
     internal (Picture Picture, string Caption) Read(int number) => (PictureReader.Read(FileOf(number)), File.ReadAllText(Path.ChangeExtension(FileOf(number), ".txt")));
+
+    [GeneratedRegex(@"^\d{4}\.(png|txt)$")]
+    private static partial Regex Sample();
 
     private string FileOf(int number) => Path.Combine(path, $"{number:D4}.png");
 }

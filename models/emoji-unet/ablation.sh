@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Distils each mixer of the LinFusion paper from the same UNet with the same small budget and seed, paints with it at the trained size and at twice that, and has the
-# samples judged: docs/ablation.md's table, plot and sheet. What is there already is not made again.
+# samples judged; prints the table and draws docs/images/ablation.png and ablation-2x.jpg. What is there already is not made again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 count=${COUNT:-256}

@@ -65,9 +65,10 @@ internal sealed class MuralApplication
 
     private int Run(MuralCommand command, ParseResult parsed)
     {
-        object? document = command.Run(new CommandContext(parsed, _terminal, _common, _cancellation));
+        var context = new CommandContext(parsed, _terminal, _common, _cancellation);
+        object? document = command.Run(context);
         if (document is not null && parsed.GetValue(_common.Json)) _terminal.Out.WriteLine(JsonOutput.Write(document));
-        return ExitCode.Success;
+        return context.ExitCode;
     }
 
     private int Fail(ParseResult parsed, string sentence, int code, Exception? exception)

@@ -19,6 +19,9 @@ internal sealed class CommandContext
 
     internal CancellationToken Cancellation { get; }
 
+    /// <summary>What the program returns when the command is through.</summary>
+    internal int ExitCode { get; set; } = CommandLine.ExitCode.Success;
+
     private bool Silent => _parsed.GetValue(_common.Json) || _parsed.GetValue(_common.Quiet);
 
     internal T? Value<T>(Option<T> option) => _parsed.GetValue(option);

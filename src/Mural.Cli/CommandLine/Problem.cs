@@ -19,7 +19,8 @@ internal static class Problem
         OutOfMemoryException => TooLarge,
         ExternalException when IsOutOfMemory(exception.Message) => TooLarge,
         TypeInitializationException { InnerException: { } inner } => Describe(inner),
-        AggregateException { InnerExceptions: [{ } inner] } => Describe(inner),
+        // Several workers that met the same problem.
+        AggregateException several when several.Flatten().InnerExceptions is [{ } inner, ..] => Describe(inner),
         DllNotFoundException => $"A native library cannot be loaded: {exception.Message}",
         _ => $"Something unexpected went wrong ({exception.GetType().Name}: {FirstLine(exception.Message)}); run again with --verbose for the trace.",
     });

@@ -32,7 +32,7 @@ internal sealed class JudgeCommand : MuralCommand
 
     internal override IReadOnlyList<string> Examples =>
     [
-        "judge models/emoji/judge --pictures samples/ --real data/emoji/128.jsonl",
+        "judge models/emoji/judge --pictures pictures/ --real data/emoji/128.jsonl",
         "judge models/emoji/judge --pictures data/emoji/128.jsonl --split test --real data/emoji/128.jsonl --json",
     ];
 

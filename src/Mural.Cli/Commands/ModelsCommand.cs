@@ -20,7 +20,7 @@ internal sealed class ModelsCommand() : MuralCommand("models", $"List the models
         foreach (ModelLine model in models)
         {
             string size = model.Width is { } width ? $"{width}x{model.Height} pixels, " : "";
-            string knows = model.Words is { } words ? $"{words} words" : model.Classes is { } classes ? $"{classes} classes" : model.Kind;
+            string knows = model.Problem is { } problem ? problem : model.Words is { } words ? $"{words} words" : model.Classes is { } classes ? $"{classes} classes" : model.Kind;
             context.Say($"{model.Name,-16} {size}{knows}, {Human.Bytes(model.Bytes)}{(model.Default ? ", the default" : "")}");
             context.Say($"{"",-16} {model.Path}");
         }
@@ -29,9 +29,17 @@ internal sealed class ModelsCommand() : MuralCommand("models", $"List the models
 
     private static ModelLine Describe(ModelFolder folder)
     {
-        string kind = DiffusersIndex.Open(folder.Path).ClassName;
-        var line = new ModelLine(folder.Name, folder.Path, kind, folder.BuiltIn, folder.Name == ModelCatalog.Default, folder.Bytes);
-        return kind == DiMModelIndex.ClassName ? DescribeDiM(line, folder) : DescribeDiffusion(line);
+        var line = new ModelLine(folder.Name, folder.Path, "", folder.BuiltIn, folder.Name == ModelCatalog.Default, folder.Bytes);
+        try
+        {
+            line = line with { Kind = DiffusersIndex.Open(folder.Path).ClassName };
+            return line.Kind == DiMModelIndex.ClassName ? DescribeDiM(line, folder) : DescribeDiffusion(line);
+        }
+        catch (MuralException problem)
+        {
+            // The others can be used all the same.
+            return line with { Problem = problem.Message };
+        }
     }
 
     private static ModelLine DescribeDiM(ModelLine line, ModelFolder folder)
@@ -74,5 +82,7 @@ internal sealed class ModelsCommand() : MuralCommand("models", $"List the models
         public int? Words { get; init; }
 
         public int? Classes { get; init; }
+
+        public string? Problem { get; init; }
     }
 }

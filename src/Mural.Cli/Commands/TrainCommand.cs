@@ -11,10 +11,10 @@ internal sealed class TrainCommand : Command
 {
     internal TrainCommand() : base("train", "Train an autoencoder, a DiM, a UNet or a judge as a settings file says.")
     {
-        Add(new TrainPartCommand(Name, "dim", "Train a DiM, the network that paints.", "models/emoji/dim.json"));
-        Add(new TrainPartCommand(Name, "unet", "Train a text-to-image UNet of Stable Diffusion's architecture with its text encoder.", "models/emoji-unet/unet.json"));
-        Add(new TrainPartCommand(Name, "vae", "Train an autoencoder, which turns pictures into latents and back.", "models/emoji/vae.json"));
-        Add(new TrainPartCommand(Name, "judge", "Train a judge, which tells how well pictures show their words.", "models/emoji/judge.json"));
+        Add(new TrainPartCommand(Name, "dim", "Train a DiM, the network that paints.", "dim.json"));
+        Add(new TrainPartCommand(Name, "unet", "Train a text-to-image UNet of Stable Diffusion's architecture with its text encoder.", "unet.json"));
+        Add(new TrainPartCommand(Name, "vae", "Train an autoencoder, which turns pictures into latents and back.", "vae.json"));
+        Add(new TrainPartCommand(Name, "judge", "Train a judge, which tells how well pictures show their words.", "judge.json"));
     }
 }
 
@@ -51,6 +51,8 @@ internal sealed class TrainPartCommand : MuralCommand
         string loss = outcome.Loss is double mean ? string.Create(CultureInfo.InvariantCulture, $", loss {mean:0.#####}") : "";
         context.Say($"{(outcome.Finished ? "finished" : "stopped")} after {outcome.Step} steps{loss}");
         context.Say(outcome.Finished ? $"the model is in {outcome.ResultFolder}" : "the same command goes on from here");
+        // A script of several trainings must not go on with the next one.
+        if (!outcome.Finished) context.ExitCode = ExitCode.Cancelled;
         return outcome;
     }
 

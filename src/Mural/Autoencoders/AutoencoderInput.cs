@@ -24,8 +24,5 @@ internal sealed class AutoencoderInput
     }
 
     /// <exception cref="MuralException">The weights are no longer held as they were loaded.</exception>
-    internal void RequireWeights()
-    {
-        if (_inference.Type is not null) throw new MuralException("This autoencoder was made ready for inference and cannot be saved; load it again to save it.");
-    }
+    internal void RequireWeights(string use) => _inference.RequireWeights(use);
 }

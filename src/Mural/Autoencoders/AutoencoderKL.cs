@@ -66,6 +66,7 @@ public sealed partial class AutoencoderKL : nn.Module<Tensor, Tensor>
     public void Load(ITensorSource source)
     {
         ArgumentNullException.ThrowIfNull(source);
+        _input.RequireWeights("loaded into");
         ModuleWeights.Load(this, source, AutoencoderKeys.Renaming(source.Tensors.Keys, Config.BlockOutChannels.Count), ModelFolder.SqueezeConvolution);
     }
 
@@ -75,7 +76,7 @@ public sealed partial class AutoencoderKL : nn.Module<Tensor, Tensor>
     /// <exception cref="MuralException">A file cannot be written, or the autoencoder was made ready for inference.</exception>
     public void Save(string folder, ScalarType? type = null)
     {
-        _input.RequireWeights();
+        _input.RequireWeights("saved");
         ModelFolder.Save(this, Config.ToJson(), folder, type);
     }
 

@@ -48,6 +48,7 @@ public sealed class AutoencoderTiny : nn.Module<Tensor, Tensor>
     public void Load(ITensorSource source)
     {
         ArgumentNullException.ThrowIfNull(source);
+        _input.RequireWeights("loaded into");
         ModuleWeights.Load(this, source, TinyKeys.Current);
     }
 
@@ -59,6 +60,7 @@ public sealed class AutoencoderTiny : nn.Module<Tensor, Tensor>
     {
         ArgumentNullException.ThrowIfNull(encoder);
         ArgumentNullException.ThrowIfNull(decoder);
+        _input.RequireWeights("loaded into");
         ModuleWeights.Load(_encoder, encoder, name => TinyKeys.OfHalf(name, decoder: false));
         ModuleWeights.Load(_decoder, decoder, name => TinyKeys.OfHalf(name, decoder: true));
     }
@@ -69,7 +71,7 @@ public sealed class AutoencoderTiny : nn.Module<Tensor, Tensor>
     /// <exception cref="MuralException">A file cannot be written, or the autoencoder was made ready for inference.</exception>
     public void Save(string folder, ScalarType? type = null)
     {
-        _input.RequireWeights();
+        _input.RequireWeights("saved");
         ModelFolder.Save(this, Config.ToJson(), folder, type);
     }
 

@@ -39,7 +39,10 @@ public sealed partial class DiMModel
     /// <param name="path">The file.</param>
     /// <param name="type">The type to write, or null for the parameters' own.</param>
     /// <param name="metadata">Free text entries for the file's header.</param>
-    /// <exception cref="MuralException">The file cannot be written, or values do not fit the type.</exception>
-    public void Save(string path, ScalarType? type = null, IReadOnlyDictionary<string, string>? metadata = null) =>
+    /// <exception cref="MuralException">The file cannot be written, values do not fit the type, or the model was made ready for inference.</exception>
+    public void Save(string path, ScalarType? type = null, IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        _inference.RequireWeights("saved");
         ModuleWeights.Save(this, path, metadata, type);
+    }
 }

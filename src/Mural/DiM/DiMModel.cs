@@ -13,6 +13,7 @@ namespace Mural.DiM;
 /// </summary>
 public sealed partial class DiMModel : nn.Module
 {
+    private readonly InferenceState _inference = new("DiM");
     private readonly ScanDirection[] _schedule;
     private readonly PatchEmbedding _patches;
     private readonly LabelTable _labels;
@@ -61,13 +62,13 @@ public sealed partial class DiMModel : nn.Module
     public ScalarType ComputeType { get; set; } = ScalarType.Float32;
 
     /// <summary>
-    /// Makes the model ready for inference only: sets <see cref="ComputeType"/>, chooses kernels, and holds the weights of the blocks' products once, in that type. It cannot be
+    /// Makes the model ready for inference only, once: sets <see cref="ComputeType"/>, chooses kernels, and holds the weights of the blocks' products once, in that type. It cannot be
     /// trained, saved or moved afterwards.
     /// </summary>
     public void PrepareForInference(KernelSet kernels, ScalarType type)
     {
+        _inference.Prepare(this, kernels, type);
         ComputeType = type;
-        this.Freeze(kernels, type);
     }
 
     /// <summary>Predicts the noise in <paramref name="input"/>.</summary>

@@ -23,9 +23,7 @@ internal static class DeepZoomFiles
             Directory.CreateDirectory(staged);
             using (Image picture = PictureRows.Open(raw, width, height))
                 picture.Dzsave(name, layout: Enums.ForeignDzLayout.Dz, suffix: ".jpg[Q=92]", keep: Enums.ForeignKeep.None);
-            if (Directory.Exists(full + Tiles)) Directory.Move(full + Tiles, Path.Combine(staged, "old"));
-            Directory.Move(name + Tiles, full + Tiles);
-            File.Move(name + Index, full + Index, overwrite: true);
+            Replace(full, name, Path.Combine(staged, "old"));
         }
         catch (Exception error) when (error is VipsException or IOException or UnauthorizedAccessException)
         {
@@ -34,6 +32,24 @@ internal static class DeepZoomFiles
         finally
         {
             if (Directory.Exists(staged)) Directory.Delete(staged, recursive: true);
+        }
+    }
+
+    // The earlier pyramid comes back where the new one cannot take its place.
+    private static void Replace(string full, string name, string old)
+    {
+        bool replaces = Directory.Exists(full + Tiles);
+        if (replaces) Directory.Move(full + Tiles, old);
+        try
+        {
+            Directory.Move(name + Tiles, full + Tiles);
+            File.Move(name + Index, full + Index, overwrite: true);
+        }
+        catch
+        {
+            if (Directory.Exists(full + Tiles)) Directory.Delete(full + Tiles, recursive: true);
+            if (replaces) Directory.Move(old, full + Tiles);
+            throw;
         }
     }
 

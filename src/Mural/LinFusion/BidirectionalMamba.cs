@@ -17,6 +17,9 @@ internal sealed class BidirectionalMamba : TokenMixer
     // Mamba's own.
     private const int States = 16, Taps = 4, ChannelsPerRank = 16;
 
+    // One for each level of a network and two sizes of pictures.
+    private const int OrdersKept = 8;
+
     private static readonly ConcurrentDictionary<int, ScanOrder> Reversed = new();
 
     private readonly MambaShape _shape;
@@ -34,6 +37,7 @@ internal sealed class BidirectionalMamba : TokenMixer
     {
         using DisposeScope scope = NewDisposeScope();
         int count = checked((int)tokens.shape[1]);
+        if (Reversed.Count >= OrdersKept) Reversed.Clear();
         ScanOrder back = Reversed.GetOrAdd(count, length => new ScanOrder([.. Enumerable.Range(0, length).Reverse()]));
         return (_forward.Forward(tokens, null) + _backward.Forward(tokens, back)).MoveToOuterDisposeScope();
     }

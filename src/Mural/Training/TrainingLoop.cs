@@ -55,6 +55,9 @@ internal sealed class TrainingLoop : IDisposable
             Report(loss, rate, speed);
             if (_config.SheetMinutes > 0 && _clock.Seconds - sheetAt >= 60 * _config.SheetMinutes)
             {
+                // A sheet that fails must not cost the steps before it.
+                Save();
+                checkpointAt = _clock.Seconds;
                 WriteSheet(cancellation);
                 sheetAt = _clock.Seconds;
             }

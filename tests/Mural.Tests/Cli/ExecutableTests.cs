@@ -38,9 +38,13 @@ public sealed class ExecutableTests : IClassFixture<TinyDiM>
     {
         using var folder = new TemporaryFolder();
         string name = Path.GetFileName(_model.Folder);
-        using Process process = Start(start => start.Environment["MURAL_MODELS"] = _model.Folder, "models", "--json");
+        // A broken one is named beside the others.
+        Directory.CreateDirectory(folder.At("all/broken"));
+        File.WriteAllText(folder.At("all/broken/model_index.json"), "{ no json");
+        using Process process = Start(start => start.Environment["MURAL_MODELS"] = string.Join(Path.PathSeparator, _model.Folder, folder.At("all")), "models", "--json");
         JsonArray models = Finish(process).Json["models"]!.AsArray();
         Assert.Contains(name, models.Select(model => model!["name"]!.GetValue<string>()));
+        Assert.NotNull(models.Single(model => model!["name"]!.GetValue<string>() == "broken")!["problem"]);
 
         using Process painter = Start(start => start.Environment["MURAL_MODELS"] = _model.Folder, "generate", "cat", "--model", name, "--steps", "2", "-o", folder.At("cat.png"));
         Assert.Equal(ExitCode.Success, Finish(painter).ExitCode);

@@ -37,6 +37,14 @@ public sealed class TrainTests : IDisposable
     }
 
     [Fact]
+    public void AStoppedTrainingIsNoSuccess()
+    {
+        CommandRun run = CommandRun.Of(new CancellationToken(canceled: true), "train", "vae", _folder.At("vae.json"), "--json");
+        Assert.Equal(ExitCode.Cancelled, run.ExitCode);
+        Assert.Equal(ExitCode.Success, CommandRun.Of("train", "vae", _folder.At("vae.json")).ExitCode);
+    }
+
+    [Fact]
     public void SettingsOfAnotherKindAreRefused()
     {
         CommandRun run = CommandRun.Of("train", "dim", _folder.At("vae.json"));

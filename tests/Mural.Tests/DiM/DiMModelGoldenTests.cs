@@ -58,6 +58,11 @@ public partial class DiMModelGoldenTests
         using DiMModel model = GoldenModels.Load(golden);
         model.PrepareForInference(KernelSet.Mural, ScalarType.Float32);
         golden.AssertMatches("out.eps", Predict(model, golden));
+        // Weights that are packed are not there to be written.
+        string file = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+        Assert.Throws<MuralException>(() => model.Save(file));
+        Assert.False(File.Exists(file));
+        Assert.Throws<MuralException>(() => model.PrepareForInference(KernelSet.Mural, ScalarType.Float32));
     }
 
     [GoldenTheory, MemberData(nameof(Cases))]

@@ -18,6 +18,7 @@ public class CoverageTests
     [InlineData("single-file")]
     [InlineData("text")]
     [InlineData("unet")]
+    [InlineData("vae")]
     public void EveryCaseIsRecognisedBySomeTest(string area)
     {
         string folder = Path.Combine(GoldenCase.Root, area);

@@ -44,6 +44,12 @@ public sealed class ReportTests : IClassFixture<TinyJudge>, IDisposable
         await folder.FillAsync(painter, captions, PaintSettings.Of(1, "none", steps: 2));
         Assert.Equal(128, PictureReader.Read(first).Width);
 
+        // Other files are nobody's to delete.
+        Directory.CreateDirectory(_folder.At("mine"));
+        string own = Write("mine/0000.png", "mine");
+        await Assert.ThrowsAsync<MuralException>(() => new SampleFolder(_folder.At("mine")).FillAsync(painter, captions, PaintSettings.Of(1, "none", steps: 2)));
+        Assert.Equal("mine", File.ReadAllText(own));
+
         CommandRun run = CommandRun.Of("judge", _judge.Result, "--pictures", _folder.At("own-2x"), "--real", _judge.List, "--candidates", "3", "--json");
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         File.WriteAllText(_folder.At("own-2x.json"), run.Out);

@@ -56,7 +56,21 @@ internal sealed class RgbFile : IDisposable
     }
 
     /// <summary>Writes rows from <paramref name="first"/> on.</summary>
-    internal void Write(int first, Picture rows) => RandomAccess.Write(_file, rows.Data, Offset(first));
+    /// <exception cref="MuralException">There is no room for them.</exception>
+    internal void Write(int first, Picture rows)
+    {
+        try
+        {
+            RandomAccess.Write(_file, rows.Data, Offset(first));
+        }
+        catch (IOException error)
+        {
+            throw new MuralException($"Rows of a stage's picture cannot be written to {Path} ({error.Message.TrimEnd('.')}); free some space or choose another place.", error);
+        }
+    }
+
+    /// <summary>Waits until all that was written is on the disk.</summary>
+    internal void Flush() => RandomAccess.FlushToDisk(_file);
 
     public void Dispose() => _file.Dispose();
 

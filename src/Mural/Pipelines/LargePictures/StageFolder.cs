@@ -94,11 +94,20 @@ internal sealed class StageFolder : IDisposable
     }
 
     /// <summary>What <see cref="Keep"/> kept.</summary>
+    /// <exception cref="MuralException">It is not there.</exception>
     internal ChannelStatistics Anchor(Device device)
     {
-        JsonNode kept = JsonNode.Parse(File.ReadAllText(At(AnchorName)))!;
-        Tensor Numbers(string name) => tensor(kept[name]!.Deserialize<float[]>()!, device: device).view(1, -1, 1, 1);
-        return new ChannelStatistics(Numbers(Mean), Numbers(Deviation));
+        try
+        {
+            JsonNode? kept = JsonNode.Parse(File.ReadAllText(At(AnchorName)));
+            float[] Numbers(string name) => kept?[name]?.Deserialize<float[]>() ?? throw new JsonException($"there is no {name}");
+            float[] mean = Numbers(Mean), deviation = Numbers(Deviation);
+            return new ChannelStatistics(tensor(mean, device: device).view(1, -1, 1, 1), tensor(deviation, device: device).view(1, -1, 1, 1));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException)
+        {
+            throw new MuralException($"{At(AnchorName)} is gone or damaged; delete {_folder} and paint the picture again.", error);
+        }
     }
 
     /// <summary>Deletes the stages, and the folder where nothing else is in it.</summary>
@@ -119,7 +128,18 @@ internal sealed class StageFolder : IDisposable
     private static void Write(string path, int width, int height, Action<RgbFile> write)
     {
         string part = path + Part;
-        using (RgbFile picture = RgbFile.Create(part, width, height)) write(picture);
+        try
+        {
+            using RgbFile picture = RgbFile.Create(part, width, height);
+            write(picture);
+            // The whole length is there from the start: without this a lost machine could leave a stage of zeros that counts.
+            picture.Flush();
+        }
+        catch
+        {
+            AtomicFile.Discard(part);
+            throw;
+        }
         AtomicFile.Commit(part, path);
     }
 

@@ -68,6 +68,11 @@ internal sealed class Conv2d(
         return output.permute(0, 3, 1, 2);
     }
 
+    private protected override bool PackingPays => _isLinear || PackedOperators.PacksConvolutionsWell;
+
+    // As oneDNN sees the map, so that nothing but its own layout is made of it at a call.
+    private protected override Tensor Arrange(Tensor weight) => weight.ForConvolution();
+
     private protected override Tensor Pack(Tensor weight)
     {
         if (!_isLinear) return PackedOperators.PackConvolution(weight, _shape);

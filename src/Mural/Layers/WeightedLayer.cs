@@ -44,6 +44,12 @@ internal abstract partial class WeightedLayer : nn.Module<Tensor, Tensor>, IFree
 
     private protected abstract Tensor Pack(Tensor weight);
 
+    /// <summary>Whether packing the weight pays on this processor.</summary>
+    private protected virtual bool PackingPays => true;
+
+    /// <summary>The weight as <see cref="Plain"/> takes it fastest: an alias, or a copy in another order.</summary>
+    private protected virtual Tensor Arrange(Tensor weight) => weight.alias();
+
     public override Tensor forward(Tensor input)
     {
         if (_packed) return Packed(input, _frozenWeight!, _frozenBias);
@@ -58,9 +64,10 @@ internal abstract partial class WeightedLayer : nn.Module<Tensor, Tensor>, IFree
         if (_released) return;
         using IDisposable guard = no_grad();
         type = Type ?? type;
-        _packed = kernels == KernelSet.Mural && PackedOperators.Serves(_weight, type);
+        bool served = kernels == KernelSet.Mural && PackedOperators.Serves(_weight, type);
+        _packed = served && PackingPays;
         using (Tensor weight = _weight.to(type))
-            _frozenWeight = (_packed ? Pack(weight) : weight.alias()).DetachFromDisposeScope();
+            _frozenWeight = (_packed ? Pack(weight) : served ? Arrange(weight) : weight.alias()).DetachFromDisposeScope();
         _frozenBias = _bias?.to(type).DetachFromDisposeScope();
         Release();
     }

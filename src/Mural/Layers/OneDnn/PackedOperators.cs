@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics.X86;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -17,6 +18,12 @@ internal static class PackedOperators
     /// <summary>Whether a weight can be packed for inputs of the given type.</summary>
     internal static bool Serves(Tensor weight, ScalarType type) =>
         weight.device.type == DeviceType.CPU && Available && (type == ScalarType.Float32 || (type == ScalarType.BFloat16 && BFloat16Available.Value));
+
+    /// <summary>
+    /// Whether convolutions on packed weights are faster than on others. oneDNN packs them for a map that it guesses; without AVX-512 it wants other layouts on small maps, and makes
+    /// them by its slowest code at every call: ten times the time of the convolution.
+    /// </summary>
+    internal static bool PacksConvolutionsWell { get; } = !X86Base.IsSupported || Avx512F.IsSupported;
 
     /// <summary>Packs a weight [outputs, inputs]. oneDNN's layout does not depend on the number of rows it will meet.</summary>
     internal static Tensor PackLinear(Tensor weight) => Call("pack_linear", weight);

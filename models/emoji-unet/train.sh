@@ -14,5 +14,6 @@ mkdir -p models/emoji-unet-linfusion models/emoji-unet/sheets
 cp -r runs/emoji-linfusion/result/. models/emoji-unet-linfusion/
 cp runs/emoji-unet-64/loss.png models/emoji-unet/sheets/loss-unet-64.png
 cp runs/emoji-unet/loss.png models/emoji-unet/sheets/loss-unet.png
+cp "$(ls runs/emoji-linfusion/sheets/*.png | tail -n 1)" models/emoji-unet/sheets/linfusion.png
 cp runs/emoji-linfusion/loss.png models/emoji-unet/sheets/loss-linfusion.png
 report sheets models/emoji-unet --output models/emoji-unet/sheets

@@ -1,5 +1,5 @@
-using Mural.Cli.CommandLine;
 using Mural.Attention;
+using Mural.Cli.CommandLine;
 using Mural.HiDiffusion;
 using Mural.LinFusion;
 using Mural.Pipelines;

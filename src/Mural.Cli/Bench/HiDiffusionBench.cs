@@ -32,8 +32,7 @@ internal static class HiDiffusionBench
     {
         HiDiffusionPlan plan = HiDiffusionPlan.For(HiDiffusionArchitecture.Find(config)!, side, side, Steps, new HiDiffusionOptions());
         using var shifts = new WindowShifts([1]);
-        HiDiffusionStep[] steps = [.. Enumerable.Range(0, Steps).Select(call => plan.At(call, shifts))];
-        (HiDiffusionStep Step, int Count)[] phases = [.. steps.GroupBy(step => (step.StridedLevel, step.PooledLevel)).Select(phase => (phase.First(), phase.Count()))];
+        IReadOnlyList<(HiDiffusionStep Step, int Calls)> phases = plan.Kinds(Steps, shifts);
         string Named(string part) => precision == Precision.BFloat16 ? $"{name}-{part}" : $"{name}-{part}-{precision.ShortName()}";
         BenchRow Row(string part, string what, params (HiDiffusionStep? Step, int Count)[] parts) => new()
         {
@@ -47,9 +46,9 @@ internal static class HiDiffusionBench
         return
         [
             Row(Plain, "a step", (null, 1)),
-            Row("early", "HiDiffusion's first step", (steps[0], 1)),
-            Row("late", "HiDiffusion's last step", (steps[^1], 1)),
-            Row("schedule", $"{Steps} steps of HiDiffusion, each of its {phases.Length} kinds run once", [.. phases.Select(phase => ((HiDiffusionStep?)phase.Step, phase.Count))]),
+            Row("early", "HiDiffusion's first step", (phases[0].Step, 1)),
+            Row("late", "HiDiffusion's last step", (phases[^1].Step, 1)),
+            Row("schedule", $"{Steps} steps of HiDiffusion, each of its {phases.Count} kinds run once", [.. phases.Select(phase => ((HiDiffusionStep?)phase.Step, phase.Calls))]),
         ];
     }
 

@@ -95,6 +95,12 @@ internal sealed record HiDiffusionPlan
         Windows = Windowed ? Architecture.Windowed.Index().ToDictionary(block => block.Item, block => shifts.Next(block.Index)) : HiDiffusionStep.NoWindows,
     };
 
+    /// <summary>The kinds of calls that a run is made of, in the order in which they come, each by its first, and how many there are of each.</summary>
+    /// <param name="calls">Network calls of the run.</param>
+    /// <param name="shifts">See <see cref="At"/>.</param>
+    internal IReadOnlyList<(HiDiffusionStep Step, int Calls)> Kinds(int calls, IWindowShifts shifts) =>
+        [.. Enumerable.Range(0, calls).Select(call => At(call, shifts)).GroupBy(step => (step.StridedLevel, step.PooledLevel)).Select(kind => (kind.First(), kind.Count()))];
+
     // The longer side is that of training, and both are multiples of 8.
     private static (long, long) SizeForControl(HiDiffusionArchitecture architecture, long height, long width)
     {

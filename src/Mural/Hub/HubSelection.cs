@@ -13,7 +13,7 @@ internal static class HubSelection
     // Parts of Stable Diffusion repositories that painting does not need.
     private static readonly string[] Unneeded = ["safety_checker", "feature_extractor"];
 
-    private static readonly string[] Legacy = [".bin", ".pth", ".pt", ".ckpt"], LegacyFolderNames = ["diffusion_pytorch_model", "pytorch_model"];
+    private static readonly string[] Legacy = [".bin", ".pth", ".pt", ".ckpt"], LegacyStems = ["diffusion_pytorch_model", "pytorch_model"];
 
     /// <summary>The files of a repository in diffusers' layout.</summary>
     /// <param name="files">All files.</param>
@@ -27,20 +27,19 @@ internal static class HubSelection
         {
             HubFile[] own = [.. files.Where(file => file.Folder == component)];
             if (own.Length == 0) throw new MuralException($"The repository's {Index} names a component {component}, of which it has no file; try another revision.");
-            HubFile[] needed = [.. OfFolder(own, variant)];
-            if (own.Any(file => file.Name == ModelFolder.ConfigName) && Weights(own, variant).Length == 0)
+            HubFile[] weights = Weights(own, variant);
+            if (weights.Length == 0 && own.Any(file => file.Name == ModelFolder.ConfigName))
                 throw new MuralException($"The repository has no weights of its component {component} in a format that can be read, safetensors or PyTorch's; try another revision.");
-            chosen.AddRange(needed);
+            chosen.AddRange([.. Settings(own), .. weights]);
         }
         return chosen;
     }
 
     /// <summary>The files of one component, or of a repository that is one: settings and one set of weights.</summary>
-    internal static IEnumerable<HubFile> OfFolder(IReadOnlyList<HubFile> files, string? variant)
-    {
-        IEnumerable<HubFile> settings = files.Where(file => file.Name.EndsWith(".json", StringComparison.Ordinal) && !IsShardIndex(file.Name) || file.Name.EndsWith(".txt", StringComparison.Ordinal));
-        return settings.Concat(Weights(files, variant));
-    }
+    internal static IEnumerable<HubFile> OfFolder(IReadOnlyList<HubFile> files, string? variant) => Settings(files).Concat(Weights(files, variant));
+
+    private static IEnumerable<HubFile> Settings(IReadOnlyList<HubFile> files) =>
+        files.Where(file => file.Name.EndsWith(".json", StringComparison.Ordinal) && !IsShardIndex(file.Name) || file.Name.EndsWith(".txt", StringComparison.Ordinal));
 
     private static HubFile[] Weights(IReadOnlyList<HubFile> files, string? variant)
     {
@@ -48,7 +47,7 @@ internal static class HubSelection
         if (safetensors.Length > 0) return OfVariant(safetensors, variant);
         HubFile[] legacy = [.. files.Where(file => Legacy.Any(extension => file.Name.EndsWith(extension, StringComparison.Ordinal)))];
         // Other programs' exports lie beside, such as openvino_model.bin.
-        HubFile[] known = [.. legacy.Where(file => LegacyFolderNames.Any(name => file.Name.StartsWith(name, StringComparison.Ordinal)))];
+        HubFile[] known = [.. legacy.Where(file => LegacyStems.Any(name => file.Name.StartsWith(name, StringComparison.Ordinal)))];
         return OfVariant(known.Length > 0 ? known : legacy, variant);
     }
 

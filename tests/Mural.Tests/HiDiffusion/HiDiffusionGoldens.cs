@@ -53,15 +53,16 @@ internal static class HiDiffusionGoldens
     internal static HiDiffusionOptions Options(JsonNode config, JsonNode? evaluation = null)
     {
         string family = Text(evaluation, "family") ?? Text(config, "family")!;
-        JsonNode? size = evaluation?["latent_size"] ?? config["latent_size"], overwritten = Overwritten(config["thresholds_overwritten"]?.AsObject(), family, size is JsonArray ? Size(size) : null);
+        JsonNode? size = evaluation?["latent_size"] ?? config["latent_size"];
+        (string? preset, JsonNode? overwritten) = Overwritten(config["thresholds_overwritten"]?.AsObject(), family, size is JsonArray ? Size(size) : null);
         bool Named(string word) => family.Contains(word, StringComparison.Ordinal) || Text(config, "official_name")?.Contains(word, StringComparison.Ordinal) == true;
         bool named = Named("inpainting") || Named("playground") || Flag(evaluation, "playground") || Flag(evaluation, "is_playground") || Flag(evaluation, "is_inpainting_task");
         return new HiDiffusionOptions
         {
             T1 = Number(overwritten, "T1_ratio"),
             T2 = Number(overwritten, "T2_ratio"),
-            // The official code goes by name and size alone; here other thresholds say that another way is meant.
-            Aggressive = named ? false : overwritten is not null && overwritten.GetPath().EndsWith("2048", StringComparison.Ordinal) && family.StartsWith("sdxl", StringComparison.Ordinal) ? true : null,
+            // The official code goes by name and size alone, whatever the thresholds are.
+            Aggressive = named ? false : preset == "sdxl_2048" ? true : null,
             RauNet = Flag(evaluation ?? config, "raunet"),
             WindowAttention = evaluation is null ? Flag(config, "windows") : Flag(evaluation, "window"),
             ResizeOddMaps = true,
@@ -69,14 +70,14 @@ internal static class HiDiffusionGoldens
     }
 
     // The row of a table that holds for the family at that size, or the first where that is not told.
-    private static JsonNode? Overwritten(JsonObject? table, string family, (int Height, int Width)? size)
+    private static (string? Preset, JsonNode? Thresholds) Overwritten(JsonObject? table, string family, (int Height, int Width)? size)
     {
-        if (table is null) return null;
-        if (size is not { } known) return table.First().Value;
+        if (table is null) return default;
+        if (size is not { } known) return (table.First().Key, table.First().Value);
         bool xl = family.StartsWith("sdxl", StringComparison.Ordinal);
         int large = Math.Min(known.Height, known.Width) >= (xl ? 512 : 256) ? 2 : 1;
         string preset = string.Create(CultureInfo.InvariantCulture, $"{(xl ? 2048 : 1024) * large}");
-        return table.FirstOrDefault(row => row.Key.EndsWith(preset, StringComparison.Ordinal)).Value;
+        return table.Where(row => row.Key.EndsWith(preset, StringComparison.Ordinal)).Select(row => (row.Key, row.Value)).FirstOrDefault();
     }
 
     /// <summary>The official code resamples at every size, and knows by a model's name that it was distilled.</summary>

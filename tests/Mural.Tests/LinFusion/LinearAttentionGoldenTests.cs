@@ -71,7 +71,9 @@ public class LinearAttentionGoldenTests
         Tensor unweighted = sums.Zip(shards, (sum, shard) => sum / shard.shape[1]).Aggregate((one, other) => one + other) / shards.Length;
         Tensor wrong = cat([.. shards.Select(shard => module.Attend(shard, unweighted))], 1);
         golden.AssertMatches("mid.wrong_unweighted_mean", wrong);
-        Assert.True(LinFusionGoldens.Distance(wrong, golden.Get("out.whole")) > 1e-3);
+        // At least half of what the case measured.
+        double measured = golden.Config["relative_l2"]!["unweighted_mean_of_unequal_slabs_against_whole"]!.GetValue<double>();
+        Assert.True(LinFusionGoldens.Distance(wrong, golden.Get("out.whole")) > measured / 2);
 
         int ranks = golden.Config["ranks"]!.GetValue<int>();
         Tensor[] slabs = tokens.chunk(ranks, 1), laterSlabs = later.chunk(ranks, 1);

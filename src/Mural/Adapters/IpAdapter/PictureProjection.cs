@@ -22,17 +22,19 @@ internal abstract class PictureProjection(string name) : NamedModule(name)
     /// <summary>What the kind in a file looks at: tokens or one vector, and their width; null for no kind that is known.</summary>
     internal static (bool Tokens, long Width)? InputOf(ITensorSource source)
     {
-        long[]? Shape(string name) => source.Tensors.TryGetValue(Prefix + name, out TensorEntry? entry) ? entry.Shape : null;
+        long[]? Shape(string name) => ShapeOf(source, name);
         if (Shape("latents") is not null) return Shape("proj_in.weight") is [_, var seen] ? (true, seen) : null;
         if (Shape("proj.weight") is [_, var whole]) return (false, whole);
         return Shape("proj.0.weight") is [_, var patch] ? (true, patch) : null;
     }
 
+    private static long[]? ShapeOf(ITensorSource source, string name) => source.Tensors.TryGetValue(Prefix + name, out TensorEntry? entry) ? entry.Shape : null;
+
     /// <summary>Builds the kind that a file's names and shapes tell, and fills it.</summary>
     /// <exception cref="MuralException">The file has another kind, or its weights do not fit together.</exception>
     internal static PictureProjection Load(ITensorSource source, LayerFactory layers)
     {
-        long[]? Shape(string name) => source.Tensors.TryGetValue(Prefix + name, out TensorEntry? entry) ? entry.Shape : null;
+        long[]? Shape(string name) => ShapeOf(source, name);
         if (Shape("proj.0.weight") is [var out0, var in0] && out0 != in0 || source.Tensors.Keys.Any(name => name.StartsWith(Prefix + "perceiver_resampler.", StringComparison.Ordinal)))
             throw new MuralException($"{source.Path} is an IP-Adapter FaceID, which needs what a face recogniser says of the picture; use a base, plus or full-face one.");
         PictureProjection projection =

@@ -85,7 +85,7 @@ public sealed partial class StableDiffusionPipeline
     {
         if (plan.HiDiffusion is not { } hiDiffusion) return [(null, plan.Calls)];
         using var nowhere = new WindowShifts([]);
-        return [.. Enumerable.Range(0, plan.Calls).Select(call => hiDiffusion.At(call, nowhere)).GroupBy(step => (step.StridedLevel, step.PooledLevel)).Select(kind => ((HiDiffusionStep?)kind.First(), kind.Count()))];
+        return hiDiffusion.Kinds(plan.Calls, nowhere).Select(kind => ((HiDiffusionStep?)kind.Step, kind.Calls));
     }
 
     // What ControlNets add to the UNet's skips is held while that runs, that of several once more as their sum.

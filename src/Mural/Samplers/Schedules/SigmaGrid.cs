@@ -52,9 +52,10 @@ internal static class SigmaGrid
         double end = End(options, table);
         if (options.SigmaSchedule != SigmaSchedule.FromTimesteps)
         {
-            double[] levels = SigmaShapes.Create(options.SigmaSchedule, options.SigmaMax ?? table.LargestSigma, options.SigmaMin ?? table.SmallestSigma, steps);
-            // UniPC's smallest is that of its levels.
-            if (options is { FinalSigma: FinalSigma.SigmaMin, Sampler: SamplerKind.UniPc }) end = levels[^1];
+            double smallest = options.SigmaMin ?? table.SmallestSigma;
+            double[] levels = SigmaShapes.Create(options.SigmaSchedule, options.SigmaMax ?? table.LargestSigma, smallest, steps);
+            // UniPC ends where its levels were asked to end, not at the table's end. The reference takes the last level, which for one step is the first.
+            if (options is { FinalSigma: FinalSigma.SigmaMin, Sampler: SamplerKind.UniPc }) end = smallest;
             Func<double, double> whole = IsTruncated(options) ? Truncated : Math.Round;
             return new SamplingGrid([.. levels.Select(table.Timestep).Select(whole)], [.. levels, end]);
         }

@@ -19,11 +19,14 @@ public class SamplerScheduleTests
     }
 
     [Fact]
-    public void UniPcEndsAtTheSmallestOfItsLevels()
+    public void UniPcEndsWhereItsLevelsWereAskedToEnd()
     {
         SamplerOptions options = new() { SigmaSchedule = SigmaSchedule.Karras, SigmaMin = 0.05, FinalSigma = FinalSigma.SigmaMin, BetaSchedule = BetaSchedule.ScaledLinear, BetaStart = 0.00085, BetaEnd = 0.012 };
         Assert.Equal(0.05, Sampler.Create(options with { Sampler = SamplerKind.UniPc }, 5).Sigmas[^1], 1e-9);
+        Assert.Equal(0.05, Sampler.Create(options with { Sampler = SamplerKind.UniPc }, 1).Sigmas[^1], 1e-9);
         Assert.Equal(0.0292, Sampler.Create(options with { Sampler = SamplerKind.DpmMultistep }, 5).Sigmas[^1], 1e-4);
+        // The aligned levels do not reach the end themselves.
+        Assert.Equal(0.0292, Sampler.Create(options with { Sampler = SamplerKind.UniPc, SigmaSchedule = SigmaSchedule.AlignYourSteps, SigmaMin = null }, 2).Sigmas[^1], 1e-4);
     }
 
     [Fact]

@@ -2,9 +2,9 @@
 mural() { dotnet run -c Release --project src/Mural.Cli -- "$@"; }
 report() { dotnet run -c Release --project models/Report -- "$@"; }
 
-# FOLDER: what the judge says of the samples in it goes to FOLDER.json, unless it is there and younger than they.
+# FOLDER: what the judge says of the samples in it goes to FOLDER.json, unless it is there and younger than they and the judge.
 judge_samples() {
-  [ "$1.json" -nt "$1/samples.json" ] && return
+  [ "$1.json" -nt "$1/samples.json" ] && [ "$1.json" -nt models/emoji/judge/model.safetensors ] && return
   mural judge models/emoji/judge --pictures "$1" --real data/emoji/128.jsonl --json > "$1.json.part"
   mv "$1.json.part" "$1.json"
 }

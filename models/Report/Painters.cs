@@ -55,7 +55,10 @@ internal static class Painters
         return new DiMPainter(await DiMPipeline.LoadAsync(model), ContentHash.Of(Weights(model)));
     }
 
-    private static IEnumerable<string> Weights(string folder) => Directory.EnumerateFiles(folder, "*.safetensors", SearchOption.AllDirectories)
+    // What decides how a model paints: its weights, the defaults beside them and its sampler's settings, but not the judge that lies there too.
+    private static IEnumerable<string> Weights(string folder) => Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+        .Where(file => Path.GetExtension(file) == ".safetensors" || Path.GetFileName(file) is "model_index.json" or "scheduler_config.json")
+        .Where(file => Path.GetFileName(Path.GetDirectoryName(file)) != "judge")
         .Order(StringComparer.Ordinal).Select(file => Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(file))));
 }
 

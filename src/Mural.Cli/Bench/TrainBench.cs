@@ -18,9 +18,9 @@ internal static class TrainBench
     internal static Benchmark Create() => new("train", "A training step of the default model.", () =>
     {
         string folder = Path.Combine(AppContext.BaseDirectory, "models", "emoji"), settings = Path.Combine(folder, "dim.json");
-        if (TrainingConfig.Read(settings) is not DimTrainingConfig read)
+        if (TrainingConfig.Read(settings) is not DiMTrainingConfig read)
             throw new MuralException($"'{settings}' is not the settings of a DiM's training; build Mural again, which puts the default model's there.");
-        DimTrainingConfig config = read with { Precision = read.ChooseRuntime().Precision };
+        DiMTrainingConfig config = read with { Precision = read.ChooseRuntime().Precision };
         DiMConfig model = config.ToDiMConfig(LatentChannels, config.Data.Size / Downscale, Vocabulary.Load(Path.Combine(folder, "vocabulary.txt")).Count);
         return
         [
@@ -36,7 +36,7 @@ internal static class TrainBench
         ];
     });
 
-    private static BenchWork Prepare(DiMConfig whole, DimTrainingConfig config, KernelSet kernels)
+    private static BenchWork Prepare(DiMConfig whole, DiMTrainingConfig config, KernelSet kernels)
     {
         bool plain = kernels == KernelSet.Libtorch;
         int batch = plain ? PlainBatch : config.Batch;

@@ -71,12 +71,12 @@ internal sealed class GenerateCommand : MuralCommand
         // Pictures of Mural's own models carry a recipe, those of Stable Diffusion the text that many programs share.
         PictureRecipe? recipe = like is not null && PictureRecipe.IsIn(like) ? PictureRecipe.Of(like) : null;
         GenerationParameters? shared = like is not null && recipe is null && PictureReader.Identify(like).Metadata.Parameters is not null ? SharedParameters.Of(like) : null;
-        ModelFolder model = ModelCatalog.Find(context.Value(_model) ?? recipe?.Model ?? shared?.Model ?? ModelCatalog.Default);
+        ModelFolder model = ModelCatalog.Find(context.Value(_model) ?? recipe?.Model ?? shared?.Model);
         if (!model.IsDiM()) return DiffusionJob(context, model, like is null ? null : SharedParameters.Of(like)).Run(context, _onlyPlans);
         if (_onlyPlans) throw new MuralException($"mural plan is for models of Stable Diffusion, but {model.Name} is a DiM; name another model.");
         if ((_diffusion.FirstGiven(context) ?? _large.FirstGiven(context) ?? _memory.FirstGiven(context)) is { } option)
             throw new MuralException($"{option} is for models of Stable Diffusion, but {model.Name} is a DiM; leave it out, or name another model.");
-        return DiMJob(context, model, like is null ? null : PictureRecipe.Of(like)).Paint(context);
+        return WordsJob(context, model, like is null ? null : PictureRecipe.Of(like)).Run(context);
     }
 
     private StableDiffusionJob DiffusionJob(CommandContext context, ModelFolder model, GenerationParameters? like)
@@ -114,7 +114,7 @@ internal sealed class GenerateCommand : MuralCommand
         };
     }
 
-    private PaintingJob DiMJob(CommandContext context, ModelFolder model, PictureRecipe? like)
+    private DiMJob WordsJob(CommandContext context, ModelFolder model, PictureRecipe? like)
     {
         RuntimeOptions runtime = _run.Read(context);
         if (like is not null)
@@ -123,7 +123,8 @@ internal sealed class GenerateCommand : MuralCommand
             {
                 Precision = context.Given(_run.Precision) ? runtime.Precision : PrecisionNames.Parse(like.Precision),
                 Kernels = context.Given(_run.Kernels) || like.Kernels != RunOptions.LibtorchKernels ? runtime.Kernels : KernelSet.Libtorch,
-                Threads = runtime.Threads ?? like.Threads,
+                // As many as then give the same sums, but a machine with fewer processors would choke on them.
+                Threads = runtime.Threads ?? (like.Threads is { } threads ? Math.Min(threads, Environment.ProcessorCount) : null),
             };
         }
 
@@ -140,6 +141,6 @@ internal sealed class GenerateCommand : MuralCommand
             Seed = (ulong?)context.Value(_seed) ?? like?.Seed ?? (ulong)Random.Shared.Next(),
             Count = context.Value(_count) ?? 1,
         };
-        return new PaintingJob(model, request, runtime, context.Value(_output), like);
+        return new DiMJob(model, request, runtime, context.Value(_output), like);
     }
 }

@@ -27,20 +27,27 @@ internal static class ModelCatalog
         ];
     }
 
-    /// <summary>The folder or file that a path or a name stands for.</summary>
+    /// <summary>The folder or file that a path or a name stands for; null for the default model, whatever lies in the current folder.</summary>
     /// <exception cref="MuralException">There is no such model.</exception>
-    internal static ModelFolder Find(string pathOrName)
+    internal static ModelFolder Find(string? pathOrName)
     {
+        if (pathOrName is null) return Named(Default) ?? throw Missing(Default);
         if (File.Exists(Path.Combine(pathOrName, IndexName))) return new ModelFolder(Path.GetFullPath(pathOrName), BuiltIn: false);
         // A Stable Diffusion may be one file, or a folder that lost its index.
         if (File.Exists(pathOrName) || Directory.Exists(Path.Combine(pathOrName, "unet"))) return new ModelFolder(Path.GetFullPath(pathOrName), BuiltIn: false);
-        if (Directory.Exists(pathOrName))
-            throw new MuralException($"{pathOrName} is a folder without {IndexName}: give the folder of a whole model.");
+        // A folder that is none does not hide a model of its name.
+        if (Named(pathOrName) is { } named) return named;
+        throw Directory.Exists(pathOrName) ? new MuralException($"{pathOrName} is a folder without {IndexName}: give the folder of a whole model.") : Missing(pathOrName);
+    }
+
+    private static ModelFolder? Named(string name) => All().FirstOrDefault(model => string.Equals(model.Name, name, StringComparison.OrdinalIgnoreCase));
+
+    private static MuralException Missing(string name)
+    {
         IReadOnlyList<ModelFolder> all = All();
-        return all.FirstOrDefault(model => string.Equals(model.Name, pathOrName, StringComparison.OrdinalIgnoreCase))
-            ?? throw new MuralException(all.Count == 0
-                ? $"There is no model {pathOrName}, and none came with this program: give the path of a model's folder, or set {Variable} to a folder of models."
-                : $"There is no model {pathOrName}: give a path, or one of the names {string.Join(", ", all.Select(model => model.Name).Distinct())}.");
+        return new MuralException(all.Count == 0
+            ? $"There is no model {name}, and none came with this program: give the path of a model's folder, or set {Variable} to a folder of models."
+            : $"There is no model {name}: give a path, or one of the names {string.Join(", ", all.Select(model => model.Name).Distinct())}.");
     }
 
     private static IEnumerable<ModelFolder> In(string root, bool builtIn)

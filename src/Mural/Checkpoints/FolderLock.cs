@@ -6,6 +6,9 @@ internal sealed class FolderLock : IDisposable
     /// <summary>The file in it that is held.</summary>
     internal const string Name = "lock";
 
+    // How Linux, macOS and Windows number a file that somebody else holds.
+    private const int HeldOnLinux = 11, HeldOnMac = 35, HeldOnWindows = unchecked((int)0x80070020);
+
     private readonly FileStream _held;
 
     private FolderLock(FileStream held) => _held = held;
@@ -30,11 +33,11 @@ internal sealed class FolderLock : IDisposable
             // The operating system lets go of the lock when the process ends, however it ends.
             return new FolderLock(new FileStream(Path.Combine(folder, Name), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1));
         }
-        catch (IOException e)
+        catch (IOException e) when (e.HResult is HeldOnLinux or HeldOnMac or HeldOnWindows)
         {
             throw new MuralException(taken, e);
         }
-        catch (UnauthorizedAccessException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new MuralException($"{what} '{folder}' cannot be written: {e.Message}", e);
         }

@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Text;
+
 namespace Mural.Hub;
 
 /// <summary>Where a hub is and how patient to be with it.</summary>
@@ -26,6 +29,13 @@ public sealed record HubOptions
 
     /// <summary>How long to wait after some failures in a row, the first being number 0.</summary>
     internal TimeSpan WaitAfter(int failures) => FirstWait * Math.Pow(2, failures);
+
+    // A token is a secret, and options are printed into logs.
+    private bool PrintMembers(StringBuilder text)
+    {
+        text.Append(CultureInfo.InvariantCulture, $"{nameof(Endpoint)} = {Endpoint}, {nameof(Token)} = {(Token is null ? "none" : "***")}, {nameof(Revision)} = {Revision}, {nameof(Retries)} = {Retries}, {nameof(Patience)} = {Patience}, {nameof(FirstWait)} = {FirstWait}");
+        return true;
+    }
 
     /// <summary>Options with endpoint and token from the environment.</summary>
     /// <exception cref="MuralException">The endpoint there is no address.</exception>

@@ -20,7 +20,7 @@ internal sealed class CausalLinearAttention : FeatureAttention
     public override Tensor Forward(Tensor tokens, MapSize map)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor queries = FeatureMap.Apply(ByHead(Queries(tokens), Heads)), keys = FeatureMap.Apply(ByHead(Keys(tokens), Heads));
+        Tensor queries = PositiveFeatures.Apply(ByHead(Queries(tokens), Heads)), keys = PositiveFeatures.Apply(ByHead(Keys(tokens), Heads));
         Tensor values = ByHead(Values(tokens), Heads).to(keys.dtype);
         long width = values.shape[3], count = tokens.shape[1];
         // A column of ones beside the values sums the keys.

@@ -21,7 +21,7 @@ internal static class DecayingScan
     internal static Tensor Apply(Tensor queries, Tensor keys, Tensor values, Tensor? decay)
     {
         using DisposeScope scope = NewDisposeScope();
-        ScalarType type = FeatureMap.Accumulation(queries.dtype);
+        ScalarType type = PositiveFeatures.Accumulation(queries.dtype);
         // Decays of their own for each channel take a product for each pair of tokens and channel.
         long chunk = decay?.shape[3] > 1 ? 16 : 64, segment = chunk * ChunksAtOnce;
         Tensor state = zeros([keys.shape[0], keys.shape[2], keys.shape[3], values.shape[3]], type, keys.device);

@@ -41,7 +41,7 @@ internal sealed class GatedLinearAttention : TokenMixer, IKernelSelectable
     public override Tensor Forward(Tensor tokens, MapSize map)
     {
         using DisposeScope scope = NewDisposeScope();
-        ScalarType wide = FeatureMap.Accumulation(tokens.dtype);
+        ScalarType wide = PositiveFeatures.Accumulation(tokens.dtype);
         Tensor decay = nn.functional.logsigmoid(_decayOut.forward(_decayIn.forward(tokens)).to(wide)) / GateRoot;
         Tensor queries = ByHead(_query.forward(tokens), _heads).to(wide);
         Tensor mixed = DecayingScan.Apply(queries / Math.Sqrt(queries.shape[3]), ByHead(_key.forward(tokens), _heads), ByHead(_value.forward(tokens), _heads), ByHead(decay, _heads));

@@ -48,7 +48,7 @@ internal sealed class LinearAttention : FeatureAttention, IKernelSelectable
             else sums.add_(added);
         }
         long width = tokens.shape[2] / Heads;
-        return (sums ?? zeros([tokens.shape[0], Heads, width, width + 1], FeatureMap.Accumulation(tokens.dtype), tokens.device)).MoveToOuterDisposeScope();
+        return (sums ?? zeros([tokens.shape[0], Heads, width, width + 1], PositiveFeatures.Accumulation(tokens.dtype), tokens.device)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The result for some of the tokens, once the sums over all are known.</summary>

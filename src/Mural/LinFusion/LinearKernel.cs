@@ -25,11 +25,11 @@ internal static class LinearKernel
         if (kernels == KernelSet.Mural && FusedLinearAttention.Serves(keys, values)) return FusedLinearAttention.Sums(keys, values, heads, VectorWidths.Best);
         using DisposeScope scope = NewDisposeScope();
         long width = keys.shape[2] / heads;
-        Tensor sums = zeros([keys.shape[0], heads, width, width + 1], FeatureMap.Accumulation(keys.dtype), keys.device);
+        Tensor sums = zeros([keys.shape[0], heads, width, width + 1], PositiveFeatures.Accumulation(keys.dtype), keys.device);
         foreach ((long start, long count) in TokenChunks.Of(keys.shape[1]))
         {
             using DisposeScope chunk = NewDisposeScope();
-            Tensor features = FeatureMap.Apply(ByHead(keys.narrow(1, start, count), heads));
+            Tensor features = PositiveFeatures.Apply(ByHead(keys.narrow(1, start, count), heads));
             sums.add_(features.transpose(-2, -1).matmul(WithOnes(values.narrow(1, start, count), heads)));
         }
         return sums.MoveToOuterDisposeScope();
@@ -48,7 +48,7 @@ internal static class LinearKernel
         foreach ((long start, long count) in TokenChunks.Of(queries.shape[1]))
         {
             using DisposeScope chunk = NewDisposeScope();
-            Tensor features = FeatureMap.Apply(ByHead(queries.narrow(1, start, count), (int)means.shape[1]));
+            Tensor features = PositiveFeatures.Apply(ByHead(queries.narrow(1, start, count), (int)means.shape[1]));
             output.narrow(1, start, count).copy_(Joined(Quotient(features.matmul(means)).Output));
         }
         return output.MoveToOuterDisposeScope();
@@ -70,20 +70,20 @@ internal static class LinearKernel
         foreach ((long start, long count) in TokenChunks.Of(tokens))
         {
             using DisposeScope chunk = NewDisposeScope();
-            Tensor projected = ByHead(queries.narrow(1, start, count), heads), features = FeatureMap.Apply(projected);
+            Tensor projected = ByHead(queries.narrow(1, start, count), heads), features = PositiveFeatures.Apply(projected);
             (Tensor output, Tensor divisor) = Quotient(features.matmul(means));
             Tensor numerator = ByHead(gradient.narrow(1, start, count), heads).to(means.dtype) / divisor;
             Tensor product = cat([numerator, (numerator * output).sum(-1, keepdim: true).neg_()], -1);
             meansGradient.add_(features.transpose(-2, -1).matmul(product));
-            queriesGradient.narrow(1, start, count).copy_(Joined(product.matmul(before).mul_(FeatureMap.Slope(projected))));
+            queriesGradient.narrow(1, start, count).copy_(Joined(product.matmul(before).mul_(PositiveFeatures.Slope(projected))));
         }
         Tensor sumsGradient = meansGradient.div_(tokens), toKeys = sumsGradient.transpose(-2, -1), toValues = sumsGradient.narrow(-1, 0, width);
         foreach ((long start, long count) in TokenChunks.Of(tokens))
         {
             using DisposeScope chunk = NewDisposeScope();
             Tensor projected = ByHead(keys.narrow(1, start, count), heads);
-            keysGradient.narrow(1, start, count).copy_(Joined(WithOnes(values.narrow(1, start, count), heads).matmul(toKeys).mul_(FeatureMap.Slope(projected))));
-            valuesGradient.narrow(1, start, count).copy_(Joined(FeatureMap.Apply(projected).matmul(toValues)));
+            keysGradient.narrow(1, start, count).copy_(Joined(WithOnes(values.narrow(1, start, count), heads).matmul(toKeys).mul_(PositiveFeatures.Slope(projected))));
+            valuesGradient.narrow(1, start, count).copy_(Joined(PositiveFeatures.Apply(projected).matmul(toValues)));
         }
         return (queriesGradient.MoveToOuterDisposeScope(), keysGradient.MoveToOuterDisposeScope(), valuesGradient.MoveToOuterDisposeScope());
     }
@@ -101,7 +101,7 @@ internal static class LinearKernel
 
     private static Tensor WithOnes(Tensor values, int heads)
     {
-        Tensor wide = ByHead(values, heads).to(FeatureMap.Accumulation(values.dtype));
+        Tensor wide = ByHead(values, heads).to(PositiveFeatures.Accumulation(values.dtype));
         return cat([wide, ones([.. wide.shape[..^1], 1], wide.dtype, wide.device)], -1);
     }
 

@@ -174,7 +174,7 @@ internal sealed unsafe class LinearPasses<E, T, V> : LinearPasses
         }
     }
 
-    // φ as FeatureMap has it: float32 goes the official way over elu, which rounds e^t - 1 before 1 is added again.
+    // φ as PositiveFeatures has it: float32 goes the official way over elu, which rounds e^t - 1 before 1 is added again.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static X Feature<L, X>(X value) where L : ILanes<X> where X : unmanaged
     {

@@ -52,7 +52,7 @@ internal sealed class Mamba2Scan : nn.Module
     internal Tensor Forward(Tensor inputs, Tensor steps, KernelSet kernels)
     {
         using DisposeScope scope = NewDisposeScope();
-        ScalarType wide = FeatureMap.Accumulation(inputs.dtype);
+        ScalarType wide = PositiveFeatures.Accumulation(inputs.dtype);
         Tensor[] parts = [.. CausalConvolution.Apply(inputs, _taps, _tapsBias, null, kernels).chunk(3, 2).Select(part => part.unflatten(2, _heads, -1).to(wide))];
         (Tensor values, Tensor keys, Tensor queries) = (parts[0], parts[1], parts[2]);
         Tensor step = nn.functional.softplus(steps.to(wide) + _stepsBias.to(wide), beta: 1, threshold: 20).unsqueeze(-1);

@@ -45,5 +45,5 @@ internal sealed class UnnormalizedLinearAttention : FeatureAttention
     // [B, n, C] -> [B, H, n, d].
     private new Tensor Heads(Tensor tokens) => ByHead(tokens, base.Heads).transpose(1, 2);
 
-    private Tensor Features(Tensor projected) => FeatureMap.Apply(Heads(projected));
+    private Tensor Features(Tensor projected) => PositiveFeatures.Apply(Heads(projected));
 }

@@ -21,8 +21,7 @@ public sealed class DiMPipeline : IAsyncDisposable
     private readonly DiMPainter _painter;
     private readonly DiMPlanner _planner;
     private readonly int _batchSize;
-    private readonly SemaphoreSlim _turn = new(1);
-    private bool _disposed;
+    private readonly PipelineTurn _turn = new();
 
     private DiMPipeline(DiMParts parts, DiMPipelineOptions options)
     {
@@ -73,27 +72,11 @@ public sealed class DiMPipeline : IAsyncDisposable
     public async Task<IReadOnlyList<DiMPicture>> GenerateAsync(DiMRequest request, IProgress<DiMProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         DiMPlan plan = Plan(request);
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            return await Task.Run(() => Generate(plan, progress, cancellationToken), cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            _turn.Release();
-        }
+        return await _turn.RunAsync(this, () => Generate(plan, progress, cancellationToken), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Waits for a run that is going on, then frees the weights.</summary>
-    public async ValueTask DisposeAsync()
-    {
-        await _turn.WaitAsync().ConfigureAwait(false);
-        if (!_disposed) _parts.Dispose();
-        _disposed = true;
-        _turn.Release();
-    }
+    public ValueTask DisposeAsync() => _turn.CloseAsync(_parts.Dispose);
 
     private List<DiMPicture> Generate(DiMPlan plan, IProgress<DiMProgress>? progress, CancellationToken cancellationToken)
     {

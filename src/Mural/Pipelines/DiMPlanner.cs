@@ -13,18 +13,14 @@ internal sealed class DiMPlanner(DiMModelIndex index, DiMConfig config, Vocabula
     internal DiMPlan Plan(DiMRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
-        if (request.Count < 1) throw new MuralException($"{request.Count} pictures were asked for; ask for at least 1.");
+        RequestChecks.CheckNumbers(request.Count, request.Steps, request.Guidance);
         if (request.Upscale < 1) throw new MuralException($"An upscaling of {request.Upscale} was asked for; it is a whole number from 1.");
         if (request.Upscale > 1 && !upscales) throw new MuralException($"{index.Name} paints pixels, but upscaling needs a model of latents; paint without it.");
-        if (request.Steps is < 1) throw new MuralException($"{request.Steps} steps were asked for; at least 1 is needed.");
-        if (request.Guidance is { } guidance && !double.IsFinite(guidance)) throw new MuralException($"The guidance is {guidance}; it must be a number, 1 for none.");
         (IReadOnlyList<int> labels, IReadOnlyList<string> words, IReadOnlyList<string> ignored) = vocabulary is null ? Class(request.Prompt) : Words(request.Prompt, vocabulary);
         TokenGrid trained = config.TrainedGrid;
         int width = request.Width ?? trained.Columns * TokenPixels, height = request.Height ?? trained.Rows * TokenPixels;
-        CheckSide("width", width);
-        CheckSide("height", height);
-        if ((long)width * request.Upscale * height * request.Upscale > Array.MaxLength / 3)
-            throw new MuralException($"A picture of {width}x{height} pixels times {request.Upscale} is too large for one array; ask for a smaller one.");
+        RequestChecks.CheckSides(width, height, TokenPixels, index.Name);
+        RequestChecks.CheckArea(width, height, request.Upscale);
         return new DiMPlan
         {
             Request = request,
@@ -65,13 +61,6 @@ internal sealed class DiMPlanner(DiMModelIndex index, DiMConfig config, Vocabula
         if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int label) || label >= config.Classes)
             throw new MuralException($"The prompt is \"{prompt}\", but {index.Name} has numbered classes and no words; give a number from 0 to {config.Classes - 1}, or nothing.");
         return ([label], [text], []);
-    }
-
-    private void CheckSide(string name, int side)
-    {
-        if (side >= TokenPixels && side % TokenPixels == 0) return;
-        int nearest = Math.Max(1, (int)Math.Round(side / (double)TokenPixels)) * TokenPixels;
-        throw new MuralException($"The {name} is {side} pixels, but {index.Name} needs a multiple of {TokenPixels}; use {nearest}.");
     }
 
     private string[] Warnings(DiMRequest request, int width, int height, TokenGrid trained)

@@ -6,6 +6,9 @@ namespace Mural.Runtime;
 /// <summary>Device, precision and kernels of a run, each with the reason why it was chosen.</summary>
 public sealed record RuntimePlan
 {
+    // More than any machine has processors: each is a thread of its own, and thousands of them bring a machine down.
+    private const int MostThreads = 1024;
+
     /// <summary>The device that tensors live on.</summary>
     public required Device Device { get; init; }
 
@@ -41,8 +44,8 @@ public sealed record RuntimePlan
 
     internal static RuntimePlan Choose(RuntimeOptions options, ProcessorFeatures processor, int cudaDevices, bool mps)
     {
-        if (options.Threads is < 1)
-            throw new MuralException($"{options.Threads} threads were asked for; the number of threads is at least 1.");
+        if (options.Threads is < 1 or > MostThreads)
+            throw new MuralException($"{options.Threads} threads were asked for; give a number from 1 to {MostThreads}, at best that of this machine's cores.");
         (Device device, string deviceReason) = ChooseDevice(options.Device, cudaDevices, mps);
         (Precision precision, string precisionReason) = ChoosePrecision(options.Precision, device, processor);
         (KernelSet kernels, string kernelsReason) = ChooseKernels(options.Kernels, device);

@@ -26,6 +26,9 @@ internal sealed record TrainingState
     /// <summary>What must not change between sessions of one run.</summary>
     public string Identity { get; init; } = "";
 
+    /// <summary>What the weights that the run started from hold, by <see cref="ContentHash.OfWeights"/>; null where it started from none.</summary>
+    public string? Start { get; init; }
+
     /// <summary>SHA-256 of each file, so that a half-written checkpoint is recognised.</summary>
     public Dictionary<string, string> Files { get; init; } = [];
 }

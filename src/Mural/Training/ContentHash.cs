@@ -24,5 +24,20 @@ internal static class ContentHash
         return Short(hash.GetHashAndReset());
     }
 
+    /// <summary>Names what a weights file holds, or all those of a folder and the folders in it, with their places; null where there is nothing.</summary>
+    internal static string? OfWeights(string path)
+    {
+        string[] files = Directory.Exists(path) ? [.. Directory.GetFiles(path, "*.safetensors", SearchOption.AllDirectories).Order(StringComparer.Ordinal)] : [path];
+        if (files.Length == 0 || !File.Exists(files[0])) return null;
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (string file in files)
+        {
+            using FileStream stream = File.OpenRead(file);
+            hash.AppendData(Encoding.UTF8.GetBytes(Path.GetRelativePath(path, file)));
+            hash.AppendData(SHA256.HashData(stream));
+        }
+        return Short(hash.GetHashAndReset());
+    }
+
     private static string Short(byte[] hash) => Convert.ToHexStringLower(hash)[..Digits];
 }

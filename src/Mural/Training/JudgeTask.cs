@@ -4,6 +4,7 @@ using Mural.DiM;
 using Mural.Evaluation;
 using Mural.Imaging;
 using Mural.Layers;
+using Mural.Runtime;
 using Mural.Training.Data;
 using static TorchSharp.torch;
 
@@ -43,10 +44,11 @@ internal sealed class JudgeTask : ITrainingTask
             throw new MuralException("All pictures to train on have the same words; a judge needs different ones to tell apart.");
         _order = new SampleOrder(pictures.Training, config.Seed);
         JudgeConfig judge = config.ToJudgeConfig(_vocabulary.Count);
-        manual_seed(config.Seed);
-        _model = new JudgeModel(judge, new LayerFactory(ScalarType.Float32, Initialize: true, device));
-        _average = new JudgeModel(judge, new LayerFactory(ScalarType.Float32, Initialize: true, device));
-        foreach (TorchSharp.Modules.Parameter parameter in _average.parameters()) parameter.requires_grad = false;
+        using var seed = new GlobalSeed(config.Seed);
+        using var loaded = new PartialLoad();
+        _model = loaded.Add(new JudgeModel(judge, new LayerFactory(ScalarType.Float32, Initialize: true, device)));
+        _average = loaded.Add(new JudgeModel(judge, new LayerFactory(ScalarType.Float32, Initialize: true, device)));
+        loaded.Complete();
     }
 
     public nn.Module Model => _model;
@@ -54,7 +56,7 @@ internal sealed class JudgeTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity =>
-        $"judge {string.Join('-', _config.Model.BlockOutChannels)} x{_config.Model.LayersPerBlock}, words {_vocabulary.Count}-{ContentHash.Of([.. _vocabulary.Words, .. _captions.Captions.Select((words, row) => string.Join(' ', words)), .. _captionOf.Select(row => row.ToString(CultureInfo.InvariantCulture))])}x{_config.Model.WordWidth}, features {_config.Model.EmbeddingSize}, seed {_config.Seed}, batch {_config.StepSamples}, pictures {_pictures.Key}, split {_pictures.SplitKey}";
+        $"judge {string.Join('-', _config.Model.BlockOutChannels)} x{_config.Model.LayersPerBlock}{(_config.Model.NormNumGroups == new JudgeArchitecture().NormNumGroups ? "" : $" groups {_config.Model.NormNumGroups}")}, words {_vocabulary.Count}-{ContentHash.Of([.. _vocabulary.Words, .. _captions.Captions.Select((words, row) => string.Join(' ', words)), .. _captionOf.Select(row => row.ToString(CultureInfo.InvariantCulture))])}x{_config.Model.WordWidth}, features {_config.Model.EmbeddingSize}, seed {_config.Seed}, batch {_config.StepSamples}, pictures {_pictures.Key}{(_config.Data.Flip ? "-mirrored" : "")}, split {_pictures.SplitKey}";
 
     public void Initialise()
     {
@@ -67,11 +69,7 @@ internal sealed class JudgeTask : ITrainingTask
         using var generator = new Generator(SplitMix.Combine(_config.Seed, step));
         using var scope = NewDisposeScope();
         Tensor pictures = _pictures.Pictures(rows);
-        if (_config.Data.Flip)
-        {
-            Tensor mirrored = rand(rows.Length, 1, 1, 1, generator: generator) < 0.5;
-            pictures = where(mirrored, pictures.flip(3), pictures);
-        }
+        if (_config.Data.Flip) pictures = PictureAugmentation.Mirrored(pictures, generator);
         Tensor changed = PictureAugmentation.Apply(pictures, _config.Augmentation, generator);
         Tensor words = Vocabulary.ToLabels([.. rows.Select(row => _captions.Captions[_captionOf[row]])]);
         Tensor captions = tensor(rows.Select(row => (long)_captionOf[row]).ToArray());

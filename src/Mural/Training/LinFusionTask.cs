@@ -33,50 +33,37 @@ internal sealed class LinFusionTask : ITrainingTask
         string model = Settings.Resolve(config.SettingsPath, config.Teacher);
         ScalarType type = config.ComputeType;
         RuntimePlan runtime = RuntimePlan.Choose(new RuntimeOptions { Device = device.ToString(), Precision = config.Precision });
-        var loaded = new Stack<IDisposable>();
-        try
+        using var loaded = new PartialLoad();
+        _teacher = loaded.Add(StableDiffusionParts.Load(model, new StableDiffusionOptions { Prompts = PromptSyntax.Plain }, runtime));
+        if (_teacher.Info.Inpaints) throw new MuralException($"{model} was made for inpainting, whose masks a distillation does not have; give a plain model of its family.");
+        int downscale = _teacher.Codec.Downscale;
+        TrainingLatents.RequireSize(config.Data.Size, downscale);
+        using StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(model);
+        // What is not trained needs no more precision than the run.
+        _student = loaded.Add(checkpoint.LoadUNet(type, device));
+        _teacherKey = ContentHash.Of(_student);
+        _layout = LinFusionConfig.For(_student.Config, config.MlpDivisor, config.Mixer, config.Data.Size / downscale);
+        using var generator = new Generator((ulong)config.Seed);
+        _student.StartLinFusion(_layout, generator);
+        Distillation.Freeze(_student);
+        _model = _student.LinearAttentions();
+        _average = loaded.Add(LinFusionModules.Create(_layout, new LayerFactory(ScalarType.Float32, Initialize: false, device)));
+        string weights = config.Data.Captions is null && config.TeacherCacheDraws == 0 ? "" : ContentHash.Of(_teacher.Files);
+        if (config.Data.Captions is null)
         {
-            _teacher = Loaded(StableDiffusionParts.Load(model, new StableDiffusionOptions { Prompts = PromptSyntax.Plain }, runtime));
-            if (_teacher.Info.Inpaints) throw new MuralException($"{model} was made for inpainting, whose masks a distillation does not have; give a plain model of its family.");
-            int downscale = _teacher.Codec.Downscale;
-            TrainingLatents.RequireSize(config.Data.Size, downscale);
-            using StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(model);
-            // What is not trained needs no more precision than the run.
-            _student = Loaded(checkpoint.LoadUNet(type, device));
-            _teacherKey = ContentHash.Of(_student);
-            _layout = LinFusionConfig.For(_student.Config, config.MlpDivisor, config.Mixer, config.Data.Size / downscale);
-            using var generator = new Generator((ulong)config.Seed);
-            _student.StartLinFusion(_layout, generator);
-            Distillation.Freeze(_student);
-            _model = _student.LinearAttentions();
-            _average = Loaded(LinFusionModules.Create(_layout, new LayerFactory(ScalarType.Float32, Initialize: false, device)));
-            foreach (TorchSharp.Modules.Parameter parameter in _average.parameters()) parameter.requires_grad = false;
-            string weights = config.Data.Captions is null && config.TeacherCacheDraws == 0 ? "" : ContentHash.Of(_teacher.Files);
-            if (config.Data.Captions is null)
-            {
-                _samples = Loaded(new CaptionedPictures(
-                    config.Data, config.SettingsPath, () => checkpoint.LoadAutoencoder(), runtime.TypeFor(checkpoint.AutoencoderConfig), device, report, cancellation));
-            }
-            else
-            {
-                var painting = new TeacherPainting(_teacher, config.Data.Size, config.TeacherSamples.Steps, config.TeacherSamples.Guidance);
-                _samples = Loaded(TeacherSamples.Open(config, painting, weights, report, cancellation));
-            }
-            _order = new SampleOrder(_samples.Training, config.Seed);
-            if (config.TeacherCacheDraws > 0)
-                _cache = new TeacherCache(Path.Combine(PictureSet.CacheFolder(config.Data, config.SettingsPath), $"teacher-{_samples.Key}-{weights}-{config.Seed}-{config.ComputeType.ToString().ToLowerInvariant()}"));
+            _samples = loaded.Add(new CaptionedPictures(
+                config.Data, config.SettingsPath, () => checkpoint.LoadAutoencoder(), runtime.TypeFor(checkpoint.AutoencoderConfig), device, report, cancellation));
         }
-        catch
+        else
         {
-            while (loaded.TryPop(out IDisposable? part)) part.Dispose();
-            throw;
+            TeacherSamplesConfig sampling = config.TeacherSamples ?? new();
+            var painting = new TeacherPainting(_teacher, config.Data.Size, sampling.Steps, sampling.Guidance);
+            _samples = loaded.Add(TeacherSamples.Open(config, painting, weights, report, cancellation));
         }
-
-        T Loaded<T>(T part) where T : IDisposable
-        {
-            loaded.Push(part);
-            return part;
-        }
+        _order = new SampleOrder(_samples.Training, config.Seed);
+        if (config.TeacherCacheDraws > 0)
+            _cache = new TeacherCache(Path.Combine(PictureSet.CacheFolder(config.Data, config.SettingsPath), $"teacher-{_samples.Key}-{weights}-{config.Seed}-{config.ComputeType.ToString().ToLowerInvariant()}"));
+        loaded.Complete();
     }
 
     public nn.Module Model => _model;

@@ -73,11 +73,13 @@ public sealed record LinFusionTrainingConfig : TrainingConfig
     /// <summary>A LinFusion checkpoint that a new run starts from, relative to the settings file; null to start from the model's own attention (spec 3.3).</summary>
     public string? InitialiseFrom { get; init; }
 
+    internal override string? Start => InitialiseFrom;
+
     /// <summary>The parts of the loss.</summary>
     public DistillationWeights Loss { get; init; } = new();
 
-    /// <summary>How latents are made where <see cref="Data.DataConfig.Captions"/> gives captions alone.</summary>
-    public TeacherSamplesConfig TeacherSamples { get; init; } = new();
+    /// <summary>How latents are made where <see cref="Data.DataConfig.Captions"/> gives captions alone; null for the defaults.</summary>
+    public TeacherSamplesConfig? TeacherSamples { get; init; }
 
     /// <summary>
     /// Drawings of noise that each sample is trained with. What the teacher says of each is computed once and kept on disk, in the cache of the data; 0 draws noise anew each time and keeps nothing.
@@ -99,8 +101,9 @@ public sealed record LinFusionTrainingConfig : TrainingConfig
             throw new MuralException($"The setting 'mlp_divisor' is {MlpDivisor}, but the mixer {EnumNames.Of(Mixer)} has no perceptrons; leave it out.");
         Settings.InRange("teacher_cache_draws", TeacherCacheDraws, 0, 1000);
         if (Data.Captions is not null && Data.Flip) throw new MuralException("The setting 'data.flip' mirrors pictures, which 'data.captions' does not have; leave it out.");
+        if (Data.Captions is null && TeacherSamples is not null) throw new MuralException("The setting 'teacher_samples' is for captions without pictures, but the data has pictures; leave it out, or give 'data.captions'.");
         Loss.Check();
-        TeacherSamples.Check();
+        TeacherSamples?.Check();
         Sheet.Check();
     }
 }

@@ -39,7 +39,7 @@ internal static class NoisePrediction
     /// <param name="level">How much of each.</param>
     /// <param name="labels">Labels as <see cref="DiMModel.Forward"/> takes them, or null.</param>
     /// <param name="config">Rounding of the inputs, weighting and gradient checkpointing.</param>
-    internal static Tensor Losses(DiMModel model, Tensor clean, Tensor noise, Level level, Tensor? labels, DimTrainingConfig config)
+    internal static Tensor Losses(DiMModel model, Tensor clean, Tensor noise, Level level, Tensor? labels, DiMTrainingConfig config)
     {
         using var scope = NewDisposeScope();
         (Tensor noisy, Tensor time) = config.RoundInputs ? NoisyRounded(clean, noise, level) : (Noisy(clean, noise, level), level.NetworkTime);

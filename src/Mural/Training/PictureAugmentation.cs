@@ -48,6 +48,12 @@ internal static class PictureAugmentation
         return (changed + randn(pictures.shape, generator: generator) * deviation).clamp_(-1, 1).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Mirrors about half of the pictures, left to right.</summary>
+    /// <param name="pictures">Shape: <c>[B, C, H, W]</c>.</param>
+    /// <param name="generator">Draws one number for each.</param>
+    internal static Tensor Mirrored(Tensor pictures, Generator generator) =>
+        where(rand(pictures.shape[0], 1, 1, 1, generator: generator) < 0.5, pictures.flip(3), pictures);
+
     private static Tensor Moved(Tensor pictures, AugmentationConfig config, Generator generator)
     {
         long count = pictures.shape[0];

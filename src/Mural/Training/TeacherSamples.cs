@@ -18,11 +18,13 @@ internal sealed class TeacherSamples : IDistillationSamples
 
     private TeacherSamples(string[] captions, string path, long[] shape, string key, DataConfig data)
     {
-        (_captions, _shape, _size, Key) = (captions, shape, data.Size, key);
+        (_captions, _shape, _size) = (captions, shape, data.Size);
         _rows = new MappedRows(path, captions.Length, RowBytes(shape));
         int[] rows = [.. Enumerable.Range(0, captions.Length)];
         HeldOut = Spread.Over(rows, (int)Math.Round(data.HeldOut * captions.Length));
         Training = [.. rows.Except(HeldOut)];
+        // The same samples, whatever is held out of them.
+        Key = HeldOut.Count == 0 ? key : $"{key}-{ContentHash.Of(Training.Select(row => row.ToString(CultureInfo.InvariantCulture)))}";
     }
 
     public IReadOnlyList<int> Training { get; }

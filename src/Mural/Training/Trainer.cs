@@ -34,22 +34,17 @@ public static class Trainer
     private static ITrainingTask Create(TrainingConfig config, Device device, Action<string> report, CancellationToken cancellation)
     {
         if (config is LinFusionTrainingConfig linFusion) return new LinFusionTask(linFusion, device, report, cancellation);
-        PictureSet pictures = PictureSet.Open(config.Data, config.SettingsPath, report, cancellation);
-        try
+        using var loaded = new PartialLoad();
+        PictureSet pictures = loaded.Add(PictureSet.Open(config.Data, config.SettingsPath, report, cancellation));
+        ITrainingTask task = config switch
         {
-            return config switch
-            {
-                VaeTrainingConfig vae => new VaeTask(vae, pictures, device),
-                UNetTrainingConfig unet => new UNetTask(unet, pictures, device, report, cancellation),
-                DimTrainingConfig dim => new DimTask(dim, pictures, device, report, cancellation),
-                JudgeTrainingConfig judge => new JudgeTask(judge, pictures, device),
-                _ => throw new InvalidOperationException($"No task trains settings of the type {config.GetType().Name}."),
-            };
-        }
-        catch
-        {
-            pictures.Dispose();
-            throw;
-        }
+            VaeTrainingConfig vae => new VaeTask(vae, pictures, device),
+            UNetTrainingConfig unet => new UNetTask(unet, pictures, device, report, cancellation),
+            DiMTrainingConfig dim => new DiMTask(dim, pictures, device, report, cancellation),
+            JudgeTrainingConfig judge => new JudgeTask(judge, pictures, device),
+            _ => throw new InvalidOperationException($"No task trains settings of the type {config.GetType().Name}."),
+        };
+        loaded.Complete();
+        return task;
     }
 }

@@ -30,6 +30,9 @@ public abstract record TrainingConfig
     /// </summary>
     public string Device { get; init; } = "auto";
 
+    /// <summary>The weights that a new run starts from, relative to the settings file; null to start from none.</summary>
+    internal virtual string? Start => null;
+
     /// <summary>Pictures in one forward pass.</summary>
     public int Batch { get; init; } = 32;
 
@@ -79,7 +82,7 @@ public abstract record TrainingConfig
         TrainingConfig config = kind switch
         {
             "vae" => Settings.Read<VaeTrainingConfig>(root, path),
-            "dim" => Settings.Read<DimTrainingConfig>(root, path),
+            "dim" => Settings.Read<DiMTrainingConfig>(root, path),
             "unet" => Settings.Read<UNetTrainingConfig>(root, path),
             "linfusion" => Settings.Read<LinFusionTrainingConfig>(root, path),
             "judge" => Settings.Read<JudgeTrainingConfig>(root, path),

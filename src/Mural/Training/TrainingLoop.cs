@@ -1,5 +1,6 @@
 using System.Globalization;
 using Mural.Checkpoints;
+using Mural.Runtime;
 using static TorchSharp.torch;
 
 namespace Mural.Training;
@@ -18,6 +19,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly LossLog _log;
     private readonly RunClock _clock;
     private readonly Queue<double> _losses = new();
+    private readonly string? _start;
     private long _step, _savedStep = -1;
 
     internal TrainingLoop(TrainingConfig config, ITrainingTask task, RunFolder folder, Action<TrainingProgress> progress)
@@ -27,15 +29,19 @@ internal sealed class TrainingLoop : IDisposable
         _folder = folder;
         _progress = progress;
         _store = new CheckpointStore(folder.Checkpoints);
-        _update = new WeightUpdate(task.Model, task.Average, config);
-        TrainingState? state = Resume();
+        using var loaded = new PartialLoad();
+        _update = loaded.Add(new WeightUpdate(task.Model, task.Average, config));
+        string? start = config.Start is { } given ? Settings.Resolve(config.SettingsPath, given) : null;
+        TrainingState? state = Resume(start);
         if (state is null)
         {
             task.Initialise();
             _update.ResetAverage();
         }
+        _start = state is null && start is not null ? ContentHash.OfWeights(start) : state?.Start;
         _log = LossLog.Open(folder.Log, _step);
         _clock = new RunClock(config, state?.Seconds ?? 0);
+        loaded.Complete();
     }
 
     /// <summary>Trains until the end or until it is told to stop; either way everything is saved.</summary>
@@ -135,7 +141,7 @@ internal sealed class TrainingLoop : IDisposable
     private void Save()
     {
         if (_savedStep == _step) return;
-        var state = new TrainingState { Step = _step, OptimizerStep = _update.Optimizer.Step, Seconds = _clock.Seconds, Identity = _task.Identity };
+        var state = new TrainingState { Step = _step, OptimizerStep = _update.Optimizer.Step, Seconds = _clock.Seconds, Identity = _task.Identity, Start = _start };
         _store.Save(state, new Dictionary<string, IReadOnlyDictionary<string, Tensor>>
         {
             ["model"] = ModuleWeights.Places(_task.Model),
@@ -145,11 +151,14 @@ internal sealed class TrainingLoop : IDisposable
         _savedStep = _step;
     }
 
-    private TrainingState? Resume()
+    private TrainingState? Resume(string? start)
     {
         if (_store.Newest(message => _progress(new TrainingProgress(0, _config.Steps, 0, double.NaN, 0, 0, TimeSpan.Zero, message))) is not var (state, folder)) return null;
         if (state.Identity != _task.Identity)
             throw new MuralException($"The run in '{_folder.Path}' was made with other settings ({state.Identity}) than these ({_task.Identity}); go on with its own, or choose another 'run'.");
+        // What the weights came from may be gone by now, but where it was trained anew the run would hide it.
+        if (state.Start is { } before && start is not null && ContentHash.OfWeights(start) is { } now && now != before)
+            throw new MuralException($"The run in '{_folder.Path}' began from other weights than '{start}' holds now; delete the run or choose another 'run' to begin from these, or take 'initialise_from' out to go on with it.");
         Load(_task.Model, Path.Combine(folder, "model.safetensors"));
         Load(_task.Average, Path.Combine(folder, "ema.safetensors"));
         using SafetensorsFile moments = SafetensorsFile.Open(Path.Combine(folder, "optimizer.safetensors"));

@@ -2,6 +2,7 @@ using System.Globalization;
 using Mural.Autoencoders;
 using Mural.Imaging;
 using Mural.Layers;
+using Mural.Runtime;
 using Mural.Samplers;
 using Mural.Text;
 using Mural.Training.Data;
@@ -39,17 +40,18 @@ internal sealed class UNetTask : ITrainingTask
         _tokenizer = new ClipTokenizer(_vocabulary, windowLength: config.Text.MaxLength);
         int cut = pictures.Training.Count(row => _tokenizer.Encode(_captions.Of(row)).Count > _tokenizer.WindowTokens);
         if (cut > 0) report($"{cut:N0} of {pictures.Training.Count:N0} captions are longer than the {_tokenizer.WindowTokens} tokens of a window and are cut off");
-        _latents = TrainingLatents.Open(
-            pictures, AutoencoderKL.FromFolder(Settings.Resolve(config.SettingsPath, config.Autoencoder)), _type, device, config.Data, config.SettingsPath, report, cancellation);
+        using var loaded = new PartialLoad();
+        _latents = loaded.Add(TrainingLatents.Open(
+            pictures, AutoencoderKL.FromFolder(Settings.Resolve(config.SettingsPath, config.Autoencoder)), _type, device, config.Data, config.SettingsPath, report, cancellation));
         AutoencoderConfig autoencoder = _latents.Autoencoder.Config;
         UNetConfig unet = config.Model.ToUNetConfig(autoencoder.LatentChannels, config.Data.Size / autoencoder.Downscale, config.Text.Width);
         ClipTextConfig text = config.Text.ToClipTextConfig(_tokenizer);
-        manual_seed(config.Seed);
-        _model = new TextToImageNetwork(unet, text, new LayerFactory(ScalarType.Float32, Initialize: true, device));
+        using var seed = new GlobalSeed(config.Seed);
+        _model = loaded.Add(new TextToImageNetwork(unet, text, new LayerFactory(ScalarType.Float32, Initialize: true, device)));
         UNetInitialization.ZeroBranches(_model.UNet);
-        _average = new TextToImageNetwork(unet, text, new LayerFactory(ScalarType.Float32, Initialize: false, device));
-        foreach (TorchSharp.Modules.Parameter parameter in _average.parameters()) parameter.requires_grad = false;
+        _average = loaded.Add(new TextToImageNetwork(unet, text, new LayerFactory(ScalarType.Float32, Initialize: false, device)));
         report($"training {_model.parameters().Sum(parameter => parameter.numel()) / 1e6:F1} million weights, {_model.TextEncoder.parameters().Sum(parameter => parameter.numel()) / 1e6:F1} of them the text encoder's; {_tokenizer.VocabularySize:N0} tokens");
+        loaded.Complete();
     }
 
     public nn.Module Model => _model;

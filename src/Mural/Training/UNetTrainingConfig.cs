@@ -127,7 +127,7 @@ public sealed record UNetTrainingConfig : TrainingConfig
     /// <summary>Share of the pictures that are shown without their style words, in [0, 1].</summary>
     public double StyleDropout { get; init; }
 
-    /// <summary>How much more often pictures of rare words are shown, in [0, 2]; see <see cref="DimTrainingConfig.Balance"/>.</summary>
+    /// <summary>How much more often pictures of rare words are shown, in [0, 2]; see <see cref="DiMTrainingConfig.Balance"/>.</summary>
     public double Balance { get; init; }
 
     /// <summary>γ of min-SNR weighting (arXiv 2303.09556); null weighs all samples alike.</summary>
@@ -135,6 +135,8 @@ public sealed record UNetTrainingConfig : TrainingConfig
 
     /// <summary>The result of an earlier run that a new run starts from, relative to the settings file: its networks, of the same sizes, and its tokenizer.</summary>
     public string? InitialiseFrom { get; init; }
+
+    internal override string? Start => InitialiseFrom;
 
     /// <summary>The sheets of samples.</summary>
     public SampleSheetConfig Sheet { get; init; } = new();

@@ -1,6 +1,7 @@
 using Mural.Autoencoders;
 using Mural.Checkpoints;
 using Mural.Imaging;
+using Mural.Runtime;
 using Mural.Training.Data;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -29,13 +30,14 @@ internal sealed class VaeTask : ITrainingTask
         _type = config.ComputeType;
         _device = device;
         AutoencoderConfig architecture = config.Model.ToAutoencoderConfig(config.Data.Size);
-        manual_seed(config.Seed);
-        _model = new AutoencoderKL(architecture);
+        using var seed = new GlobalSeed(config.Seed);
+        using var loaded = new PartialLoad();
+        _model = loaded.Add(new AutoencoderKL(architecture));
         NearIdentity.Apply(_model);
-        _average = new AutoencoderKL(architecture);
+        _average = loaded.Add(new AutoencoderKL(architecture));
         _model.to(device);
         _average.to(device);
-        foreach (TorchSharp.Modules.Parameter parameter in _average.parameters()) parameter.requires_grad = false;
+        loaded.Complete();
     }
 
     public nn.Module Model => _model;
@@ -43,7 +45,7 @@ internal sealed class VaeTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity =>
-        $"vae {string.Join('-', _config.Model.BlockOutChannels)} x{_config.Model.LayersPerBlock}, seed {_config.Seed}, batch {_config.StepSamples}, pictures {_pictures.Key}, split {_pictures.SplitKey}";
+        $"vae {string.Join('-', _config.Model.BlockOutChannels)} x{_config.Model.LayersPerBlock}{Unusual()}, seed {_config.Seed}, batch {_config.StepSamples}, pictures {_pictures.Key}{(_config.Data.Flip ? "-mirrored" : "")}, split {_pictures.SplitKey}";
 
     // A fresh encoder's log variance is about 0 and its means are small: the decoder would see little but noise for thousands of steps.
     public void Initialise()
@@ -61,14 +63,18 @@ internal sealed class VaeTask : ITrainingTask
         int side = (_config.Crop ?? _config.Data.Size) / _model.Config.Downscale;
         using var scope = NewDisposeScope();
         Tensor pictures = _pictures.Pictures(rows);
-        if (_config.Data.Flip)
-        {
-            Tensor mirrored = rand(rows.Length, 1, 1, 1, generator: generator) < 0.5;
-            pictures = where(mirrored, pictures.flip(3), pictures);
-        }
+        if (_config.Data.Flip) pictures = PictureAugmentation.Mirrored(pictures, generator);
         if (_config.Crop is int crop) pictures = Cut(pictures, crop, generator);
         Tensor noise = randn([rows.Length, _config.Model.LatentChannels, side, side], generator: generator);
         return new Samples(this, pictures.to(_device).DetachFromDisposeScope(), noise.to(_device).DetachFromDisposeScope());
+    }
+
+    // What is as usual is not named: runs of before did not name it.
+    private string Unusual()
+    {
+        VaeModelConfig model = _config.Model, usual = new();
+        string channels = model.LatentChannels == usual.LatentChannels ? "" : $" latents of {model.LatentChannels}", groups = model.NormNumGroups == usual.NormNumGroups ? "" : $" groups {model.NormNumGroups}";
+        return channels + groups + (model.MidBlockAddAttention ? "" : " without attention");
     }
 
     // A square piece of every picture, each at a place of its own.

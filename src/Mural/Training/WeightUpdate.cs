@@ -22,6 +22,7 @@ internal sealed class WeightUpdate : IDisposable
         (string Name, Parameter Parameter)[] parameters = [.. model.named_parameters()];
         _parameters = [.. parameters.Select(p => p.Parameter)];
         Optimizer = new AdamW(parameters, config.Optimizer);
+        foreach (Parameter parameter in average.parameters()) parameter.requires_grad = false;
         _average = new ExponentialMovingAverage(model, average, config.Ema);
     }
 

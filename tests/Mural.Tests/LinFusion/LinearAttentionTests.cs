@@ -27,7 +27,7 @@ public class LinearAttentionTests
     {
         using var scope = NewDisposeScope();
         float[] points = [-20, -5, -1, 0, 1, 7];
-        Tensor t = tensor(points).to(type), features = FeatureMap.Apply(t), slope = FeatureMap.Slope(t);
+        Tensor t = tensor(points).to(type), features = PositiveFeatures.Apply(t), slope = PositiveFeatures.Slope(t);
         double[] expected = [.. points.Select(x => x > 0 ? x + 1 : Math.Exp(x))];
         for (int i = 0; i < points.Length; i++)
         {
@@ -110,7 +110,7 @@ public class LinearAttentionTests
         for (int head = 0; head < Heads; head++)
         {
             Tensor Of(Tensor tokens) => tokens[0].narrow(1, head * Width, Width);
-            Tensor products = FeatureMap.Apply(Of(q)).matmul(FeatureMap.Apply(Of(k)).transpose(0, 1)) / Tokens;
+            Tensor products = PositiveFeatures.Apply(Of(q)).matmul(PositiveFeatures.Apply(Of(k)).transpose(0, 1)) / Tokens;
             Tensor attention = products / (products.sum(-1, keepdim: true) + 1e-4);
             Assert.InRange(Distance(Of(output), attention.matmul(Of(v))), 0, 1e-12);
             Assert.True((attention.sum(-1) < 1).all().item<bool>());

@@ -84,10 +84,13 @@ public sealed class LinFusionTrainingTests : IDisposable
     public void CaptionsAloneAreEnough()
     {
         _folder.WriteText("captions.txt", "a red heart\n\n  a star of clay \na house\na fox\n");
-        TrainingConfig Config(string run, string cache) => _folder.Settings(
-            Settings, ("run", run), ("steps", 2), ("data", new JsonObject { ["captions"] = "captions.txt", ["size"] = 64, ["held_out"] = 0.25, ["cache"] = cache }),
+        TrainingConfig Config(string run, string cache, double heldOut = 0.25) => _folder.Settings(
+            Settings, ("run", run), ("steps", 2), ("data", new JsonObject { ["captions"] = "captions.txt", ["size"] = 64, ["held_out"] = heldOut, ["cache"] = cache }),
             ("teacher_samples", new JsonObject { ["steps"] = 2 }));
         Assert.True(TrainingFolder.Train(Config("whole", "cache-1")).Finished);
+        // Other captions held out are others trained on, but no other samples.
+        foreach (double share in (double[])[0, 0.5])
+            Assert.Contains("was made with other settings", Refusal(() => TrainingFolder.Train(Config("whole", "cache-1", share))), StringComparison.Ordinal);
         // Ended while the third picture is sampled, then started again.
         var told = new List<string>();
         using (var stop = new CancellationTokenSource())

@@ -53,12 +53,12 @@ public class NoisePredictionTests
         using Generator generator = new(3);
         Tensor clean = randn([3, 3, 8, 8], generator: generator), noise = randn([3, 3, 8, 8], generator: generator), labels = tensor(new[] { 0L, 4L, 6L });
         NoisePrediction.Level level = NoisePrediction.At(DiscreteNoiseSchedule.ScaledLinear(), [1, 101, 900], CPU);
-        Tensor Losses(DimTrainingConfig config) => NoisePrediction.Losses(model, clean, noise, level, labels, config);
+        Tensor Losses(DiMTrainingConfig config) => NoisePrediction.Losses(model, clean, noise, level, labels, config);
 
-        Tensor plain = Losses(new DimTrainingConfig());
-        Assert.Equal(plain.data<float>().ToArray(), Losses(new DimTrainingConfig { GradientCheckpointing = true }).data<float>().ToArray());
-        Tensor weighted = Losses(new DimTrainingConfig { MinSnrGamma = 5 });
+        Tensor plain = Losses(new DiMTrainingConfig());
+        Assert.Equal(plain.data<float>().ToArray(), Losses(new DiMTrainingConfig { GradientCheckpointing = true }).data<float>().ToArray());
+        Tensor weighted = Losses(new DiMTrainingConfig { MinSnrGamma = 5 });
         Assert.True((weighted / plain).allclose(tensor(new[] { 0.00425362f, 0.591443f, 1f }), 1e-4));
-        Assert.False(plain.allclose(Losses(new DimTrainingConfig { RoundInputs = true })));
+        Assert.False(plain.allclose(Losses(new DiMTrainingConfig { RoundInputs = true })));
     }
 }

@@ -19,10 +19,10 @@ public sealed class TrainingConfigTests : IDisposable
               "kind": "dim", "run": "r", "steps": 5, "data": { "folder": "pictures" },
             }
             """);
-        var config = Assert.IsType<DimTrainingConfig>(TrainingConfig.Read(path));
+        var config = Assert.IsType<DiMTrainingConfig>(TrainingConfig.Read(path));
         Assert.Equal((32, 1, 1234L, null, "auto"), (config.Batch, config.Accumulation, config.Seed, config.Precision, config.Device));
         Assert.Equal((2e-4, 0.03, 1.0), (config.Optimizer.LearningRate, config.Optimizer.WeightDecay, config.Optimizer.MaxGradNorm));
-        Assert.Null(Assert.IsType<DimTrainingConfig>(_folder.Settings(TrainingFolder.ClassesOfPixels)).MinSnrGamma);
+        Assert.Null(Assert.IsType<DiMTrainingConfig>(_folder.Settings(TrainingFolder.ClassesOfPixels)).MinSnrGamma);
         Assert.Equal(Path.GetFullPath(path), config.SettingsPath);
     }
 

@@ -22,7 +22,7 @@ public class TrainingGoldenTests
     {
         using GoldenCase golden = GoldenCase.Open("dim", name);
         using DiMModel model = GoldenModels.Load(golden), average = GoldenModels.Load(golden);
-        DimTrainingConfig config = ConfigOf(golden);
+        DiMTrainingConfig config = ConfigOf(golden);
         // Only its scale counts.
         using var autoencoder = new AutoencoderKL(new AutoencoderConfig { BlockOutChannels = [8], NormGroupCount = 4, ScalingFactor = golden.Config["vae_scale"]?.GetValue<double>() ?? 1 });
         using var update = new WeightUpdate(model, average, config);
@@ -84,7 +84,7 @@ public class TrainingGoldenTests
         (Tensor noisy, Tensor time) = NoisePrediction.NoisyRounded(clean, noise, level);
         seen.Check("out.n_fed", time);
         seen.Check("out.xn", noisy);
-        var config = new DimTrainingConfig { RoundInputs = true };
+        var config = new DiMTrainingConfig { RoundInputs = true };
         seen.Check("out.loss_per_sample", NoisePrediction.Losses(model, clean, noise, level, golden.Get("in.y", int64), config));
         NoisePrediction.Level all = NoisePrediction.At(schedule, [.. Enumerable.Range(1, schedule.Steps).Select(n => (long)n)], CPU);
         Tensor none = zeros(schedule.Steps, 1, 1, 1);
@@ -92,11 +92,11 @@ public class TrainingGoldenTests
         seen.AssertAllSeen();
     }
 
-    private static DimTrainingConfig ConfigOf(GoldenCase golden)
+    private static DiMTrainingConfig ConfigOf(GoldenCase golden)
     {
         System.Text.Json.Nodes.JsonNode config = golden.Config, optimizer = config["optimizer"]!;
         Assert.Equal("AdamW", optimizer["name"]!.GetValue<string>());
-        return new DimTrainingConfig
+        return new DiMTrainingConfig
         {
             Optimizer = new OptimizerConfig
             {
@@ -112,7 +112,7 @@ public class TrainingGoldenTests
         };
     }
 
-    private static Drawn Draw(GoldenCase golden, DimTrainingConfig config, DiMModel model, AutoencoderKL autoencoder, int step)
+    private static Drawn Draw(GoldenCase golden, DiMTrainingConfig config, DiMModel model, AutoencoderKL autoencoder, int step)
     {
         Tensor noise = golden.Get("in.eps")[step];
         Tensor clean = golden.Has("in.moments")

@@ -103,8 +103,8 @@ public sealed class TrainingRunTests : IDisposable
         foreach (string given in new[] { "weak/result", "weak/result/dim", "weak/result/dim/model.safetensors" })
         {
             using var scope = NewDisposeScope();
-            var config = (DimTrainingConfig)_folder.Settings(TrainingFolder.ClassesOfPixels, ("run", "strong"), ("data.size", 32), ("initialise_from", given), ("model.pad_layout", "rho_pad"));
-            using var task = new DimTask(config, PictureSet.Open(config.Data, config.SettingsPath, _ => { }, CancellationToken.None), CPU, _ => { }, CancellationToken.None);
+            var config = (DiMTrainingConfig)_folder.Settings(TrainingFolder.ClassesOfPixels, ("run", "strong"), ("data.size", 32), ("initialise_from", given), ("model.pad_layout", "rho_pad"));
+            using var task = new DiMTask(config, PictureSet.Open(config.Data, config.SettingsPath, _ => { }, CancellationToken.None), CPU, _ => { }, CancellationToken.None);
             task.Initialise();
             using SafetensorsFile small = SafetensorsFile.Open(weights);
             foreach ((string name, TorchSharp.Modules.Parameter parameter) in task.Model.named_parameters())
@@ -121,8 +121,8 @@ public sealed class TrainingRunTests : IDisposable
     {
         Dictionary<string, Tensor> Start(double noise)
         {
-            var config = (DimTrainingConfig)_folder.Settings(TrainingFolder.ClassesOfPixels, ("label_noise", noise));
-            using var task = new DimTask(config, PictureSet.Open(config.Data, config.SettingsPath, _ => { }, CancellationToken.None), CPU, _ => { }, CancellationToken.None);
+            var config = (DiMTrainingConfig)_folder.Settings(TrainingFolder.ClassesOfPixels, ("label_noise", noise));
+            using var task = new DiMTask(config, PictureSet.Open(config.Data, config.SettingsPath, _ => { }, CancellationToken.None), CPU, _ => { }, CancellationToken.None);
             task.Initialise();
             return task.Model.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter.detach().clone());
         }
@@ -169,7 +169,7 @@ public sealed class TrainingRunTests : IDisposable
     private long ParametersOf(TrainingConfig config)
     {
         using SafetensorsFile model = SafetensorsFile.Open(Path.Combine(_folder.Checkpoint("run", 8), "model.safetensors"));
-        string? folder = config switch { DimTrainingConfig dim => dim.Autoencoder, UNetTrainingConfig unet => unet.Autoencoder, _ => null };
+        string? folder = config switch { DiMTrainingConfig dim => dim.Autoencoder, UNetTrainingConfig unet => unet.Autoencoder, _ => null };
         if (folder is null) return 2 * model.Tensors.Count;
         using SafetensorsFile autoencoder = SafetensorsFile.Open(_folder.At($"{folder}/diffusion_pytorch_model.safetensors"));
         return 2 * model.Tensors.Count + autoencoder.Tensors.Count;

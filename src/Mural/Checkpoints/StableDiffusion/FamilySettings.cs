@@ -6,6 +6,9 @@ namespace Mural.Checkpoints.StableDiffusion;
 /// <summary>What a family's published folders say beside their weights, for single files, which say nothing (spec stable-diffusion.md 1.1 and 1.2).</summary>
 internal static class FamilySettings
 {
+    /// <summary>The version of diffusers whose folders are written.</summary>
+    internal const string FormatVersion = "0.30.0";
+
     /// <summary>Side of the latents of models for 512 pixels.</summary>
     internal const int SmallSampleSize = 64;
 
@@ -66,7 +69,8 @@ internal static class FamilySettings
         };
         bool large = family >= ModelFamily.StableDiffusionXL;
         string[] there = [.. components];
-        var json = new JsonObject { ["_class_name"] = pipeline };
+        // Before 0.9 the format had networks of twice the sample size, and its inpainting pipeline insists on a version.
+        var json = new JsonObject { ["_class_name"] = pipeline, ["_diffusers_version"] = FormatVersion };
         string[] absent = large ? ["feature_extractor", "image_encoder"] : ["feature_extractor", "image_encoder", "safety_checker"];
         foreach (string name in absent) json[name] = new JsonArray(null, null);
         json["scheduler"] = new JsonArray("diffusers", scheduler);

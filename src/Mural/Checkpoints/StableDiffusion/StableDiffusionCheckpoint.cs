@@ -130,8 +130,11 @@ internal sealed class StableDiffusionCheckpoint : IDisposable
     internal ClipTokenizer LoadTokenizer(string component)
     {
         if (_folder is not null) return ClipTokenizerFolder.Read(TokenizerFolder(_folder, component));
-        return new ClipTokenizer(ClipVocabularyFiles.Read(ClipVocabularyLocation.Find(Path)), PadToken(component));
+        return new ClipTokenizer(ClipVocabularyFiles.Read(ClipVocabularyLocation.Find(Path)), PadToken(component), WindowLength(component));
     }
+
+    /// <summary>Tokens that a text encoder sees at once: as many as it has positions.</summary>
+    internal int WindowLength(string component) => ClipTextConfig.Parse(Require(component).Config, Describe(component)).Positions;
 
     /// <summary>The folder with a text encoder's tokenizer files, or null for a model in a file.</summary>
     internal string? OwnTokenizerFolder(string component) => _folder is null ? null : TokenizerFolder(_folder, component);

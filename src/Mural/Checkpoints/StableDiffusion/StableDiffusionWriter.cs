@@ -75,7 +75,7 @@ internal static class StableDiffusionWriter
             return true;
         }
         if (ClipVocabularyLocation.Search(model.Path) is not { } found) return false;
-        ClipTokenizerFolder.Write(ClipVocabularyFiles.Read(found), model.PadToken(component), target);
+        ClipTokenizerFolder.Write(ClipVocabularyFiles.Read(found), model.PadToken(component), target, model.WindowLength(component));
         return true;
     }
 

@@ -72,7 +72,7 @@ internal sealed class DilatedSampling(Sampler sampler, LatentDenoiser denoiser, 
         }
         Tensor plain = sampler.Sample(Ordinary, state, Drawn, call..(call + 1), onStep: done => onStep?.Invoke(done with { Index = index + 1, Count = count }));
 
-        Tensor blurred = ChannelStatistics.Of(state).GiveTo(GaussianBlur.Apply(state, 2 * ratio - 1, sigma));
+        Tensor blurred = ChannelStatistics.Of(state).GiveTo(LatentBlur.Apply(state, 2 * ratio - 1, sigma));
         Tensor wide = dilated(sampler.ScaleInput(blurred, call), seen);
         if (ordinary is not null)
         {

@@ -10,6 +10,8 @@ internal static class PictureChecks
     {
         if (model.Inpaints && (request.InitialPicture is null || request.Mask is null))
             throw new MuralException($"{model.Name} was made for inpainting; give a picture and a mask that is white where it is to be repainted.");
+        if (request.MaskPadding is < 0) throw new MuralException($"A padding of {request.MaskPadding} pixels around the mask was asked for; give 0 or more.");
+        if (request.MaskPadding is not null && request.Mask is null) throw new MuralException("A padding around the mask was asked for, but there is no mask; give one, or leave the padding out.");
         if (request.InitialPicture is not { } picture)
         {
             if (request.Mask is not null) throw new MuralException("A mask was given without the picture that it belongs to; give that picture too.");
@@ -18,8 +20,6 @@ internal static class PictureChecks
         }
         if (request.Mask is { } mask && (mask.Width, mask.Height) != (picture.Width, picture.Height))
             throw new MuralException($"The mask has {mask.Width}x{mask.Height} pixels, but the picture has {picture.Width}x{picture.Height}; give a mask of the picture's size.");
-        if (request.MaskPadding is < 0) throw new MuralException($"A padding of {request.MaskPadding} pixels around the mask was asked for; give 0 or more.");
-        if (request.MaskPadding is not null && request.Mask is null) throw new MuralException("A padding around the mask was asked for, but there is no mask; give one, or leave the padding out.");
     }
 
     /// <exception cref="MuralException">The ControlNet or its settings do not suit the model.</exception>

@@ -80,29 +80,16 @@ internal sealed class StableDiffusionParts : IDisposable
     {
         var source = new StableDiffusionSource(path, options, runtime);
         using StableDiffusionCheckpoint checkpoint = source.Open();
-        var loaded = new List<IDisposable>();
-        try
-        {
-            UNet2DConditionModel unet = Loaded(source.LoadUNet(checkpoint));
-            PictureCodec codec = shared ?? Loaded(source.LoadAutoencoder(checkpoint));
-            TextEncoders texts = Loaded(new TextEncoders(source.LoadTextEncoders, options));
-            Require(path, unet.Config, codec, texts);
-            var parts = new StableDiffusionParts(source, checkpoint, unet, codec, shared is null, texts, runtime);
-            Allocator.Trim();
-            parts.ResidentBytes = SystemMemory.Read().Resident;
-            return parts;
-        }
-        catch
-        {
-            foreach (IDisposable part in loaded) part.Dispose();
-            throw;
-        }
-
-        T Loaded<T>(T part) where T : IDisposable
-        {
-            loaded.Add(part);
-            return part;
-        }
+        using var loaded = new PartialLoad();
+        UNet2DConditionModel unet = loaded.Add(source.LoadUNet(checkpoint));
+        PictureCodec codec = shared ?? loaded.Add(source.LoadAutoencoder(checkpoint));
+        TextEncoders texts = loaded.Add(new TextEncoders(source.LoadTextEncoders, options));
+        Require(path, unet.Config, codec, texts);
+        var parts = new StableDiffusionParts(source, checkpoint, unet, codec, shared is null, texts, runtime);
+        loaded.Complete();
+        Allocator.Trim();
+        parts.ResidentBytes = SystemMemory.Read().Resident;
+        return parts;
     }
 
     /// <summary>What the network is told of a request's prompts.</summary>

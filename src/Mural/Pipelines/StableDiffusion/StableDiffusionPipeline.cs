@@ -29,9 +29,8 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
     private readonly StableDiffusionPlanner _planner;
     private readonly StableDiffusionOptions _options;
     private readonly List<IDisposable> _adapters = [];
-    private readonly SemaphoreSlim _turn = new(1);
+    private readonly PipelineTurn _turn = new();
     private long _adapterBytes;
-    private bool _disposed;
 
     private StableDiffusionPipeline(StableDiffusionParts parts, StableDiffusionParts? refiner, StableDiffusionOptions options)
     {
@@ -63,16 +62,11 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
         {
             RuntimePlan runtime = RuntimePlan.Choose(options.Runtime);
             runtime.Apply();
-            StableDiffusionParts parts = StableDiffusionParts.Load(path, options, runtime);
-            try
-            {
-                return new StableDiffusionPipeline(parts, options.Refiner is { } refiner ? LoadRefiner(refiner, options, runtime, parts) : null, options);
-            }
-            catch
-            {
-                parts.Dispose();
-                throw;
-            }
+            using var loaded = new PartialLoad();
+            StableDiffusionParts parts = loaded.Add(StableDiffusionParts.Load(path, options, runtime));
+            var pipeline = new StableDiffusionPipeline(parts, options.Refiner is { } refiner ? LoadRefiner(refiner, options, runtime, parts) : null, options);
+            loaded.Complete();
+            return pipeline;
         }, cancellationToken);
     }
 
@@ -84,20 +78,14 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
         () =>
         {
             PictureChecks.Check(path, ControlNetConfigAt(path), _parts.UNet.Config);
-            ControlNetModel network = File.Exists(path)
+            using var loaded = new PartialLoad();
+            ControlNetModel network = loaded.Add(File.Exists(path)
                 ? ControlNetModel.FromFile(path, _parts.UNet.Config, Runtime.Type, Runtime.Device)
-                : ControlNetModel.FromFolder(path, Runtime.Type, _options.Variant, Runtime.Device);
-            try
-            {
-                long bytes = ModuleWeights.Bytes(network);
-                network.PrepareForInference(Runtime.Kernels, Runtime.Type);
-                return Keep(network, bytes);
-            }
-            catch
-            {
-                network.Dispose();
-                throw;
-            }
+                : ControlNetModel.FromFolder(path, Runtime.Type, _options.Variant, Runtime.Device));
+            long bytes = ModuleWeights.Bytes(network);
+            network.PrepareForInference(Runtime.Kernels, Runtime.Type);
+            loaded.Complete();
+            return Keep(network, bytes);
         },
         cancellationToken);
 
@@ -109,19 +97,13 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
     public Task<IpAdapter> LoadIpAdapterAsync(string path, string imageEncoder, CancellationToken cancellationToken = default) => InTurn(
         () =>
         {
-            var encoder = ClipVisionEncoder.FromFolder(imageEncoder, Runtime.Type, _options.Variant, Runtime.Device);
-            try
-            {
-                long bytes = ModuleWeights.Bytes(encoder);
-                encoder.PrepareForInference(Runtime.Kernels, Runtime.Type);
-                IpAdapter adapter = IpAdapter.Load(path, _parts.UNet, Runtime, encoder);
-                return Keep(adapter, bytes + adapter.Bytes);
-            }
-            catch
-            {
-                encoder.Dispose();
-                throw;
-            }
+            using var loaded = new PartialLoad();
+            ClipVisionEncoder encoder = loaded.Add(ClipVisionEncoder.FromFolder(imageEncoder, Runtime.Type, _options.Variant, Runtime.Device));
+            long bytes = ModuleWeights.Bytes(encoder);
+            encoder.PrepareForInference(Runtime.Kernels, Runtime.Type);
+            IpAdapter adapter = IpAdapter.Load(path, _parts.UNet, Runtime, encoder);
+            loaded.Complete();
+            return Keep(adapter, bytes + adapter.Bytes);
         },
         cancellationToken);
 
@@ -179,18 +161,12 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
     }
 
     /// <summary>Waits for a run that is going on, then frees the weights.</summary>
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync() => _turn.CloseAsync(() =>
     {
-        await _turn.WaitAsync().ConfigureAwait(false);
-        if (!_disposed)
-        {
-            foreach (IDisposable adapter in _adapters) adapter.Dispose();
-            _refiner?.Dispose();
-            _parts.Dispose();
-        }
-        _disposed = true;
-        _turn.Release();
-    }
+        foreach (IDisposable adapter in _adapters) adapter.Dispose();
+        _refiner?.Dispose();
+        _parts.Dispose();
+    });
 
     // Frees it in the end, and counts its bytes among those that are held meanwhile.
     private T Keep<T>(T adapter, long bytes) where T : IDisposable
@@ -208,20 +184,7 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
         return ControlNetFile.Config(tensors, _parts.UNet.Config);
     }
 
-    private async Task<T> InTurn<T>(Func<T> work, CancellationToken cancellationToken)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            return await Task.Run(work, cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            _turn.Release();
-        }
-    }
+    private Task<T> InTurn<T>(Func<T> work, CancellationToken cancellationToken) => _turn.RunAsync(this, work, cancellationToken);
 
     private static StableDiffusionParts LoadRefiner(string path, StableDiffusionOptions options, RuntimePlan runtime, StableDiffusionParts parts)
     {

@@ -80,9 +80,7 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
 
     private static void CheckNumbers(StableDiffusionRequest request)
     {
-        if (request.Count < 1) throw new MuralException($"{request.Count} pictures were asked for; ask for at least 1.");
-        if (request.Steps is < 1) throw new MuralException($"{request.Steps} steps were asked for; at least 1 is needed.");
-        if (request.Guidance is { } guidance && !double.IsFinite(guidance)) throw new MuralException($"The guidance is {guidance}; it must be a number, 1 for none.");
+        RequestChecks.CheckNumbers(request.Count, request.Steps, request.Guidance);
         if (!(request.GuidanceRescale >= 0 && request.GuidanceRescale <= 1))
             throw new MuralException($"The guidance is to be rescaled by {request.GuidanceRescale}; give a share from 0 to 1.");
         if (request.PreviewEvery < 0) throw new MuralException($"A preview after every {request.PreviewEvery} calls was asked for; give 1 or more, or 0 for none.");
@@ -100,22 +98,12 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
     {
         int width = request.Width ?? Rounded(request.InitialPicture?.Width) ?? parts.Info.Side;
         int height = request.Height ?? Rounded(request.InitialPicture?.Height) ?? parts.Info.Side;
-        CheckSide("width", width);
-        CheckSide("height", height);
-        if ((long)width * height > Array.MaxLength / 3)
-            throw new MuralException($"A picture of {width}x{height} pixels is too large for one array; ask for a smaller one.");
+        RequestChecks.CheckSides(width, height, parts.Info.Multiple, parts.Info.Name);
+        RequestChecks.CheckArea(width, height);
         return (width, height);
     }
 
     private int? Rounded(int? side) => side is { } pixels ? Math.Max(pixels - pixels % parts.Info.Multiple, parts.Info.Multiple) : null;
-
-    private void CheckSide(string name, int side)
-    {
-        int multiple = parts.Info.Multiple;
-        if (side >= multiple && side % multiple == 0) return;
-        int nearest = Math.Max(1, (int)Math.Round(side / (double)multiple)) * multiple;
-        throw new MuralException($"The {name} is {side} pixels, but {parts.Info.Name} needs a multiple of {multiple}; use {nearest}.");
-    }
 
     private HiDiffusionArchitecture? Architecture(StableDiffusionRequest request) => request.HiDiffusion is null ? null : HiDiffusionArchitecture.Find(parts.UNet.Config, parts.TakesFewSteps)
         ?? throw new MuralException($"HiDiffusion is for the networks of Stable Diffusion 1, 2 and XL, but {parts.Info.Name} ({parts.Info.Family}) has another; leave it out.");
@@ -135,6 +123,8 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
         else if (4L * width * height < (long)side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect less.";
         if (guidance <= 1 && !string.IsNullOrEmpty(request.NegativePrompt))
             yield return string.Create(CultureInfo.InvariantCulture, $"At a guidance of {guidance} the negative prompt is not used; raise the guidance above 1.");
+        if (guidance <= 1 && request.GuidanceRescale > 0)
+            yield return string.Create(CultureInfo.InvariantCulture, $"At a guidance of {guidance} nothing is rescaled; raise the guidance above 1, or leave the rescaling out.");
         if (!parts.Info.IsXL && (request.SecondPrompt ?? request.SecondNegativePrompt) is not null)
             yield return $"{parts.Info.Name} has one text encoder, so that the second prompt is not used; say all in the first, or use a model of Stable Diffusion XL.";
         // Evenly spread timesteps and leading ones begin where the last one lies.

@@ -107,17 +107,21 @@ internal static class PictureList
         var items = new List<PictureItem>();
         using IEnumerator<string[]> lines = Csv.Read(path).GetEnumerator();
         if (!lines.MoveNext()) return items;
-        string[] header = lines.Current;
+        string[] header = [.. lines.Current.Select(column => column.Trim())];
         int file = Array.IndexOf(header, "file"), words = Array.IndexOf(header, "words"), label = Array.IndexOf(header, "label");
         int name = Array.IndexOf(header, "name"), split = Array.IndexOf(header, "split"), caption = Array.IndexOf(header, "caption");
+        if (Array.IndexOf(header, "") >= 0) throw new MuralException($"The first line of '{path}' has a column without a name; name it, or take the column out.");
         if (file < 0) throw new MuralException($"The first line of '{path}' names no column 'file'; known columns are file, words, label, caption, name and split.");
         while (lines.MoveNext())
         {
             string[] fields = lines.Current;
             if (fields.Length != header.Length) throw new MuralException($"'{path}' has a line of {fields.Length} fields, '{string.Join(',', fields)}', where the first line names {header.Length} columns.");
-            string[] condition = words >= 0 ? Split(fields[words]) : label >= 0 ? [fields[label]] : [];
-            string called = name >= 0 ? fields[name] : Path.GetFileNameWithoutExtension(fields[file]);
-            items.Add(new PictureItem(FullPath(path, fields[file]), called, condition, split >= 0 && fields[split] != "train") { Caption = caption >= 0 ? fields[caption] : null });
+            // An empty field is none.
+            string? Field(int column) => column >= 0 && fields[column].Trim() is { Length: > 0 } text ? text : null;
+            string picture = Field(file) ?? throw new MuralException($"'{path}' has a line without a 'file', '{string.Join(',', fields)}'; name its picture, or take the line out.");
+            string[] condition = Field(words) is { } several ? Split(several) : Field(label) is { } single ? [single] : [];
+            string called = Field(name) ?? Path.GetFileNameWithoutExtension(picture);
+            items.Add(new PictureItem(FullPath(path, picture), called, condition, Field(split) is not (null or "train")) { Caption = Field(caption) });
         }
         return items;
     }

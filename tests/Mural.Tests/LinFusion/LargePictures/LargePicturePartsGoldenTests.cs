@@ -52,7 +52,7 @@ public class LargePicturePartsGoldenTests
         foreach (string output in golden.Tensors.Keys.Where(key => key.StartsWith("out.blur", StringComparison.Ordinal)))
         {
             string[] words = output.Split(".r")[1].Split(".s");
-            Tensor blurred = GaussianBlur.Apply(x, 2 * int.Parse(words[0], CultureInfo.InvariantCulture) - 1, double.Parse(words[1], CultureInfo.InvariantCulture));
+            Tensor blurred = LatentBlur.Apply(x, 2 * int.Parse(words[0], CultureInfo.InvariantCulture) - 1, double.Parse(words[1], CultureInfo.InvariantCulture));
             golden.AssertMatches(output, output.Contains("restandardised", StringComparison.Ordinal) ? ChannelStatistics.Of(x).GiveTo(blurred) : blurred);
         }
         float[] rows = golden.Get("out.cosine_factor").data<float>().ToArray();

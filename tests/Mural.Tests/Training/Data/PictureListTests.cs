@@ -53,6 +53,18 @@ public sealed class PictureListTests : IDisposable
         Assert.Equal(["big cat"], Read(new DataConfig { Index = "labels.csv" })[0].Words);
     }
 
+    [Fact]
+    public void SpacesAroundFieldsAndEmptyFieldsSayNothing()
+    {
+        _folder.WriteText("l.csv", "file, words , label,caption, split,name,source\na.png,, big cat ,,,,\nb.png, red  heart,cat, A heart. , train,B,x\nc.png, , ,,test,,\n");
+        List<PictureItem> items = Read(new DataConfig { Index = "l.csv" });
+        Assert.Equal([["big cat"], ["red", "heart"], []], items.Select(item => item.Words));
+        Assert.Equal([null, "A heart.", null], items.Select(item => item.Caption));
+        Assert.Equal([false, false, true], items.Select(item => item.HeldOut));
+        Assert.Equal(["a", "B", "c"], items.Select(item => item.Name));
+        Assert.Equal("big cat", items[0].ReadCaption());
+    }
+
     [Theory]
     [InlineData("l.jsonl", "{\"file\": \"a.png\"}\n{\"file\": ", "Line 2 of")]
     [InlineData("l.jsonl", "{\"words\": [\"a\"]}", "Line 1 of")]
@@ -62,6 +74,8 @@ public sealed class PictureListTests : IDisposable
     [InlineData("l.jsonl", "[]", "Line 1 of")]
     [InlineData("l.jsonl", "\n", "holds no pictures")]
     [InlineData("l.csv", "picture,words\na.png,b\n", "names no column 'file'")]
+    [InlineData("l.csv", ",file,words\n0,a.png,b\n", "a column without a name")]
+    [InlineData("l.csv", "file,words\n,b\n", "a line without a 'file'")]
     [InlineData("l.csv", "file,words\na.png\n", "a line of 1 fields")]
     [InlineData("l.csv", "file,words\n\"a.png,b\n", "inside a quoted field")]
     [InlineData("l.csv", "", "holds no pictures")]

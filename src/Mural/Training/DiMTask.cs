@@ -2,6 +2,7 @@ using Mural.Autoencoders;
 using Mural.Checkpoints;
 using Mural.DiM;
 using Mural.Imaging;
+using Mural.Runtime;
 using Mural.Samplers;
 using Mural.Training.Data;
 using static TorchSharp.torch;
@@ -9,31 +10,32 @@ using static TorchSharp.torch;
 namespace Mural.Training;
 
 /// <summary>Trains a Diffusion Mamba to find the noise in latents or pictures (spec dim.md 4 and 5).</summary>
-internal sealed class DimTask : ITrainingTask
+internal sealed class DiMTask : ITrainingTask
 {
-    private readonly DimTrainingConfig _config;
+    private readonly DiMTrainingConfig _config;
     private readonly PictureSet _pictures;
     private readonly TrainingLatents? _latents;
-    private readonly DimConditions _conditions;
+    private readonly DiMConditions _conditions;
     private readonly SampleOrder _order;
     private readonly DiMModel _model, _average;
     private readonly DiscreteNoiseSchedule? _steps;
     private readonly LinearNoiseSchedule? _times;
     private readonly Device _device;
 
-    internal DimTask(DimTrainingConfig config, PictureSet pictures, Device device, Action<string> report, CancellationToken cancellation)
+    internal DiMTask(DiMTrainingConfig config, PictureSet pictures, Device device, Action<string> report, CancellationToken cancellation)
     {
         _config = config;
         _pictures = pictures;
         _device = device;
-        _conditions = DimConditions.Read(config, pictures.Items);
+        _conditions = DiMConditions.Read(config, pictures.Items);
         _order = new SampleOrder(_conditions.Balanced(pictures.Training), config.Seed);
         ScalarType type = config.ComputeType;
+        using var loaded = new PartialLoad();
         if (config.Autoencoder is not null)
         {
             _steps = DiscreteNoiseSchedule.ScaledLinear();
-            _latents = TrainingLatents.Open(
-                pictures, AutoencoderKL.FromFolder(Settings.Resolve(config.SettingsPath, config.Autoencoder)), type, device, config.Data, config.SettingsPath, report, cancellation);
+            _latents = loaded.Add(TrainingLatents.Open(
+                pictures, AutoencoderKL.FromFolder(Settings.Resolve(config.SettingsPath, config.Autoencoder)), type, device, config.Data, config.SettingsPath, report, cancellation));
         }
         else
         {
@@ -43,9 +45,9 @@ internal sealed class DimTask : ITrainingTask
         int channels = autoencoder?.LatentChannels ?? 3, size = config.Data.Size / (autoencoder?.Downscale ?? 1);
         DiMConfig architecture = config.ToDiMConfig(channels, size, _conditions.Labels.Count);
         using var generator = new Generator((ulong)config.Seed);
-        _model = new DiMModel(architecture, generator, device) { ComputeType = type };
-        _average = new DiMModel(architecture, device) { ComputeType = type };
-        foreach (TorchSharp.Modules.Parameter parameter in _average.parameters()) parameter.requires_grad = false;
+        _model = loaded.Add(new DiMModel(architecture, generator, device) { ComputeType = type });
+        _average = loaded.Add(new DiMModel(architecture, device) { ComputeType = type });
+        loaded.Complete();
     }
 
     public nn.Module Model => _model;
@@ -53,7 +55,7 @@ internal sealed class DimTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity => string.Create(System.Globalization.CultureInfo.InvariantCulture,
-        $"dim {_config.Model.Width}x{_config.Model.Blocks} patch {_config.Model.PatchSize} states {_config.Model.DState} pads {_config.Model.PadLen} {_config.Model.PadLayout}, seed {_config.Seed}, batch {_config.StepSamples}, labels {_conditions.Key}, split {_pictures.SplitKey}{(_config.Balance > 0 ? $", balance {_config.Balance}" : "")}, data {_latents?.Key ?? _pictures.Key}");
+        $"dim {_config.Model.Width}x{_config.Model.Blocks} patch {_config.Model.PatchSize} states {_config.Model.DState} pads {_config.Model.PadLen} {_config.Model.PadLayout}, seed {_config.Seed}, batch {_config.StepSamples}, labels {_conditions.Key}, split {_pictures.SplitKey}{(_config.Balance > 0 ? $", balance {_config.Balance}" : "")}, data {_latents?.Key ?? _pictures.Key + (_config.Data.Flip ? "-mirrored" : "")}");
 
     public void Initialise()
     {
@@ -112,7 +114,7 @@ internal sealed class DimTask : ITrainingTask
         return [];
     }
 
-    public void WriteResult(string folder, CancellationToken cancellation) => DimResult.Write(folder, _average, _config, _conditions.Labels, cancellation);
+    public void WriteResult(string folder, CancellationToken cancellation) => DiMResult.Write(folder, _average, _config, _conditions.Labels, cancellation);
 
     public void Dispose()
     {
@@ -138,12 +140,7 @@ internal sealed class DimTask : ITrainingTask
     {
         if (_latents is not null) return _latents.Draw(rows, generator);
         Tensor pictures = _pictures.Pictures(rows);
-        if (!_config.Data.Flip) return pictures;
-        using Tensor draws = rand(rows.Length, generator: generator);
-        float[] values = draws.data<float>().ToArray();
-        for (int i = 0; i < rows.Length; i++)
-            if (values[i] < 0.5f) pictures[i].copy_(pictures[i].flip(2));
-        return pictures;
+        return _config.Data.Flip ? PictureAugmentation.Mirrored(pictures, generator) : pictures;
     }
 
     private NoisePrediction.Level Levels(int count, Generator generator)
@@ -157,7 +154,7 @@ internal sealed class DimTask : ITrainingTask
         return NoisePrediction.At(_times!, [.. times.data<float>().ToArray().Select(t => (double)t)], _device);
     }
 
-    private sealed class Samples(DimTask task, Tensor clean, Tensor noise, Tensor? labels, NoisePrediction.Level level) : ITrainingStep
+    private sealed class Samples(DiMTask task, Tensor clean, Tensor noise, Tensor? labels, NoisePrediction.Level level) : ITrainingStep
     {
         public Tensor Loss(int part)
         {

@@ -3,7 +3,7 @@ using Mural.DiM;
 namespace Mural.Training;
 
 /// <summary>The architecture of a DiM to train; what the data decide (channels, size, number of labels) is not set here.</summary>
-public sealed record DimModelConfig
+public sealed record DiMModelConfig
 {
     /// <summary>Width of the residual stream.</summary>
     public int Width { get; init; } = 384;
@@ -25,10 +25,10 @@ public sealed record DimModelConfig
 }
 
 /// <summary>Settings of a DiM's training (spec dim.md 4 and 5).</summary>
-public sealed record DimTrainingConfig : TrainingConfig
+public sealed record DiMTrainingConfig : TrainingConfig
 {
     /// <summary>The architecture.</summary>
-    public DimModelConfig Model { get; init; } = new();
+    public DiMModelConfig Model { get; init; } = new();
 
     /// <summary>
     /// Folder of the autoencoder whose latents are learned, relative to the settings file; null for a pixel model. Latent models train on 1000 whole steps,
@@ -81,6 +81,8 @@ public sealed record DimTrainingConfig : TrainingConfig
     /// </summary>
     public string? InitialiseFrom { get; init; }
 
+    internal override string? Start => InitialiseFrom;
+
     /// <summary>The sheets of samples.</summary>
     public SampleSheetConfig Sheet { get; init; } = new();
 
@@ -95,6 +97,8 @@ public sealed record DimTrainingConfig : TrainingConfig
         Settings.InRange("word_dropout", WordDropout, 0, 0.99);
         Settings.InRange("style_dropout", StyleDropout, 0, 1);
         if (MinSnrGamma is double gamma) Settings.Positive("min_snr_gamma", gamma);
+        if (Vocabulary is null && (WordDropout > 0 || StyleDropout > 0 || StyleWords.Length > 0))
+            throw new MuralException("The settings 'word_dropout', 'style_dropout' and 'style_words' are for models of words; name the list of words with 'vocabulary', or leave them out.");
         if (StyleDropout > 0 && StyleWords.Length == 0) throw new MuralException("The setting 'style_dropout' is set without 'style_words'; name the words that it may leave out.");
     }
 

@@ -5,14 +5,14 @@ using static TorchSharp.torch;
 namespace Mural.Training;
 
 /// <summary>What each picture of a set is conditioned on: words of a vocabulary, one class, or nothing.</summary>
-internal sealed class DimConditions
+internal sealed class DiMConditions
 {
     private readonly int[][] _words;
     private readonly HashSet<int> _styles;
-    private readonly DimTrainingConfig _config;
+    private readonly DiMTrainingConfig _config;
     private readonly bool _bags;
 
-    private DimConditions(DimTrainingConfig config, int[][] words, IReadOnlyList<string> labels, bool bags)
+    private DiMConditions(DiMTrainingConfig config, int[][] words, IReadOnlyList<string> labels, bool bags)
     {
         _config = config;
         _words = words;
@@ -29,13 +29,13 @@ internal sealed class DimConditions
 
     /// <summary>Reads the conditions of a set.</summary>
     /// <exception cref="MuralException">A word is not in the vocabulary, or a picture has several labels without one.</exception>
-    internal static DimConditions Read(DimTrainingConfig config, IReadOnlyList<PictureItem> items)
+    internal static DiMConditions Read(DiMTrainingConfig config, IReadOnlyList<PictureItem> items)
     {
         if (config.Vocabulary is not null)
         {
             string path = Settings.Resolve(config.SettingsPath, config.Vocabulary);
             Vocabulary vocabulary = Vocabulary.Load(path);
-            return new DimConditions(config, PictureWords.Of(items, vocabulary, path), vocabulary.Words, bags: true);
+            return new DiMConditions(config, PictureWords.Of(items, vocabulary, path), vocabulary.Words, bags: true);
         }
         PictureItem? several = items.FirstOrDefault(i => i.Words.Count > 1);
         if (several is not null)
@@ -43,10 +43,10 @@ internal sealed class DimConditions
         string[] classes = [.. items.SelectMany(i => i.Words).Distinct().Order(StringComparer.Ordinal)];
         PictureItem? bare = classes.Length == 0 ? null : items.FirstOrDefault(i => i.Words.Count == 0);
         if (bare is not null) throw new MuralException($"The picture '{bare.File}' has no label while others have; give every picture a label, or none.");
-        return new DimConditions(config, [.. items.Select(i => i.Words.Select(w => Array.IndexOf(classes, w)).ToArray())], classes, bags: false);
+        return new DiMConditions(config, [.. items.Select(i => i.Words.Select(w => Array.IndexOf(classes, w)).ToArray())], classes, bags: false);
     }
 
-    /// <summary>The rows, those of rare words several times (<see cref="DimTrainingConfig.Balance"/>).</summary>
+    /// <summary>The rows, those of rare words several times (<see cref="DiMTrainingConfig.Balance"/>).</summary>
     /// <param name="rows">Rows of the picture set.</param>
     internal IReadOnlyList<int> Balanced(IReadOnlyList<int> rows) => Labels.Count == 0 ? rows : ConditionWords.Balanced(rows, row => _words[row], _config.Balance);
 

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Mural.Pipelines;
 
 /// <summary>A Gaussian filter over each channel, with zeros around the map (LinFusion specification 5.2).</summary>
-internal static class GaussianBlur
+internal static class LatentBlur
 {
     /// <summary>The filtered map: across, then down, which together are the square kernel.</summary>
     /// <param name="map">Shape: `[B, C, H, W]`.</param>

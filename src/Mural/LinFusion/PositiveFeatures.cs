@@ -7,7 +7,7 @@ namespace Mural.LinFusion;
 /// φ(t) = elu(t) + 1: what makes queries and keys positive (spec 1.2). Full precision computes it in the two rounded steps of the official code; for inputs of reduced
 /// precision e^t is computed at once in float32, so that small values stay above zero instead of vanishing in the sum with 1.
 /// </summary>
-internal static class FeatureMap
+internal static class PositiveFeatures
 {
     /// <summary>φ, in float32 or wider.</summary>
     internal static Tensor Apply(Tensor projected)

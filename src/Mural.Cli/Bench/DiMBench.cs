@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Mural.Cli.Bench;
 
 /// <summary>One guided forward pass of DiM-H with random weights, as in painting 512x512 pixels.</summary>
-internal static class DimBench
+internal static class DiMBench
 {
     private const int LatentSide = 64;
 

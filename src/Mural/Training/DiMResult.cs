@@ -6,9 +6,9 @@ using static TorchSharp.torch;
 namespace Mural.Training;
 
 /// <summary>Writes a trained DiM as a model folder that <c>mural generate --model</c> takes.</summary>
-internal static class DimResult
+internal static class DiMResult
 {
-    internal static void Write(string folder, DiMModel model, DimTrainingConfig config, IReadOnlyList<string> labels, CancellationToken cancellation)
+    internal static void Write(string folder, DiMModel model, DiMTrainingConfig config, IReadOnlyList<string> labels, CancellationToken cancellation)
     {
         string denoiser = Directory.CreateDirectory(Path.Combine(folder, "dim")).FullName;
         ModuleWeights.Save(model, Path.Combine(denoiser, "model.safetensors"), type: ScalarType.Float16, cancellationToken: cancellation);

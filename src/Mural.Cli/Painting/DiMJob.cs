@@ -14,10 +14,10 @@ namespace Mural.Cli.Painting;
 /// <param name="Runtime">On what.</param>
 /// <param name="Output">Pattern of the files' names, or null for one made from the prompt.</param>
 /// <param name="Like">The recipe that is repeated, or null.</param>
-internal sealed record PaintingJob(ModelFolder Model, DiMRequest Request, RuntimeOptions Runtime, string? Output, PictureRecipe? Like)
+internal sealed record DiMJob(ModelFolder Model, DiMRequest Request, RuntimeOptions Runtime, string? Output, PictureRecipe? Like)
 {
     /// <summary>Paints, writes the files, says what was done, and returns it for <c>--json</c>.</summary>
-    internal object Paint(CommandContext context)
+    internal object Run(CommandContext context)
     {
         // A wrong name should not cost the time of painting.
         ulong[] seeds = [.. Enumerable.Range(0, Request.Count).Select(i => unchecked(Request.Seed + (ulong)i))];

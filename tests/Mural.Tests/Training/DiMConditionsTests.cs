@@ -3,7 +3,7 @@ using Mural.Training.Data;
 
 namespace Mural.Tests.Training;
 
-public sealed class DimConditionsTests : IDisposable
+public sealed class DiMConditionsTests : IDisposable
 {
     private readonly TrainingFolder _folder = new();
 
@@ -12,7 +12,7 @@ public sealed class DimConditionsTests : IDisposable
     [Fact]
     public void ClassesAreTheLabelsInOrder()
     {
-        DimConditions conditions = Read(new DimTrainingConfig(), ["star"], ["heart"], ["star"]);
+        DiMConditions conditions = Read(new DiMTrainingConfig(), ["star"], ["heart"], ["star"]);
         Assert.Equal(["heart", "star"], conditions.Labels);
         using Tensor? batch = conditions.Batch([0, 1, 2], null), nothing = conditions.Nothing(batch);
         Assert.Equal([1, 0, 1], batch!.data<long>().ToArray());
@@ -22,7 +22,7 @@ public sealed class DimConditionsTests : IDisposable
     [Fact]
     public void WordsAreBagsOfTheVocabulary()
     {
-        DimConditions conditions = Read(new DimTrainingConfig { Vocabulary = "vocabulary.txt" }, ["Star", "flat"], ["heart"], []);
+        DiMConditions conditions = Read(new DiMTrainingConfig { Vocabulary = "vocabulary.txt" }, ["Star", "flat"], ["heart"], []);
         using Tensor? batch = conditions.Batch([0, 1, 2], null), nothing = conditions.Nothing(batch);
         Assert.Equal([3, 2], batch!.shape);
         Assert.Equal([1, 2, 0, -1, -1, -1], batch.data<long>().ToArray());
@@ -34,18 +34,18 @@ public sealed class DimConditionsTests : IDisposable
     {
         // "flat" has nine pictures, "star" four, "heart" one.
         string[][] items = [["heart", "flat"], .. Enumerable.Repeat<string[]>(["star", "flat"], 4), .. Enumerable.Repeat<string[]>(["flat"], 4)];
-        var config = new DimTrainingConfig { Vocabulary = "vocabulary.txt", Balance = 0.5 };
+        var config = new DiMTrainingConfig { Vocabulary = "vocabulary.txt", Balance = 0.5 };
         int[] rows = [.. Enumerable.Range(0, items.Length)];
         Assert.Equal([0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8], Read(config, items).Balanced(rows));
         Assert.Equal([0, 0, 1, 1], Read(config with { Balance = 1 }, items).Balanced([0, 1, 1]).Order());
         Assert.Equal(rows, Read(config with { Balance = 0 }, items).Balanced(rows));
-        Assert.Equal([0, 1], Read(new DimTrainingConfig { Balance = 1 }, [], []).Balanced([0, 1]));
+        Assert.Equal([0, 1], Read(new DiMTrainingConfig { Balance = 1 }, [], []).Balanced([0, 1]));
     }
 
     [Fact]
     public void WithoutLabelsThereIsNoCondition()
     {
-        DimConditions conditions = Read(new DimTrainingConfig(), [], []);
+        DiMConditions conditions = Read(new DiMTrainingConfig(), [], []);
         Assert.Null(conditions.Batch([0, 1], null));
         Assert.Null(conditions.Nothing(null));
     }
@@ -54,8 +54,8 @@ public sealed class DimConditionsTests : IDisposable
     public void DropoutsLeaveOutTheirShares()
     {
         const int Count = 4000;
-        var config = new DimTrainingConfig { Vocabulary = "vocabulary.txt", StyleWords = ["flat", "3d"], LabelDropout = 0.2, WordDropout = 0.1, StyleDropout = 0.3 };
-        DimConditions conditions = Read(config, ["heart", "star", "flat"]);
+        var config = new DiMTrainingConfig { Vocabulary = "vocabulary.txt", StyleWords = ["flat", "3d"], LabelDropout = 0.2, WordDropout = 0.1, StyleDropout = 0.3 };
+        DiMConditions conditions = Read(config, ["heart", "star", "flat"]);
         using Tensor batch = conditions.Batch([.. Enumerable.Repeat(0, Count)], new SplitMix(5))!;
         long[][] rows = [.. batch.data<long>().ToArray().Chunk((int)batch.shape[1]).Select(row => row.Where(label => label >= 0).ToArray())];
         double Share(Func<long[], bool> holds) => (double)rows.Count(holds) / Count;
@@ -67,8 +67,8 @@ public sealed class DimConditionsTests : IDisposable
     [Fact]
     public void OneWordAlwaysStays()
     {
-        var config = new DimTrainingConfig { Vocabulary = "vocabulary.txt", StyleWords = ["flat"], LabelDropout = 0, WordDropout = 0.9, StyleDropout = 1 };
-        DimConditions conditions = Read(config, ["heart", "flat"], ["flat"]);
+        var config = new DiMTrainingConfig { Vocabulary = "vocabulary.txt", StyleWords = ["flat"], LabelDropout = 0, WordDropout = 0.9, StyleDropout = 1 };
+        DiMConditions conditions = Read(config, ["heart", "flat"], ["flat"]);
         using Tensor batch = conditions.Batch([.. Enumerable.Range(0, 1000).Select(i => i % 2)], new SplitMix(5))!;
         long[][] rows = [.. batch.data<long>().ToArray().Chunk((int)batch.shape[1]).Select(row => row.Where(label => label >= 0).ToArray())];
         Assert.All(rows, row => Assert.Single(row));
@@ -86,18 +86,18 @@ public sealed class DimConditionsTests : IDisposable
     [Fact]
     public void WordsThatTheVocabularyLacksAreNamed()
     {
-        MuralException problem = Assert.Throws<MuralException>(() => Read(new DimTrainingConfig { Vocabulary = "vocabulary.txt" }, ["moon", "heart"], ["sun"]));
+        MuralException problem = Assert.Throws<MuralException>(() => Read(new DiMTrainingConfig { Vocabulary = "vocabulary.txt" }, ["moon", "heart"], ["sun"]));
         Assert.Contains("lacks 2 words of the pictures (moon, sun); add them, one a line.", problem.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void ContradictionsAreOneSentence()
     {
-        Assert.Contains("name a 'vocabulary'", Assert.Throws<MuralException>(() => Read(new DimTrainingConfig(), ["a", "b"])).Message, StringComparison.Ordinal);
-        Assert.Contains("give every picture a label, or none", Assert.Throws<MuralException>(() => Read(new DimTrainingConfig(), ["a"], [])).Message, StringComparison.Ordinal);
-        Assert.Contains("'style_words' names 'oil'", Assert.Throws<MuralException>(() => Read(new DimTrainingConfig { StyleWords = ["oil"] }, ["a"])).Message, StringComparison.Ordinal);
+        Assert.Contains("name a 'vocabulary'", Assert.Throws<MuralException>(() => Read(new DiMTrainingConfig(), ["a", "b"])).Message, StringComparison.Ordinal);
+        Assert.Contains("give every picture a label, or none", Assert.Throws<MuralException>(() => Read(new DiMTrainingConfig(), ["a"], [])).Message, StringComparison.Ordinal);
+        Assert.Contains("'style_words' names 'oil'", Assert.Throws<MuralException>(() => Read(new DiMTrainingConfig { StyleWords = ["oil"] }, ["a"])).Message, StringComparison.Ordinal);
     }
 
-    private DimConditions Read(DimTrainingConfig config, params string[][] words) => DimConditions.Read(
+    private DiMConditions Read(DiMTrainingConfig config, params string[][] words) => DiMConditions.Read(
         config with { SettingsPath = _folder.At("settings.json") }, [.. words.Select((w, i) => new PictureItem($"{i}.png", $"{i}", w, HeldOut: false))]);
 }

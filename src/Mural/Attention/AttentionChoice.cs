@@ -11,8 +11,8 @@ namespace Mural.Attention;
 internal sealed record AttentionDecision(AttentionWay Way, string Reason);
 
 /// <summary>
-/// The fastest way for a shape on this machine: on processors of the kind that Mural was measured on by their features alone, which gives the same result to the bit in every run; on others
-/// all ways are tried once for each kind of shape.
+/// The fastest way for a shape on this machine: by the processor's features alone wherever it is known, because another way rounds otherwise, and a seed is to give the same picture in every
+/// run. On processors of other kinds all ways are tried once for each kind of shape, and only one that is faster beyond doubt takes the usual one's place.
 /// </summary>
 internal static class AttentionChoice
 {
@@ -24,27 +24,29 @@ internal static class AttentionChoice
     /// <summary>The way for a shape on the CPU, without gradients and masks.</summary>
     internal static AttentionDecision For(AttentionShape shape)
     {
-        List<AttentionWay> ways = Ways(shape, FlashAttention.Has);
+        ProcessorFeatures processor = ProcessorFeatures.Current;
+        List<AttentionWay> ways = Ways(shape, FlashAttention.Has, processor);
         if (ways.Count == 1) return new AttentionDecision(ways[0], "the only way for such inputs");
         if (shape.Operations < SmallWork) return new AttentionDecision(AttentionWay.Libtorch, "so little work is done in one call");
-        ProcessorFeatures processor = ProcessorFeatures.Current;
-        if (Knows(processor, shape.Type)) return new AttentionDecision(ways[0], $"the fastest on processors with {(processor.Avx512BFloat16 ? "AVX512-BF16" : "AVX-512")} and without AMX");
+        if (Knows(processor, shape.Type)) return new AttentionDecision(ways[0], $"the fastest on processors with {(processor.Avx512BFloat16 ? "AVX512-BF16" : processor.Avx512 ? "AVX-512" : "AVX2")}");
         return Calibrated.GetOrAdd(AttentionCalibration.Representative(shape), static (kind, ways) => AttentionCalibration.Run(kind, ways), ways);
     }
 
-    /// <summary>Whether the order of <see cref="Ways"/> was measured on such processors.</summary>
-    internal static bool Knows(ProcessorFeatures processor, ScalarType type) =>
-        processor is { Avx512: true, AmxBFloat16: false } && (processor.Avx512BFloat16 || type == ScalarType.Float32);
+    /// <summary>Whether the order of <see cref="Ways"/> holds on such processors: all with AVX2, but for bfloat16 where AMX multiplies it.</summary>
+    internal static bool Knows(ProcessorFeatures processor, ScalarType type) => processor.Avx2 && (type == ScalarType.Float32 || !processor.AmxBFloat16);
 
     /// <summary>All ways for inputs of a shape, the one first that was fastest wherever it was measured.</summary>
-    internal static List<AttentionWay> Ways(AttentionShape shape, Func<AttentionWay, bool> has)
+    internal static List<AttentionWay> Ways(AttentionShape shape, Func<AttentionWay, bool> has, ProcessorFeatures processor)
     {
         bool served = Rows.Serves(shape.Type) && shape.Size is > 0 and <= FlashAttention.LargestHead && shape is { Batch: > 0, Tokens: > 0, Keys: > 0 };
         if (!served) return [AttentionWay.Libtorch];
         List<AttentionWay> ways = [];
-        if (shape.Type == ScalarType.BFloat16 && has(AttentionWay.FlashBFloat16)) ways.Add(AttentionWay.FlashBFloat16);
+        bool rounded = shape.Type == ScalarType.BFloat16 && has(AttentionWay.FlashBFloat16);
+        if (rounded && processor.MultipliesBFloat16) ways.Add(AttentionWay.FlashBFloat16);
         if (has(AttentionWay.FlashFloat32)) ways.Add(AttentionWay.FlashFloat32);
         if (Vector128.IsHardwareAccelerated && has(AttentionWay.FlashVectors)) ways.Add(AttentionWay.FlashVectors);
+        // Emulated products are slower than converted operands.
+        if (rounded && !processor.MultipliesBFloat16) ways.Add(AttentionWay.FlashBFloat16);
         return [.. ways, AttentionWay.Chunked, AttentionWay.Libtorch];
     }
 }
@@ -52,6 +54,9 @@ internal static class AttentionChoice
 /// <summary>Tries ways of computing attention against each other.</summary>
 internal static class AttentionCalibration
 {
+    // So much faster must another way be than the usual one. Times differ by less than this from process to process, so that each takes the same way.
+    private const double Doubt = 1.5;
+
     private const int MostTokens = 512, Rounds = 3;
 
     /// <summary>What stands for all shapes of a kind: sizes rounded up to powers of two, and a batch of one.</summary>
@@ -62,8 +67,13 @@ internal static class AttentionCalibration
         Keys = (long)BitOperations.RoundUpToPowerOf2((ulong)shape.Keys),
     };
 
-    /// <summary>The way that takes least time, the earlier of two that take the same.</summary>
-    internal static AttentionWay Fastest(IReadOnlyList<AttentionWay> ways, Func<AttentionWay, double> seconds) => ways.MinBy(seconds);
+    /// <summary>The way that takes least time, if it is much less than the first one's; otherwise the first.</summary>
+    internal static AttentionWay Fastest(IReadOnlyList<AttentionWay> ways, Func<AttentionWay, double> seconds)
+    {
+        (AttentionWay Way, double Seconds)[] timed = [.. ways.Select(way => (way, seconds(way)))];
+        (AttentionWay Way, double Seconds) fastest = timed.MinBy(way => way.Seconds);
+        return fastest.Seconds * Doubt < timed[0].Seconds ? fastest.Way : timed[0].Way;
+    }
 
     /// <summary>Runs each way a few times, which takes a quarter of a second at most shapes.</summary>
     internal static AttentionDecision Run(AttentionShape shape, IReadOnlyList<AttentionWay> ways)

@@ -28,6 +28,21 @@ internal static class StagedFolder
         }
     }
 
+    /// <summary>Removes what killed processes left of writing a folder. Nobody else may be writing it.</summary>
+    /// <param name="folder">The final place.</param>
+    internal static void RemoveLeftovers(string folder)
+    {
+        string target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+        try
+        {
+            foreach (string staged in Directory.GetDirectories(Path.GetDirectoryName(target) ?? target, $".{Path.GetFileName(target)}.*.tmp")) Directory.Delete(staged, recursive: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // It takes room, but is in nobody's way.
+        }
+    }
+
     private static void Move(string staged, string target)
     {
         if (!Directory.Exists(target))

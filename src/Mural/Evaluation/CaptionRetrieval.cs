@@ -24,8 +24,7 @@ internal sealed record CaptionRetrieval(IReadOnlyList<int> Ranks, IReadOnlyList<
     /// <exception cref="MuralException">There are not so many captions.</exception>
     internal static CaptionRetrieval Of(Tensor pictures, Tensor captions, CaptionTable table, IReadOnlyList<int> own, int candidates)
     {
-        if (candidates < 2 || candidates > table.MostCandidates)
-            throw new MuralException($"{candidates} candidates were asked for, where the real pictures have {table.MostCandidates} different captions; 2 to {table.MostCandidates} are possible.");
+        RequireCandidates(table, candidates);
         int[] ranks = new int[own.Count], best = new int[own.Count];
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
@@ -40,5 +39,12 @@ internal sealed record CaptionRetrieval(IReadOnlyList<int> Ranks, IReadOnlyList<
             best[i] = rows[Array.IndexOf(scores, scores.Max())];
         }
         return new CaptionRetrieval(ranks, best);
+    }
+
+    /// <exception cref="MuralException">There are not so many captions.</exception>
+    internal static void RequireCandidates(CaptionTable table, int candidates)
+    {
+        if (candidates < 2 || candidates > table.MostCandidates)
+            throw new MuralException($"{candidates} candidates were asked for, where the real pictures have {table.MostCandidates} different captions; 2 to {table.MostCandidates} are possible.");
     }
 }

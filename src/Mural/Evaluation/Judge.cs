@@ -59,6 +59,7 @@ internal sealed class Judge : IDisposable
         using var quiet = no_grad();
         IReadOnlyList<JudgedPicture> judged = pictures.Of(split), compared = real.Of(realSplit);
         var table = new CaptionTable(real.Pictures.Select(picture => picture.Words));
+        CaptionRetrieval.RequireCandidates(table, candidates);
         int[] own = [.. judged.Select(picture => table.RowOf(picture.Words))];
         int done = 0, all = judged.Count + compared.Count;
         void Count(int more) => progress?.Invoke(done += more, all);

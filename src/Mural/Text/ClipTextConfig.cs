@@ -27,6 +27,12 @@ internal sealed record ClipTextConfig
     /// <summary>The token whose first place is pooled (<c>eos_token_id</c>).</summary>
     internal int EndToken { get; init; } = ClipEnd;
 
+    /// <summary>The token that a window begins with, or null where nobody says it (<c>bos_token_id</c>): only other programs ask.</summary>
+    internal int? BeginToken { get; init; }
+
+    /// <summary>The token that a window is filled up with, or null where nobody says it (<c>pad_token_id</c>): only other programs ask.</summary>
+    internal int? PadToken { get; init; }
+
     /// <summary>The end's token where a config does not say it: the last, before those that textual inversion may have added to CLIP's vocabulary.</summary>
     internal static int EndOf(int vocabularySize) => Math.Min(vocabularySize - 1, ClipEnd);
 
@@ -72,6 +78,8 @@ internal sealed record ClipTextConfig
             Transformer = ClipTransformerConfig.Read(json, path, new() { Layers = 12, Width = 512, Heads = 8, Inner = 2048, Activation = ClipActivation.QuickGelu }),
             ProjectionSize = architecture == Plain ? null : json.Integer("projection_dim", 512),
             EndToken = end == LegacyEnd ? EndOf(vocabulary) : end,
+            BeginToken = json.OptionalInteger("bos_token_id"),
+            PadToken = json.OptionalInteger("pad_token_id"),
         };
         config.Validate();
         return config;
@@ -88,6 +96,8 @@ internal sealed record ClipTextConfig
             ["model_type"] = "clip_text_model",
             ["vocab_size"] = VocabularySize,
         };
+        if (BeginToken is { } begin) json["bos_token_id"] = begin;
+        if (PadToken is { } pad) json["pad_token_id"] = pad;
         if (ProjectionSize is { } size) json["projection_dim"] = size;
         Transformer.Write(json);
         return json.ToJsonString(ConfigWriter.Indented) + "\n";

@@ -30,6 +30,11 @@ internal sealed class DiMTask : ITrainingTask
         _conditions = DiMConditions.Read(config, pictures.Items);
         _order = new SampleOrder(_conditions.Balanced(pictures.Training), config.Seed);
         ScalarType type = config.ComputeType;
+        AutoencoderConfig? autoencoder = config.Autoencoder is null ? null : AutoencoderConfig.Read(Settings.Resolve(config.SettingsPath, config.Autoencoder));
+        if (autoencoder is not null) TrainingLatents.RequireSize(config.Data.Size, autoencoder.Downscale);
+        DiMConfig architecture = config.ToDiMConfig(autoencoder?.LatentChannels ?? 3, config.Data.Size / (autoencoder?.Downscale ?? 1), _conditions.Labels.Count);
+        // Encoding the pictures takes long.
+        architecture.Check();
         using var loaded = new PartialLoad();
         if (config.Autoencoder is not null)
         {
@@ -41,9 +46,6 @@ internal sealed class DiMTask : ITrainingTask
         {
             _times = new LinearNoiseSchedule();
         }
-        AutoencoderConfig? autoencoder = _latents?.Autoencoder.Config;
-        int channels = autoencoder?.LatentChannels ?? 3, size = config.Data.Size / (autoencoder?.Downscale ?? 1);
-        DiMConfig architecture = config.ToDiMConfig(channels, size, _conditions.Labels.Count);
         using var generator = new Generator((ulong)config.Seed);
         _model = loaded.Add(new DiMModel(architecture, generator, device) { ComputeType = type });
         _average = loaded.Add(new DiMModel(architecture, device) { ComputeType = type });

@@ -90,6 +90,9 @@ public sealed record DiMTrainingConfig : TrainingConfig
     {
         base.Check();
         Data.RequirePictures();
+        if (Model.PatchSize > 0 && Data.Size % Model.PatchSize != 0)
+            throw new MuralException($"The setting 'data.size' is {Data.Size}; a multiple of 'model.patch_size' = {Model.PatchSize} is expected.");
+        ToDiMConfig(channels: 4, Data.Size, labels: 0).Check();
         Sheet.Check();
         Settings.InRange("label_dropout", LabelDropout, 0, 1);
         Settings.InRange("balance", Balance, 0, 2);

@@ -27,8 +27,12 @@ internal sealed class RunFolder : IDisposable
 
     /// <summary>Creates the folder where it is missing and takes it; a killed process does not keep it.</summary>
     /// <exception cref="MuralException">Another process trains into it, or it cannot be written.</exception>
-    internal static RunFolder Take(string path) =>
-        new(path, FolderLock.Take(path, "The run folder", $"Another process is training into '{path}'; wait for it, stop it, or choose another 'run'."));
+    internal static RunFolder Take(string path)
+    {
+        var folder = new RunFolder(path, FolderLock.Take(path, "The run folder", $"Another process is training into '{path}'; wait for it, stop it, or choose another 'run'."));
+        StagedFolder.RemoveLeftovers(folder.Result);
+        return folder;
+    }
 
     /// <summary>Keeps a copy of the settings that the run was last started with.</summary>
     internal void KeepSettings(string settings)

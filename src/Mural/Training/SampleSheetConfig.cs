@@ -9,7 +9,7 @@ public sealed record SampleSheetConfig
     /// <summary>Network evaluations of the solver for each.</summary>
     public int Steps { get; init; } = 20;
 
-    /// <summary>Guidance scale in the common convention, where 1 is none.</summary>
+    /// <summary>Guidance scale in the common convention, above 0, where 1 is none.</summary>
     public double Guidance { get; init; } = 2;
 
     internal void Check()
@@ -17,5 +17,7 @@ public sealed record SampleSheetConfig
         Settings.InRange("sheet.pictures", Pictures, 1, 1024);
         Settings.InRange("sheet.steps", Steps, 1, 1000);
         Settings.InRange("sheet.guidance", Guidance, 0, 100);
+        // A result's index takes it for none given.
+        if (Guidance == 0) throw new MuralException("The setting 'sheet.guidance' is 0, with which nothing is left of the condition; give a number above 0, where 1 paints without guidance.");
     }
 }

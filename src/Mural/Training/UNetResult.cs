@@ -6,6 +6,7 @@ using Mural.Layers.Clip;
 using Mural.Pipelines;
 using Mural.Samplers;
 using Mural.Text;
+using Mural.UNet;
 using static TorchSharp.torch;
 
 namespace Mural.Training;
@@ -15,10 +16,26 @@ internal static class UNetResult
 {
     private const string SchedulerClass = "DPMSolverMultistepScheduler";
 
+    // What configs say of the settings, those first that others follow from.
+    private static readonly (string Key, string Setting)[] Decided =
+    [
+        ("block_out_channels", "model.block_out_channels"), ("layers_per_block", "model.layers_per_block"), ("down_block_types", "model.attention"),
+        ("attention_head_dim", "model.head_channels"), ("transformer_layers_per_block", "model.transformer_layers"), ("norm_num_groups", "model.norm_num_groups"),
+        ("in_channels", "autoencoder"), ("cross_attention_dim", "text.width"), ("hidden_size", "text.width"), ("num_hidden_layers", "text.layers"),
+        ("num_attention_heads", "text.heads"), ("max_position_embeddings", "text.max_length"),
+    ];
+
+    // What the same weights may differ in.
+    private static readonly string[] Free = ["sample_size", "upcast_attention", "bos_token_id", "pad_token_id"];
+
     /// <summary>How a model of these settings is sampled: what its <c>scheduler_config.json</c> says.</summary>
     internal static SamplerOptions Sampling(PredictionType prediction) => SchedulerConfig.Read(Scheduler(prediction), "the training's scheduler").RepairForStableDiffusion();
 
-    internal static void Write(string folder, TextToImageNetwork network, ClipVocabulary vocabulary, UNetTrainingConfig config, CancellationToken cancellation)
+    /// <summary>Creates or replaces a result: its networks belong together, so that a run that is ended meanwhile leaves those of before.</summary>
+    internal static void Write(string folder, TextToImageNetwork network, ClipVocabulary vocabulary, UNetTrainingConfig config, CancellationToken cancellation) =>
+        StagedFolder.Write(folder, staged => WriteParts(staged, network, vocabulary, config, cancellation));
+
+    private static void WriteParts(string folder, TextToImageNetwork network, ClipVocabulary vocabulary, UNetTrainingConfig config, CancellationToken cancellation)
     {
         ResultFolder.CopyFiles(Settings.Resolve(config.SettingsPath, config.Autoencoder), Path.Combine(folder, SingleFileLayout.Autoencoder));
         ModelFolder.Save(network.UNet, network.UNet.Config.ToJson(), Path.Combine(folder, SingleFileLayout.UNet), ScalarType.Float16, cancellation: cancellation);
@@ -37,14 +54,36 @@ internal static class UNetResult
     internal static ClipVocabulary ReadVocabulary(string folder) => ClipVocabularyFiles.Read(Tokenizer(folder));
 
     /// <summary>Replaces the weights of both networks by a result's.</summary>
-    /// <exception cref="MuralException">A file is missing or malformed, or the networks have other sizes.</exception>
-    internal static void ReadWeights(string folder, TextToImageNetwork network)
+    /// <param name="folder">The result.</param>
+    /// <param name="network">The networks.</param>
+    /// <param name="prediction">What they are trained to predict.</param>
+    /// <exception cref="MuralException">A file is missing or malformed, or the result's are other networks.</exception>
+    internal static void ReadWeights(string folder, TextToImageNetwork network, PredictionType prediction)
     {
-        using ITensorSource unet = ModelFolder.OpenWeights(Path.Combine(folder, SingleFileLayout.UNet));
-        using ITensorSource text = ClipFiles.OpenWeights(Path.Combine(folder, SingleFileLayout.TextEncoder), variant: null);
+        string unetFolder = Path.Combine(folder, SingleFileLayout.UNet), textFolder = Path.Combine(folder, SingleFileLayout.TextEncoder);
+        RequireSame("UNet", folder, UNetConfig.Read(unetFolder).ToJson(), network.UNet.Config.ToJson());
+        RequireSame("text encoder", folder, ClipTextConfig.Read(textFolder).ToJson(), network.TextEncoder.Config.ToJson());
+        PredictionType stored = SchedulerConfig.Read(Path.Combine(folder, FolderLayout.SchedulerFolder)).PredictionType;
+        if (stored != prediction)
+            throw new MuralException($"The UNet in '{folder}' predicts {EnumNames.Of(stored)}, but the setting 'prediction' is {EnumNames.Of(prediction)}; change it, or name another 'initialise_from'.");
+        using ITensorSource unet = ModelFolder.OpenWeights(unetFolder);
+        using ITensorSource text = ClipFiles.OpenWeights(textFolder, variant: null);
         network.UNet.Load(unet);
         ModuleWeights.Load(network.TextEncoder, text);
     }
+
+    // Weights of one shape may mean different things: heads and groups of norms have none of their own.
+    private static void RequireSame(string part, string folder, string stored, string made)
+    {
+        JsonObject there = JsonNode.Parse(stored)!.AsObject(), here = JsonNode.Parse(made)!.AsObject();
+        string[] keys = [.. Decided.Select(known => known.Key), .. here.Select(entry => entry.Key)];
+        if (Array.Find(keys, key => !Free.Contains(key) && !JsonNode.DeepEquals(there[key], here[key])) is not { } other) return;
+        string? setting = Array.Find(Decided, known => known.Key == other).Setting;
+        throw new MuralException(
+            $"The {part} in '{folder}' has {other} {Said(there[other])}, but {(setting is null ? "a training" : $"the setting '{setting}'")} makes it {Said(here[other])}; {(setting is null ? "" : "change it, or ")}name another 'initialise_from'.");
+    }
+
+    private static string Said(JsonNode? value) => value?.ToJsonString() ?? "null";
 
     private static string Tokenizer(string folder) => StableDiffusionCheckpoint.TokenizerFolder(folder, SingleFileLayout.TextEncoder);
 

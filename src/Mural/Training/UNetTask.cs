@@ -63,7 +63,7 @@ internal sealed class UNetTask : ITrainingTask
 
     public void Initialise()
     {
-        if (_config.InitialiseFrom is { } given) UNetResult.ReadWeights(Settings.Resolve(_config.SettingsPath, given), _model);
+        if (_config.InitialiseFrom is { } given) UNetResult.ReadWeights(Settings.Resolve(_config.SettingsPath, given), _model, _config.Prediction);
     }
 
     public ITrainingStep Draw(long step)

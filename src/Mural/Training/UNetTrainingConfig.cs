@@ -79,6 +79,8 @@ public sealed record UNetTextConfig
         VocabularySize = tokenizer.VocabularySize,
         Positions = MaxLength,
         EndToken = tokenizer.End,
+        BeginToken = tokenizer.Begin,
+        PadToken = tokenizer.Pad,
         // The family of a folder is told from the activation: this is that of Stable Diffusion 1.
         Transformer = new ClipTransformerConfig { Layers = Layers, Width = Width, Heads = Heads, Inner = 4 * Width, Activation = ClipActivation.QuickGelu },
     };
@@ -133,7 +135,7 @@ public sealed record UNetTrainingConfig : TrainingConfig
     /// <summary>γ of min-SNR weighting (arXiv 2303.09556); null weighs all samples alike.</summary>
     public double? MinSnrGamma { get; init; }
 
-    /// <summary>The result of an earlier run that a new run starts from, relative to the settings file: its networks, of the same sizes, and its tokenizer.</summary>
+    /// <summary>The result of an earlier run that a new run starts from, relative to the settings file: its networks, of the same architecture and prediction, and its tokenizer.</summary>
     public string? InitialiseFrom { get; init; }
 
     internal override string? Start => InitialiseFrom;

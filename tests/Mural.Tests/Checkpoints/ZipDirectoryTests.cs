@@ -55,7 +55,8 @@ public sealed class ZipDirectoryTests : IDisposable
         BinaryPrimitives.WriteUInt16LittleEndian(commented.AsSpan(whole.Length - 2), 300);
         string path = _folder.File("comment.pth");
         File.WriteAllBytes(path, commented);
-        TorchFile.Open(path).Dispose();
+        using TorchFile file = TorchFile.Open(path);
+        Assert.Equal([1, 2, 3, 4], file.Read(file.Tensors.Keys.Single()).data<byte>().ToArray());
     }
 
     [Theory]

@@ -50,9 +50,11 @@ public class RuntimePlanTests
         Assert.Contains(reason, problem.Message, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void ZeroThreadsAreRefused() =>
-        Assert.Throws<MuralException>(() => RuntimePlan.Choose(new RuntimeOptions { Threads = 0 }, Plain, 0, false));
+    [Theory]
+    [InlineData(0)]
+    [InlineData(100_000)]
+    public void NoThreadsAndThousandsAreRefused(int threads) =>
+        Assert.Throws<MuralException>(() => RuntimePlan.Choose(new RuntimeOptions { Threads = threads }, Plain, 0, false));
 
     [Theory]
     [InlineData("always [madvise] never\n", "madvise")]

@@ -43,6 +43,17 @@ public sealed class DiMConditionsTests : IDisposable
     }
 
     [Fact]
+    public void ABalanceThatWouldShowPicturesEndlesslyIsRefused()
+    {
+        string[][] items = [["heart"], .. Enumerable.Repeat<string[]>(["star"], 500)];
+        int[] rows = [.. Enumerable.Range(0, items.Length)];
+        var config = new DiMTrainingConfig { Vocabulary = "vocabulary.txt", Balance = 1 };
+        Assert.Equal(1000, Read(config, items).Balanced(rows).Count);
+        MuralException problem = Assert.Throws<MuralException>(() => Read(config with { Balance = 2 }, items).Balanced(rows));
+        Assert.Contains("'balance' is 2, with which an epoch would show 501 pictures 250,500 times, where at most 50,100 are possible", problem.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void WithoutLabelsThereIsNoCondition()
     {
         DiMConditions conditions = Read(new DiMTrainingConfig(), [], []);

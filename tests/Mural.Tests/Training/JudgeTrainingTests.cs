@@ -27,6 +27,9 @@ public sealed class JudgeTrainingTests : IDisposable
         Assert.Equal(["heart", "star", "flat", "3d"], judge.Vocabulary.Words);
         JudgedPictures list = JudgedPictures.Read(_folder.At("list.jsonl"), judge.Vocabulary);
         Judgement judgement = judge.Run(list, PictureSplit.Train, list, PictureSplit.Train, candidates: 4);
+        // Refused before a picture is looked at.
+        MuralException problem = Assert.Throws<MuralException>(() => judge.Run(list, PictureSplit.Train, list, PictureSplit.Train, candidates: 5, progress: (_, _) => Assert.Fail("A picture was looked at.")));
+        Assert.Contains("2 to 4 are possible", problem.Message, StringComparison.Ordinal);
         Assert.Equal((11, 4, 11, 8), (judgement.Pictures, judgement.Candidates, judgement.RealPictures, judgement.Features));
         Assert.Equal(0, judgement.Distance!.Value, 1e-9);
         Assert.True(judgement.Found > 0.5, $"{judgement.Found}");

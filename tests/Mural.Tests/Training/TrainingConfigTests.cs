@@ -87,7 +87,12 @@ public sealed class TrainingConfigTests : IDisposable
     [InlineData("style_dropout", "0.5", "'style_dropout'", "'style_words'")]
     [InlineData("min_snr_gamma", "0", "'min_snr_gamma'", "positive")]
     [InlineData("sheet.pictures", "0", "'sheet.pictures'", "outside")]
+    [InlineData("model.blocks", "4", "blocks = 4", "must be odd")]
+    [InlineData("model.width", "0", "width = 0", "at least 1")]
+    [InlineData("model.patch_size", "0", "patch_size = 0", "at least 1")]
+    [InlineData("model.patch_size", "3", "'data.size' is 16", "'model.patch_size' = 3")]
     [InlineData("sheet.guidance", "-1", "'sheet.guidance'", "outside")]
+    [InlineData("sheet.guidance", "0", "'sheet.guidance' is 0", "1 paints without guidance")]
     [InlineData("sheet.steps", "0", "'sheet.steps'", "outside")]
     [InlineData("kind", "\"gan\"", "'gan'", "\"vae\", \"dim\", \"unet\", \"linfusion\" or \"judge\"")]
     public void AWrongSettingIsOneSentence(string key, string? value, string named, string expected)
@@ -99,9 +104,6 @@ public sealed class TrainingConfigTests : IDisposable
     }
 
     [Theory]
-    [InlineData("model.blocks", "4", "blocks")]
-    [InlineData("model.width", "0", "width")]
-    [InlineData("model.patch_size", "3", "patch_size")]
     [InlineData("device", "\"gpu\"", "'gpu'")]
     [InlineData("vocabulary", "\"nowhere.txt\"", "nowhere.txt")]
     [InlineData("autoencoder", "\"nowhere\"", "nowhere")]
@@ -128,5 +130,9 @@ public sealed class TrainingConfigTests : IDisposable
     {
         MuralException problem = Assert.Throws<MuralException>(() => TrainingFolder.Train(_folder.Settings(TrainingFolder.WordsOfLatents, ("data.size", 36))));
         Assert.Contains("'data.size' is 36; a multiple of 8", problem.Message, StringComparison.Ordinal);
+        // Found before anything is encoded: 5 positions of the latents are no whole patches of 2.
+        problem = Assert.Throws<MuralException>(() => TrainingFolder.Train(_folder.Settings(TrainingFolder.WordsOfLatents, ("data.size", 40))));
+        Assert.Contains("sample_size = 5; it must be a multiple of patch_size = 2", problem.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFiles(_folder.At("cache"), "latents-*"));
     }
 }

@@ -93,31 +93,20 @@ internal sealed class LatentSet : IDisposable
 
     private static void Encode(PictureSet pictures, LatentEncoding encoding, string path, CancellationToken cancellation)
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        string staged = $"{path}.{Guid.NewGuid():N}.tmp";
-        try
+        using var quiet = no_grad();
+        PreparedFile.Write(path, stream =>
         {
-            using (FileStream stream = File.Create(staged))
+            foreach (bool flip in encoding.Mirrored ? (bool[])[false, true] : [false])
             {
-                using var quiet = no_grad();
-                foreach (bool flip in encoding.Mirrored ? (bool[])[false, true] : [false])
+                foreach (int[] chunk in Enumerable.Range(0, pictures.Items.Count).Chunk(EncodedAtOnce))
                 {
-                    foreach (int[] chunk in Enumerable.Range(0, pictures.Items.Count).Chunk(EncodedAtOnce))
-                    {
-                        cancellation.ThrowIfCancellationRequested();
-                        using var scope = NewDisposeScope();
-                        Tensor batch = pictures.Pictures(chunk).to(encoding.Device).to(encoding.Type);
-                        if (flip) batch = batch.flip(3);
-                        stream.Write(encoding.Autoencoder.EncodeMoments(batch).to(ScalarType.Float16).cpu().contiguous().bytes);
-                    }
+                    cancellation.ThrowIfCancellationRequested();
+                    using var scope = NewDisposeScope();
+                    Tensor batch = pictures.Pictures(chunk).to(encoding.Device).to(encoding.Type);
+                    if (flip) batch = batch.flip(3);
+                    stream.Write(encoding.Autoencoder.EncodeMoments(batch).to(ScalarType.Float16).cpu().contiguous().bytes);
                 }
-                stream.Flush(flushToDisk: true);
             }
-            File.Move(staged, path, overwrite: true);
-        }
-        finally
-        {
-            File.Delete(staged);
-        }
+        });
     }
 }

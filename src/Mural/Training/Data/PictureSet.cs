@@ -106,16 +106,14 @@ internal sealed class PictureSet : IDisposable
 
     private static void Decode(DataConfig config, List<PictureItem> items, string path, string notes, CancellationToken cancellation)
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         Rgb background = Rgb.Parse(config.Background);
         long bytes = 3L * config.Size * config.Size;
-        string staged = $"{path}.{Guid.NewGuid():N}.tmp";
         var broken = new BrokenPicture?[items.Count];
-        try
+        PreparedFile.Write(path, stream =>
         {
-            using (FileStream stream = File.Create(staged))
+            stream.SetLength(bytes * items.Count);
+            try
             {
-                stream.SetLength(bytes * items.Count);
                 Parallel.For(0, items.Count, new ParallelOptions { CancellationToken = cancellation, MaxDegreeOfParallelism = Environment.ProcessorCount }, () => new byte[bytes], (i, _, buffer) =>
                 {
                     try
@@ -123,22 +121,23 @@ internal sealed class PictureSet : IDisposable
                         PictureDecoder.Read(items[i].File, background, buffer, config.Size, config.Fit);
                         RandomAccess.Write(stream.SafeFileHandle, buffer, i * bytes);
                     }
-                    catch (MuralException e)
+                    catch (MuralException e) when (!IsPassing(e.InnerException))
                     {
                         broken[i] = new BrokenPicture(items[i].File, e.Message);
                     }
                     return buffer;
                 }, _ => { });
-                stream.Flush(flushToDisk: true);
+            }
+            catch (AggregateException several) when (several.InnerException is MuralException first)
+            {
+                throw new MuralException(first.Message, first);
             }
             AtomicFile.WriteText(notes, JsonSerializer.Serialize(broken.OfType<BrokenPicture>().ToArray(), Settings.Json));
-            File.Move(staged, path, overwrite: true);
-        }
-        finally
-        {
-            File.Delete(staged);
-        }
+        });
     }
+
+    // A picture that is there but cannot be read today is not broken, and is not to be left out of all runs to come.
+    private static bool IsPassing(Exception? reason) => reason is UnauthorizedAccessException or IOException and not (FileNotFoundException or DirectoryNotFoundException);
 
     private static string KeyOf(DataConfig config, List<PictureItem> items)
     {

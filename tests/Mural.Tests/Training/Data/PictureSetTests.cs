@@ -30,6 +30,32 @@ public sealed class PictureSetTests : IDisposable
     }
 
     [Fact]
+    public void APictureThatCannotBeReadTodayIsNotTakenForBroken()
+    {
+        // Nothing lies at the first address of a process: the file is there, and reading it is an error of input and output.
+        const string Unreadable = "/proc/self/mem";
+        if (!File.Exists(Unreadable)) return;
+        _folder.WriteText("l.jsonl", $"{{\"file\": \"pictures/heart/00.png\"}}\n{{\"file\": \"{Unreadable}\"}}\n");
+        MuralException problem = Assert.Throws<MuralException>(() => Open(new DataConfig { Index = "l.jsonl", Size = 16, Cache = "kept" }));
+        Assert.Contains($"{Unreadable} cannot be read (", problem.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFiles(_folder.At("kept")));
+    }
+
+    [Fact]
+    public void WhatAKilledRunLeftIsRemovedUnlessSomebodyWritesIt()
+    {
+        var config = new DataConfig { Folder = "pictures", Size = 16, Cache = "kept" };
+        string pixels;
+        using (PictureSet set = Open(config)) pixels = _folder.At($"kept/pictures-{set.Key}.bin");
+        File.Delete(pixels);
+        File.WriteAllText(pixels + ".0123.tmp", "half");
+        File.WriteAllText(_folder.At("kept/pictures-other.bin.0123.tmp"), "of another set");
+        using (File.Create(pixels + ".4567.tmp")) Open(config).Dispose();
+        string[] expected = [pixels, pixels + ".4567.tmp", Path.ChangeExtension(pixels, ".json"), _folder.At("kept/pictures-other.bin.0123.tmp")];
+        Assert.Equal(expected.Order(StringComparer.Ordinal), Directory.GetFiles(_folder.At("kept")).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public void NothingButBrokenPicturesIsOneSentence()
     {
         Directory.CreateDirectory(_folder.At("bad"));

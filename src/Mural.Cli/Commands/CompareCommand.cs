@@ -70,8 +70,9 @@ internal sealed class CompareCommand : MuralCommand
         context.Say(string.Create(CultureInfo.InvariantCulture, $"{plan.Model.Family}, {plan.Width}x{plan.Height} pixels, {plan.Steps} steps, seed {plain.Seed}"));
         foreach (string warning in plan.Warnings) context.Warn(warning);
 
-        // What is done once, before the first picture, would count against the first setting.
-        await pipeline.GenerateAsync(plain with { Steps = 1 }, cancellationToken: context.Cancellation).ConfigureAwait(false);
+        // What a setting does once, before its first picture, would count against it. Of a single step a share is none.
+        foreach ((_, HiDiffusionOptions? chosen) in settings)
+            await pipeline.GenerateAsync(plain with { Steps = 1, HiDiffusion = chosen is null ? null : chosen with { T1 = 1, T2 = 1 } }, cancellationToken: context.Cancellation).ConfigureAwait(false);
         var pictures = new List<Picture>();
         var seconds = new List<double>();
         context.WithProgress(report =>

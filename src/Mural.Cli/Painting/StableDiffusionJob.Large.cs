@@ -22,7 +22,8 @@ internal sealed partial record StableDiffusionJob
         LargePicture.Check(file, plan, PictureMetadata.Of(Completed(LargePictureParameters.Of(plan), pipeline.Runtime), null));
         if (DeepZoom) DeepZoomFiles.Check(tiles);
         MemoryForecast forecast = pipeline.Forecast(plan);
-        if (Announce(context, Description(plan), plan.Warnings, forecast, pipeline.Runtime, onlyPlans) is { } announced) return announced;
+        string? shortage = DiskSpace.Shortage(forecast.DiskBytes + StageFolder.Missing(plan, StagesOf(file)), StagesOf(file));
+        if (Announce(context, Description(plan), plan.Warnings, forecast, shortage, pipeline.Runtime, onlyPlans) is { } announced) return announced;
         long start = Stopwatch.GetTimestamp();
         using LargePicture picture = context.WithProgress(report =>
             pipeline.GenerateLargeAsync(request, StagesOf(file), new LargeReporter(report), context.Cancellation).GetAwaiter().GetResult());

@@ -56,7 +56,7 @@ internal sealed partial record StableDiffusionJob(
         if (Large is { } large) return PaintLarge(pipeline, large with { Picture = Completed(large.Picture, request) }, files[0], context, onlyPlans);
         StableDiffusionPlan plan = pipeline.Plan(request);
         MemoryForecast forecast = pipeline.Forecast(plan);
-        if (Announce(context, Description(plan), plan.Warnings, forecast, pipeline.Runtime, onlyPlans) is { } report) return report;
+        if (Announce(context, Description(plan), plan.Warnings, forecast, DiskSpace.Shortage(forecast.DiskBytes, Path.GetTempPath()), pipeline.Runtime, onlyPlans) is { } report) return report;
 
         var output = new OutputFiles(files);
         long start = Stopwatch.GetTimestamp();
@@ -117,12 +117,18 @@ internal sealed partial record StableDiffusionJob(
     }
 
     /// <summary>Says what will be painted and what that needs. Returns the report of a run that only plans, or null for one that goes on.</summary>
-    private static object? Announce(CommandContext context, string what, IReadOnlyList<string> warnings, MemoryForecast forecast, RuntimePlan runtime, bool onlyPlans)
+    /// <exception cref="MuralException">It would go on, and the disk has no room for it.</exception>
+    private static object? Announce(CommandContext context, string what, IReadOnlyList<string> warnings, MemoryForecast forecast, string? shortage, RuntimePlan runtime, bool onlyPlans)
     {
         context.Say($"{what}, {runtime.Precision.ShortName()} on {runtime.Device}");
         foreach (string warning in warnings) context.Warn(warning);
-        if (onlyPlans) return ForecastReport.SayLong(context, forecast, runtime);
+        if (onlyPlans)
+        {
+            if (shortage is not null) context.Warn(shortage);
+            return ForecastReport.SayLong(context, forecast, runtime);
+        }
         ForecastReport.SayShort(context, forecast, runtime);
+        if (shortage is not null) throw new MuralException(shortage);
         return null;
     }
 

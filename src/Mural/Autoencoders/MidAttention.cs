@@ -13,8 +13,8 @@ namespace Mural.Autoencoders;
 /// <summary>Single-head self-attention over all positions of the feature map, with a residual (spec 3.1).</summary>
 internal sealed class MidAttention : nn.Module<Tensor, Tensor>, IKernelSelectable
 {
-    // A picture of 4096x4096 pixels; beyond, as many keys as a picture of 2048x2048 pixels has.
-    internal const long MostTokens = 512 * 512, MostKeys = 256 * 256;
+    // A picture of 4096x4096 pixels; beyond, at least as many keys as a picture of 2048x2048 pixels has.
+    internal const long MostTokens = 512 * 512, LeastKeys = 256 * 256;
 
     private readonly GroupNorm _norm;
     private readonly Linear _query, _key, _value, _output;
@@ -47,11 +47,13 @@ internal sealed class MidAttention : nn.Module<Tensor, Tensor>, IKernelSelectabl
     /// The same in place, on a map that is looked at in strips: all positions, some at a time, attend to the keys of the whole picture. Of pictures beyond
     /// <see cref="MostTokens"/> positions, for which that takes hours, keys are taken at evenly spaced rows and columns.
     /// </summary>
-    internal void Run(WritableMap map, StripRunner runner)
+    internal void Run(WritableMap map, StripRunner runner) => Run(map, runner, KeyStep(map.Height, map.Width));
+
+    /// <summary>The same with keys at rows and columns of that distance.</summary>
+    internal void Run(WritableMap map, StripRunner runner, long step)
     {
         using DisposeScope scope = NewDisposeScope();
         using MapNorm norm = _norm.Of(map.Moments);
-        long step = KeyStep(map.Height * map.Width);
         var keys = new List<Tensor>();
         var values = new List<Tensor>();
         foreach ((long first, long count) in runner.Strips(map.Height, map.Width, map.Channels))
@@ -61,7 +63,7 @@ internal sealed class MidAttention : nn.Module<Tensor, Tensor>, IKernelSelectabl
             long origin = (step / 2 - first % step + step) % step;
             if (origin >= count) continue;
             using Tensor rows = norm.Apply(map.Rows(first, count));
-            Tensor seen = step == 1 ? rows : rows[TensorIndex.Colon, TensorIndex.Colon, TensorIndex.Slice(origin, null, step), TensorIndex.Slice(Math.Min(step / 2, map.Width - 1), null, step)];
+            Tensor seen = step == 1 ? rows : rows[TensorIndex.Colon, TensorIndex.Colon, TensorIndex.Slice(origin, null, step), TensorIndex.Slice(step / 2, null, step)];
             Tensor tokens = Tokens(seen);
             keys.Add(_key.forward(tokens).MoveToOtherDisposeScope(scope));
             values.Add(_value.forward(tokens).MoveToOtherDisposeScope(scope));
@@ -77,8 +79,21 @@ internal sealed class MidAttention : nn.Module<Tensor, Tensor>, IKernelSelectabl
         }
     }
 
-    /// <summary>Distance between the rows and columns whose positions are attended to.</summary>
-    internal static long KeyStep(long tokens) => tokens <= MostTokens ? 1 : (long)Math.Ceiling(Math.Sqrt((double)tokens / MostKeys));
+    /// <summary>Distance between the rows and columns whose positions are attended to: the largest that leaves <see cref="LeastKeys"/> of them, or all.</summary>
+    internal static long KeyStep(long height, long width)
+    {
+        if (height * width <= MostTokens) return 1;
+        long step = (long)Math.Sqrt((double)height * width / LeastKeys);
+        while (step > 1 && Keys(height, width, step) < LeastKeys) step--;
+        return step;
+    }
+
+    /// <summary>How many positions are attended to at that distance: those in the middle of each step.</summary>
+    internal static long Keys(long height, long width, long step)
+    {
+        long Along(long side) => Math.Max(0, (side - step / 2 + step - 1) / step);
+        return Along(height) * Along(width);
+    }
 
     // [1, C, h, W] -> [1, h*W, C]: a view of a channels-last map.
     private static Tensor Tokens(Tensor rows) => rows.permute(0, 2, 3, 1).reshape(1, rows.shape[2] * rows.shape[3], rows.shape[1]);

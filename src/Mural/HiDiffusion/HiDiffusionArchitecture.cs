@@ -36,22 +36,26 @@ internal sealed record HiDiffusionArchitecture(
     /// </summary>
     /// <param name="config">The network.</param>
     /// <param name="fewSteps">Whether it was distilled to a few steps.</param>
-    internal static HiDiffusionArchitecture? Find(UNetConfig config, bool fewSteps = false)
+    /// <param name="side">Side of the latents that it was trained on, where the configuration states another; null for what that states.</param>
+    internal static HiDiffusionArchitecture? Find(UNetConfig config, bool fewSteps = false, int? side = null)
     {
         bool Attends(params bool[] down) => config.DownBlockAttention.SequenceEqual(down) && config.UpBlockAttention.Reverse().SequenceEqual(down);
         bool inpaints = config.InChannels > config.OutChannels;
         int levels = config.DownBlockAttention.Count;
         if (levels >= 3 && Attends([.. Enumerable.Repeat(true, levels - 1), false]))
         {
-            int trained = config.SampleSize ?? UsualSideFirst;
-            return new(HiDiffusionFamily.StableDiffusion, 0, 1, BlocksOf(config, 0), trained, inpaints) { UsualSide = levels == StableDiffusionLevels ? UsualSideFirst : trained };
+            int trained = side ?? config.SampleSize ?? UsualSideFirst;
+            return new(HiDiffusionFamily.StableDiffusion, 0, 1, BlocksOf(config, 0), trained, inpaints) { UsualSide = levels == StableDiffusionLevels ? UsualSideFirst : trained, ControlSide = trained };
         }
         if (!Attends(false, true, true)) return null;
-        return new(fewSteps ? HiDiffusionFamily.FewSteps : HiDiffusionFamily.StableDiffusionXL, 1, 1, BlocksOf(config, 1), config.SampleSize ?? UsualSideXL, inpaints) { UsualSide = UsualSideXL };
+        return new(fewSteps ? HiDiffusionFamily.FewSteps : HiDiffusionFamily.StableDiffusionXL, 1, 1, BlocksOf(config, 1), side ?? config.SampleSize ?? UsualSideXL, inpaints) { UsualSide = UsualSideXL, ControlSide = UsualSideXL };
     }
 
-    /// <summary>Side of the latents that the family's networks are made for; also the longer side of those that a ControlNet sees while deep blocks are resampled (specification 4.1).</summary>
+    /// <summary>Side of the latents that the family's networks are made for, by which presets are chosen.</summary>
     internal required int UsualSide { get; init; }
+
+    /// <summary>Longer side of the latents that a ControlNet sees while deep blocks are resampled: that of SDXL (specification 4.1), of other networks the one that they were trained on.</summary>
+    internal required int ControlSide { get; init; }
 
     /// <summary>Shorter side of latents from which the preset for large pictures holds.</summary>
     internal int LargeSide => LargeFactor * UsualSide;

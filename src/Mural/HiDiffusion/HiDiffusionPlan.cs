@@ -105,7 +105,7 @@ internal sealed record HiDiffusionPlan
     private static (long, long) SizeForControl(HiDiffusionArchitecture architecture, long height, long width)
     {
         const int Multiple = 8;
-        double factor = Math.Max((double)height / architecture.UsualSide, (double)width / architecture.UsualSide);
+        double factor = Math.Max((double)height / architecture.ControlSide, (double)width / architecture.ControlSide);
         long Fitted(long side) => Math.Max((long)(side / factor) / Multiple * Multiple, Multiple);
         return (Fitted(height), Fitted(width));
     }

@@ -1,5 +1,6 @@
 using Mural.Autoencoders;
 using Mural.Imaging;
+using Mural.Layers;
 using Mural.Layers.Strips;
 using Mural.Pipelines;
 using Mural.Runtime;
@@ -49,7 +50,14 @@ public class StripTests
         using var quiet = no_grad();
         using AutoencoderKL vae = Trained();
         Tensor latent = Latents(24, 16).narrow(0, 0, 1);
-        Tensor rows = (Decode(vae, latent, new StripOptions { StripBytes = 4096 }) - vae.Decode(latent)).abs().mean([0, 1, 3]);
+        AssertNoSeam(Decode(vae, latent, new StripOptions { StripBytes = 4096 }), vae.Decode(latent));
+        Tensor picture = Pictures(96, 36).narrow(0, 0, 1);
+        AssertNoSeam(vae.EncodeStrips(96, 36, (first, count) => picture.narrow(2, first, count), float32, CPU, new StripOptions { StripBytes = 4096 }), vae.EncodeMoments(picture));
+    }
+
+    private static void AssertNoSeam(Tensor strips, Tensor whole)
+    {
+        Tensor rows = (strips - whole).abs().mean([0, 1, 3]);
         Assert.True(rows.max().item<float>() <= 4 * rows.median().item<float>() + 1e-7, $"{rows.max().item<float>()} {rows.median().item<float>()}");
     }
 
@@ -105,6 +113,18 @@ public class StripTests
         {
             File.Delete(path);
         }
+    }
+
+    // Where a run's whole maps would not fit, the run says where they go.
+    [Fact]
+    public void MapsOfHugePicturesLieInTheRunsFolder()
+    {
+        RuntimePlan runtime = RuntimePlan.Choose(new RuntimeOptions { Device = "cpu", Precision = Precision.Float32 });
+        using var codec = new FullCodec(KL(), runtime, decodeMemory: 1) { Folder = "stages" };
+        Assert.Equal("stages", codec.Strips(1 << 20, 1 << 20)!.Folder);
+        Assert.Null(codec.Strips(16, 16)!.Folder);
+        codec.LowMemory = new StripOptions();
+        Assert.Null(codec.Strips(1 << 20, 1 << 20)!.Folder);
     }
 
     // Tiles that see themselves only are what this is not.
@@ -187,13 +207,44 @@ public class StripTests
         AssertOneSentence(Assert.Throws<MuralException>(() => Decode(vae, Latents(6, 5).narrow(0, 0, 1), new StripOptions { Folder = folder })).Message);
     }
 
-    // Keys of the middle of each step, of pictures whose every position would take hours.
+    // Keys of the middle of each step, of pictures whose every position would take hours, and as many as are promised.
     [Theory]
-    [InlineData(64 * 64, 1)]
-    [InlineData(512 * 512, 1)]
-    [InlineData(1024 * 1024, 4)]
-    [InlineData(2048 * 2048, 8)]
-    public void KeysOfHugePicturesAreThinnedOut(long tokens, long step) => Assert.Equal(step, MidAttention.KeyStep(tokens));
+    [InlineData(64, 64, 1)]
+    [InlineData(512, 512, 1)]
+    [InlineData(513, 513, 2)]
+    [InlineData(1000, 525, 2)]
+    [InlineData(1024, 1024, 4)]
+    [InlineData(1022, 1022, 3)]
+    [InlineData(2048, 2048, 8)]
+    [InlineData(1022, 1030, 3)]
+    [InlineData(17, 16384, 2)]
+    public void KeysOfHugePicturesAreThinnedOut(long height, long width, long step)
+    {
+        Assert.Equal(step, MidAttention.KeyStep(height, width));
+        Assert.True(MidAttention.Keys(height, width, step) >= Math.Min(height * width, MidAttention.LeastKeys));
+    }
+
+    // Where two rows and columns are always alike, one of each says it all.
+    [Theory]
+    [InlineData(8, 6)]
+    [InlineData(10, 14)]
+    public void ThinnedKeysAttendAsAllOfThemDo(int height, int width)
+    {
+        using var scope = NewDisposeScope();
+        using var quiet = no_grad();
+        using var generator = new Generator(4);
+        using var attention = new MidAttention(8, 2, new LayerFactory(float32, Initialize: true));
+        Tensor small = randn([1, 8, height / 2, width / 2], generator: generator), map = nn.functional.upsample_nearest2d(small, [height, width]);
+        foreach (long bytes in Strips)
+        {
+            using var runner = new StripRunner(float32, CPU, new StripOptions { StripBytes = bytes });
+            WritableMap thinned = runner.Create(height, width, 8);
+            thinned.Write(0, map);
+            Assert.Equal(height * width / 4, MidAttention.Keys(height, width, 2));
+            attention.Run(thinned, runner, step: 2);
+            Assert.True(Distance(thinned.Rows(0, height), attention.forward(map)) < 1e-5);
+        }
+    }
 
     private static Tensor Decode(AutoencoderKL vae, Tensor latent, StripOptions options)
     {

@@ -85,6 +85,19 @@ public class HiDiffusionPlanTests
     public void ControlNetsSeeTheTrainedSize(int height, int width, int controlHeight, int controlWidth) =>
         Assert.Equal((controlHeight, controlWidth), Plan(XL, height, width, new()).ControlSize);
 
+    // Networks of Stable Diffusion 2 at 768 pixels, and old folders that state half the side.
+    [Fact]
+    public void TheSideOfTrainingCountsNotTheFamilys()
+    {
+        HiDiffusionArchitecture second = HiDiffusionArchitecture.Find(new UNetConfig { SampleSize = 96 })!, halved = HiDiffusionArchitecture.Find(new UNetConfig { SampleSize = 32 }, side: 64)!;
+        Assert.Equal((96, 96), Plan(second, 192, 192, new()).ControlSize);
+        Assert.Equal((new CallSpan(0, 35), new CallSpan(0, 15)), Spans(Plan(second, 256, 256, new())));
+        Assert.False(Plan(second, 96, 96, new()).Resamples);
+        Assert.Equal(First with { Windowed = halved.Windowed }, halved);
+        Assert.False(Plan(halved, 64, 64, new()).Resamples);
+        Assert.Equal((64, 64), Plan(halved, 128, 128, new()).ControlSize);
+    }
+
     [Theory]
     [InlineData(50, 30)]
     [InlineData(49, 30)]

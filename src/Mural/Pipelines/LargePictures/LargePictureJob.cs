@@ -21,6 +21,9 @@ internal static class LargePictureJob
             [StageFolder.Seed] = picture.Seed,
             ["parameters"] = LargePictureParameters.Of(plan).Format(),
             ["precision"] = parts.Runtime.Precision.ToString(),
+            // Threads and the mode of memory may change: whoever ran out of memory goes on with less of it, and nothing but rounding differs.
+            ["device"] = parts.Runtime.Device.type.ToString(),
+            ["kernels"] = parts.Runtime.Kernels.ToString(),
             ["files"] = Lines(parts.Files.Concat(OpenLoras.Marks(parts.Loras))),
             ["sampling"] = JsonSerializer.SerializeToNode(first.Sampler.Options, Written),
             ["prompts"] = options.Prompts.ToString(),

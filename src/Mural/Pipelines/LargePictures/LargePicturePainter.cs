@@ -24,7 +24,6 @@ internal sealed class LargePicturePainter(
     internal void Paint(Action<LargePictureProgress>? progress, CancellationToken cancellation)
     {
         using var quiet = no_grad();
-        parts.Codec.LowMemory = strips;
         for (int stage = folder.Finished; stage < plan.Stages.Count; stage++)
         {
             using DisposeScope scope = NewDisposeScope();

@@ -28,7 +28,7 @@ public sealed record LargePicturePlan
 /// <summary>One stage of a large picture.</summary>
 /// <param name="Width">Width in pixels.</param>
 /// <param name="Height">Height in pixels.</param>
-/// <param name="Ratio">How many times larger it is than the model's own size: the dilation of the convolutions, where there is any.</param>
+/// <param name="Ratio">How many times larger its longer side is than the model's own, rounded up: the dilation of the convolutions, where there is any.</param>
 /// <param name="Calls">Steps of the sampler that are run; 0 for a given picture.</param>
 public sealed record LargePictureStage(int Width, int Height, int Ratio, int Calls)
 {

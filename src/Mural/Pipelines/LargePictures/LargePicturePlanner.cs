@@ -26,22 +26,22 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
         int side = Math.Max(picture.Width ?? 0, picture.Height ?? 0) is > 0 and int asked ? asked : model.Side;
         if (side < model.Multiple) throw new MuralException($"The first stage's longer side is {side} pixels, but {model.Name} needs a multiple of {model.Multiple}; use {model.Multiple} or more.");
         LargePictureSizes sizes = LargePictureSizes.Of(request.Height, request.Width, side, model.Multiple);
-        StableDiffusionPlan first = planner.Plan(picture with { Width = sizes.BaseWidth, Height = sizes.BaseHeight, Count = 1, Sizes = Sized(picture.Sizes, sizes), NegativeSizes = picture.NegativeSizes is { } negative ? Sized(negative, sizes) : null });
+        StableDiffusionPlan first = planner.Plan((method == UpscaleMethod.SdEdit ? picture : Sized(picture, sizes)) with { Width = sizes.BaseWidth, Height = sizes.BaseHeight, Count = 1 });
         RequireSteps(first, method);
         var stages = new List<LargePictureStage> { new(first.Width, first.Height, 1, first.Calls) { Plan = first } };
         IReadOnlyList<(double Share, int Steps)> shares = method == UpscaleMethod.SdEdit
             ? StageStrengths.SdEdit(strength, sizes.Doublings, first.Steps)
             : StageStrengths.HighResolution(strength, sizes.Doublings, first.Steps);
         foreach ((int i, (double share, int steps)) in shares.Index())
-            stages.Add(Enlarged(first, sizes.BaseWidth << (i + 1), sizes.BaseHeight << (i + 1), 1 << (i + 1), share, steps));
+            stages.Add(Enlarged(first, sizes.BaseWidth << (i + 1), sizes.BaseHeight << (i + 1), share, steps));
         return Planned(request, method, strength, stages, first);
     }
 
     private LargePicturePlan SuperResolution(LargePictureRequest request, double strength)
     {
         Picture given = request.Picture.InitialPicture ?? throw new MuralException("Super-resolution enlarges a given picture, and none was given; give one, or choose another method.");
-        int width = RoundedUp(request.Width), height = RoundedUp(request.Height), ratio = (Math.Max(width, height) + model.Side - 1) / model.Side;
-        if (ratio < 2) throw new MuralException($"Super-resolution goes beyond the {model.Side} pixels that {model.Name} was trained on, but {request.Width}x{request.Height} were asked for; ask for more.");
+        int width = RoundedUp(request.Width), height = RoundedUp(request.Height);
+        if (RatioOf(width, height) < 2) throw new MuralException($"Super-resolution goes beyond the {model.Side} pixels that {model.Name} was trained on, but {request.Width}x{request.Height} were asked for; ask for more.");
         StableDiffusionRequest picture = request.Picture;
         StableDiffusionRequest settings = picture with
         {
@@ -56,13 +56,16 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
         StableDiffusionPlan plan = planner.Plan(settings) with { Refiner = null };
         RequireSteps(plan, UpscaleMethod.SuperResolution);
         LargePictureStage start = new(given.Width, given.Height, 1, 0) { Plan = plan };
-        return Planned(request, UpscaleMethod.SuperResolution, strength, [start, Enlarged(plan, width, height, ratio, strength, StageStrengths.SuperResolution(strength, plan.Steps))], plan);
+        return Planned(request, UpscaleMethod.SuperResolution, strength, [start, Enlarged(plan, width, height, strength, StageStrengths.SuperResolution(strength, plan.Steps))], plan);
     }
 
     private LargePicturePlan Planned(LargePictureRequest request, UpscaleMethod method, double strength, IReadOnlyList<LargePictureStage> stages, StableDiffusionPlan first)
     {
         var plan = new LargePicturePlan { Request = request, Method = method, Strength = strength, Stages = stages, Warnings = [] };
-        var warnings = new List<string>(first.Warnings);
+        // What the first stage is too small for, a later one may do.
+        IEnumerable<string?> idle = stages.Where(stage => stage.Calls > 0).Select(stage => stage.Plan.IdleHiDiffusion);
+        var warnings = new List<string>(first.Warnings.Where(warning => warning != first.IdleHiDiffusion));
+        if (idle.All(sentence => sentence is not null)) warnings.Add(idle.Last()!);
         if ((plan.Width, plan.Height) != (request.Width, request.Height))
             warnings.Add($"The picture will have {plan.Width}x{plan.Height} pixels instead of {request.Width}x{request.Height}: doubling from a first size of whole latent positions reaches no nearer one.");
         if (model.LinFusion is null && Math.Max(plan.Width, plan.Height) > 4 * model.Side)
@@ -70,14 +73,25 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
         return plan with { Warnings = warnings };
     }
 
-    private static LargePictureStage Enlarged(StableDiffusionPlan first, int width, int height, int ratio, double strength, int steps)
+    private LargePictureStage Enlarged(StableDiffusionPlan first, int width, int height, double strength, int steps)
     {
-        Sampler sampler = first.Sampler;
-        StableDiffusionPlan plan = first with { Width = width, Height = height, Strength = strength, FirstCall = sampler.FirstCallOf(steps), EndCall = sampler.Timesteps.Count, Refiner = null };
-        return new LargePictureStage(width, height, ratio, plan.Calls) { Plan = plan };
+        // A first stage on a given picture may have chosen among the last of the original steps.
+        SamplerOptions sampling = first.Sampler.Options with { OriginalStepsShare = first.Request.Sampling?.OriginalStepsShare ?? 1 };
+        Sampler sampler = sampling == first.Sampler.Options ? first.Sampler : Sampler.Create(sampling, first.Steps);
+        StableDiffusionPlan plan = first with { Width = width, Height = height, Sampler = sampler, Strength = strength, FirstCall = sampler.FirstCallOf(steps), EndCall = sampler.Timesteps.Count, Refiner = null };
+        return new LargePictureStage(width, height, RatioOf(width, height), plan.Calls) { Plan = plan };
     }
 
-    // What SDXL is told of the size is that of the finished picture, in every stage.
+    // Of the model's own size, whatever that of the first stage; rounded up where the side is no multiple of the model's.
+    private int RatioOf(int width, int height) => (Math.Max(width, height) + model.Side - 1) / model.Side;
+
+    // What SDXL is told of the size is that of the finished picture, in every stage of the high-resolution pipeline (specification 5.2); those of SDEdit are told their own.
+    private static StableDiffusionRequest Sized(StableDiffusionRequest picture, LargePictureSizes all) => picture with
+    {
+        Sizes = Sized(picture.Sizes, all),
+        NegativeSizes = picture.NegativeSizes is { } negative ? Sized(negative, all) : null,
+    };
+
     private static SizeConditioning Sized(SizeConditioning sizes, LargePictureSizes all) => sizes with { Original = sizes.Original ?? (all.Height, all.Width), Target = sizes.Target ?? (all.Height, all.Width) };
 
     private int RoundedUp(int side) => (side + model.Multiple - 1) / model.Multiple * model.Multiple;

@@ -22,13 +22,15 @@ public sealed partial class StableDiffusionPipeline
         LargePictureRequest request, string folder, IProgress<LargePictureProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         LargePicturePlan plan = Plan(request);
-        StripOptions? strips = StripsOf(Forecast(plan), folder, cancellationToken);
+        MemoryForecast forecast = Forecast(plan);
+        DiskSpace.Require(forecast.DiskBytes + StageFolder.Missing(plan, folder), folder);
         return await InTurn(
             () =>
             {
                 var stages = new StageFolder(folder, LargePictureJob.Of(plan, _parts, _refiner, _options), plan);
                 try
                 {
+                    StripOptions? strips = Prepare(forecast, folder, cancellationToken);
                     new LargePicturePainter(_parts, _refiner, plan, stages, BatchesGuidance, strips).Paint(progress is null ? null : progress.Report, cancellationToken);
                     return new LargePicture(stages, plan);
                 }

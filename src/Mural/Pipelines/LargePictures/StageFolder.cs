@@ -59,8 +59,12 @@ internal sealed class StageFolder : IDisposable
         }
     }
 
+    /// <summary>Bytes of the stages' pictures that a folder, which may not be there, does not hold yet.</summary>
+    internal static long Missing(LargePicturePlan plan, string folder) =>
+        plan.Stages.Select((stage, i) => Math.Max(0, Whole(stage) - Math.Max(0, Length(Path.Combine(folder, PictureName(i)))))).Sum();
+
     /// <summary>How many stages are finished, from the first on.</summary>
-    internal int Finished => Enumerable.Range(0, _plan.Stages.Count).TakeWhile(stage => Length(stage) == 3L * _plan.Stages[stage].Width * _plan.Stages[stage].Height).Count();
+    internal int Finished => Enumerable.Range(0, _plan.Stages.Count).TakeWhile(stage => Length(Picture(stage)) == Whole(_plan.Stages[stage])).Count();
 
     /// <summary>The picture of a finished stage.</summary>
     internal RgbFile Open(int stage) => RgbFile.Open(Picture(stage), _plan.Stages[stage].Width, _plan.Stages[stage].Height)
@@ -143,9 +147,13 @@ internal sealed class StageFolder : IDisposable
         AtomicFile.Commit(part, path);
     }
 
-    private string Picture(int stage) => At($"stage-{stage}.rgb");
+    private string Picture(int stage) => At(PictureName(stage));
+
+    private static string PictureName(int stage) => $"stage-{stage}.rgb";
+
+    private static long Whole(LargePictureStage stage) => 3L * stage.Width * stage.Height;
 
     private string At(string name) => Path.Combine(_folder, name);
 
-    private long Length(int stage) => new FileInfo(Picture(stage)) is { Exists: true } file ? file.Length : -1;
+    private static long Length(string path) => new FileInfo(path) is { Exists: true } file ? file.Length : -1;
 }

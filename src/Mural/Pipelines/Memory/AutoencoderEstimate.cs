@@ -69,7 +69,8 @@ internal sealed class AutoencoderEstimate(AutoencoderConfig config, MemoryMode m
         Resnet(channels, channels, level, false);
         if (config.MidBlockAttention)
         {
-            double tokens = Positions(level), step = mode == MemoryMode.Whole ? 1 : MidAttention.KeyStep((long)tokens), keys = tokens / (step * step);
+            long rows = Side(_height, level), columns = Side(_width, level);
+            double tokens = Positions(level), keys = mode == MemoryMode.Whole ? tokens : MidAttention.Keys(rows, columns, MidAttention.KeyStep(rows, columns));
             // Queries, keys and values, those packed, and what comes of them.
             if (mode == MemoryMode.Whole) _live.Need(7 * Map(channels, level));
             else _live.Need((mode == MemoryMode.Strips ? Map(channels, level) : 0) + 4 * keys * channels * _bytes);
@@ -98,7 +99,9 @@ internal sealed class AutoencoderEstimate(AutoencoderConfig config, MemoryMode m
 
     private void Convolve(int inputs, int outputs, int level) => _live.Multiply(9.0 * inputs * outputs * Positions(level));
 
-    private double Positions(int level) => Math.Ceiling(_height / (1 << level)) * Math.Ceiling(_width / (1 << level));
+    private double Positions(int level) => (double)Side(_height, level) * Side(_width, level);
+
+    private static long Side(double side, int level) => (long)Math.Ceiling(side / (1 << level));
 
     private double Map(int channels, int level) => channels * Positions(level) * _bytes;
 }

@@ -2,10 +2,10 @@ using TorchSharp;
 
 namespace Mural.Pipelines;
 
-/// <summary>Which modes a run can be in.</summary>
+/// <summary>Which modes a run can be in: its networks, and its autoencoder.</summary>
 internal static class MemoryModes
 {
-    /// <summary>The modes to try, the fastest first.</summary>
+    /// <summary>The modes to try for the networks, the fastest first.</summary>
     /// <param name="asked">The mode that was asked for, or null.</param>
     /// <param name="device">Where the networks run.</param>
     /// <param name="whole">Whether the run takes networks or windows of whole maps.</param>
@@ -17,7 +17,12 @@ internal static class MemoryModes
         // Maps in files are read and written by the processor.
         if (asked == MemoryMode.Disk && device != DeviceType.CPU)
             throw new MuralException($"Maps are kept on the disk by runs on the CPU only, and this one is on {device}; choose strips, or the CPU.");
-        if (asked is { } mode) return [mode];
-        return whole ? [MemoryMode.Whole] : device == DeviceType.CPU ? Enum.GetValues<MemoryMode>() : [MemoryMode.Whole, MemoryMode.Strips];
+        return whole ? [MemoryMode.Whole] : OfCodec(asked, device);
     }
+
+    /// <summary>The modes to try for the autoencoder, the fastest first: what networks cannot do does not bind it.</summary>
+    /// <param name="asked">The mode that was asked for, or null.</param>
+    /// <param name="device">Where it runs.</param>
+    internal static IReadOnlyList<MemoryMode> OfCodec(MemoryMode? asked, DeviceType device) =>
+        asked is { } mode ? [mode] : device == DeviceType.CPU ? Enum.GetValues<MemoryMode>() : [MemoryMode.Whole, MemoryMode.Strips];
 }

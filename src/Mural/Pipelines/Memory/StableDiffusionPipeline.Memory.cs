@@ -18,30 +18,30 @@ public sealed partial class StableDiffusionPipeline
 
     /// <summary>What <see cref="GenerateAsync"/> will need.</summary>
     /// <exception cref="MuralException">The run does not fit into the memory in any mode.</exception>
-    public MemoryForecast Forecast(StableDiffusionPlan plan) => Fitting(mode => Forecast(plan, mode), plan.Request);
+    public MemoryForecast Forecast(StableDiffusionPlan plan) => Fitting((network, codec) => Forecast(plan, network, codec), plan.Request);
 
     /// <summary>What <see cref="GenerateLargeAsync"/> will need.</summary>
     /// <exception cref="MuralException">The run does not fit into the memory in any mode.</exception>
-    public MemoryForecast Forecast(LargePicturePlan plan) => Fitting(mode => Forecast(plan, mode), plan.Request.Picture);
+    public MemoryForecast Forecast(LargePicturePlan plan) => Fitting((network, codec) => Forecast(plan, network, codec), plan.Request.Picture);
 
-    /// <summary>What a run would need in a mode.</summary>
-    internal MemoryForecast Forecast(StableDiffusionPlan plan, MemoryMode mode)
+    /// <summary>What a run would need with its networks in a mode, and its autoencoder in that or another.</summary>
+    internal MemoryForecast Forecast(StableDiffusionPlan plan, MemoryMode mode, MemoryMode? codec = null)
     {
         int together = Math.Min(_options.BatchSize, plan.Request.Count);
-        return new MemoryForecast { Mode = mode, Stages = [Reading, .. PartsOf(plan, "", mode, together, plan.Request.InitialPicture is not null)] };
+        return new MemoryForecast { Mode = mode, CodecMode = codec ?? mode, Stages = [Reading, .. PartsOf(plan, "", mode, codec ?? mode, together, plan.Request.InitialPicture is not null)] };
     }
 
-    /// <summary>What a large picture would need in a mode.</summary>
-    internal MemoryForecast Forecast(LargePicturePlan plan, MemoryMode mode)
+    /// <summary>The same for a large picture.</summary>
+    internal MemoryForecast Forecast(LargePicturePlan plan, MemoryMode mode, MemoryMode? codec = null)
     {
         List<MemoryStage> stages = [Reading];
         foreach ((int i, LargePictureStage stage) in plan.Stages.Index())
         {
             if (stage.Calls == 0) continue;
             int callsPerStep = plan.Method != UpscaleMethod.SdEdit && i > 0 ? 2 : 1;
-            stages.AddRange(PartsOf(stage.Plan, $" {stage.Width}x{stage.Height}", mode, 1, i > 0 || stage.Plan.Request.InitialPicture is not null, callsPerStep));
+            stages.AddRange(PartsOf(stage.Plan, $" {stage.Width}x{stage.Height}", mode, codec ?? mode, 1, i > 0 || stage.Plan.Request.InitialPicture is not null, callsPerStep));
         }
-        return new MemoryForecast { Mode = mode, Stages = stages };
+        return new MemoryForecast { Mode = mode, CodecMode = codec ?? mode, Stages = stages };
     }
 
     private double Loaded => (_refiner ?? _parts).ResidentBytes + _adapterBytes;
@@ -51,30 +51,30 @@ public sealed partial class StableDiffusionPipeline
 
     private MemoryStage Reading => new("reading", Loaded, 0, 0);
 
-    private IEnumerable<MemoryStage> PartsOf(StableDiffusionPlan plan, string size, MemoryMode mode, int together, bool encodes, int callsPerStep = 1)
+    private IEnumerable<MemoryStage> PartsOf(StableDiffusionPlan plan, string size, MemoryMode mode, MemoryMode codecMode, int together, bool encodes, int callsPerStep = 1)
     {
         int count = plan.Request.Count;
-        CodecEstimate codec = _parts.Codec.Estimate(plan.Height, plan.Width, mode);
-        if (encodes) yield return new MemoryStage("encoding" + size, Painted + codec.Encode.Peak, codec.Encode.MultiplyAdds, codec.EncodeDiskBytes);
+        CodecEstimate codec = _parts.Codec.Estimate(plan.Height, plan.Width, codecMode);
+        if (encodes) yield return new MemoryStage("encoding" + size, Painted + codec.Encode.Peak, codec.Encode.MultiplyAdds, codec.EncodeDiskBytes) { IsCodec = true };
         yield return Painting("painting" + size, _parts.UNet, plan, mode, together, count * callsPerStep);
         if (plan.Refiner is { } second) yield return Painting("refining" + size, _refiner!.UNet, second, mode, together, count);
-        yield return new MemoryStage("decoding" + size, Painted + codec.Decode.Peak, codec.Decode.MultiplyAdds * count, codec.DecodeDiskBytes);
+        yield return new MemoryStage("decoding" + size, Painted + codec.Decode.Peak, codec.Decode.MultiplyAdds * count, codec.DecodeDiskBytes) { IsCodec = true };
     }
 
     private MemoryStage Painting(string name, UNet2DConditionModel network, StableDiffusionPlan plan, MemoryMode mode, int together, int times)
     {
         var map = new MapSize(plan.Height / Model.Multiple, plan.Width / Model.Multiple);
         int bytes = (int)Runtime.Type.ElementSize();
-        bool guided = plan.ClassifierFreeScale > 1, batched = mode == MemoryMode.Whole && guided && BatchesGuidance(plan);
-        int batch = mode == MemoryMode.Whole ? together * (batched ? 2 : 1) : 1, halves = guided ? 2 : 1;
+        TextCounts texts = TextCounts.Of(plan, _options.Prompts);
+        int batch = mode == MemoryMode.Whole ? together * (BatchesGuidance(plan) ? texts.Most : 1) : 1;
         TokenMixing mixing = TokenMixing.Of(network);
         double peak = 0, multiplyAdds = 0;
         foreach ((HiDiffusionStep? step, int calls) in StepsOf(plan))
         {
             peak = Math.Max(peak, new UNetEstimate(network.Config, mixing, mode, step).Run(map, batch, bytes, new StripOptions().StripBytes));
-            multiplyAdds += (double)calls * halves * UNetCost.Forward(network.Config, map, TextTokens, mixing.IsLinear, step);
+            multiplyAdds += calls * texts.All * UNetCost.Forward(network.Config, map, TextTokens, mixing.IsLinear, step);
         }
-        (double controlBytes, double controlMultiplyAdds) = Controls(plan, map, batch * bytes, halves);
+        (double controlBytes, double controlMultiplyAdds) = Controls(plan, map, batch * bytes, texts);
         double latents = SamplerLatents * sizeof(float) * _parts.Codec.LatentChannels * map.Count * together;
         double disk = mode == MemoryMode.Disk ? UNetEstimate.SkipBytes(network.Config, map, bytes) : 0;
         return new MemoryStage(name, Painted + peak + controlBytes + latents, (multiplyAdds + controlMultiplyAdds) * times, disk);
@@ -89,7 +89,7 @@ public sealed partial class StableDiffusionPipeline
     }
 
     // What ControlNets add to the UNet's skips is held while that runs, that of several once more as their sum.
-    private static (double Bytes, double MultiplyAdds) Controls(StableDiffusionPlan plan, MapSize map, double elementBytes, int halves)
+    private static (double Bytes, double MultiplyAdds) Controls(StableDiffusionPlan plan, MapSize map, double elementBytes, TextCounts texts)
     {
         IReadOnlyList<ControlInput> controls = plan.Request.Controls;
         HiDiffusionPlan? hiDiffusion = plan.HiDiffusion;
@@ -102,35 +102,33 @@ public sealed partial class StableDiffusionPipeline
             if (bytes == 0 && controls.Count > 1) bytes = held;
             bytes += held;
             int calls = Enumerable.Range(0, plan.Calls).Count(call => CallRange.Holds(call, plan.Calls, control.Start, control.End) && hiDiffusion?.Controls(call, plan.RunSteps) != false);
-            multiplyAdds += (double)calls * (control.ControlsPromptOnly ? 1 : halves) * UNetCost.Control(config, seen, TextTokens);
+            multiplyAdds += calls * (control.ControlsPromptOnly ? texts.Positives : texts.All) * UNetCost.Control(config, seen, TextTokens);
         }
         return (bytes, multiplyAdds);
     }
 
-    // The fastest mode that fits, unless one was asked for.
-    private MemoryForecast Fitting(Func<MemoryMode, MemoryForecast> forecast, StableDiffusionRequest request)
+    // The fastest modes that fit, unless one was asked for: what is painted hangs on that of the networks alone, what is encoded and decoded on that of the autoencoder.
+    private MemoryForecast Fitting(Func<MemoryMode, MemoryMode, MemoryForecast> forecast, StableDiffusionRequest request)
     {
         long limit = _options.MemoryLimit ?? (Runtime.Device.type == DeviceType.CPU ? SystemMemory.Read().Total : long.MaxValue);
         // Their networks, and its windows, are of whole maps only.
         bool whole = request.Controls.Count > 0 || request.HiDiffusion is not null;
-        IReadOnlyList<MemoryMode> modes = MemoryModes.Of(_options.Memory, Runtime.Device.type, whole);
-        MemoryForecast last = forecast(modes[0]);
-        foreach (MemoryMode mode in modes.Skip(1))
-        {
-            if (last.Peak <= limit) break;
-            last = forecast(mode);
-        }
-        if (last.Peak <= limit) return last;
-        MemoryStage most = last.Stages.MaxBy(stage => stage.Bytes)!;
+        IReadOnlyList<MemoryMode> networks = MemoryModes.Of(_options.Memory, Runtime.Device.type, whole), codecs = MemoryModes.OfCodec(_options.Memory, Runtime.Device.type);
+        bool Fits(MemoryForecast told, bool codec) => told.Stages.Where(stage => stage.IsCodec == codec).All(stage => stage.Bytes <= limit);
+        MemoryMode network = networks.FirstOrDefault(mode => Fits(forecast(mode, codecs[0]), codec: false), networks[^1]);
+        MemoryForecast chosen = forecast(network, codecs.FirstOrDefault(mode => Fits(forecast(network, mode), codec: true), codecs[^1]));
+        if (chosen.Peak <= limit) return chosen;
+        MemoryStage most = chosen.Stages.MaxBy(stage => stage.Bytes)!;
         throw new MuralException(string.Create(
             CultureInfo.InvariantCulture,
             $"{most.Bytes / 1e9:0.0} GB of memory would be needed for {most.Name}, {(most.Bytes - limit) / 1e9:0.0} GB more than the {limit / 1e9:0.0} GB {(_options.MemoryLimit is null ? "of this machine" : "allowed")}; ask for a smaller picture or allow more."));
     }
 
-    private static StripOptions? StripsOf(MemoryForecast forecast, string folder, CancellationToken cancellation)
+    // How networks run where they shall take little memory, or null; the autoencoder is told how it shall.
+    private StripOptions? Prepare(MemoryForecast forecast, string folder, CancellationToken cancellation)
     {
-        if (forecast.Mode == MemoryMode.Whole) return null;
-        if (forecast.Mode == MemoryMode.Disk) Directory.CreateDirectory(folder);
-        return new StripOptions { Folder = forecast.Mode == MemoryMode.Disk ? folder : null, Cancellation = cancellation };
+        StripOptions? In(MemoryMode mode) => mode == MemoryMode.Whole ? null : new StripOptions { Folder = mode == MemoryMode.Disk ? folder : null, Cancellation = cancellation };
+        (_parts.Codec.LowMemory, _parts.Codec.Folder) = (In(forecast.CodecMode), folder);
+        return In(forecast.Mode);
     }
 }

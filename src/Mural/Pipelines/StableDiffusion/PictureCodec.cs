@@ -46,6 +46,9 @@ internal abstract class PictureCodec : IDisposable
     /// <summary>How it runs where it shall take little memory whatever the size; null where the size decides.</summary>
     internal StripOptions? LowMemory { get; set; }
 
+    /// <summary>Where its maps lie that the size alone sends to the disk.</summary>
+    internal string Folder { get; set; } = Path.GetTempPath();
+
     /// <summary>What decoding and encoding take for a picture of that size, in a mode that was asked for; whatever the run before this one was told.</summary>
     internal abstract CodecEstimate Estimate(long height, long width, MemoryMode mode);
 
@@ -190,11 +193,12 @@ internal sealed class FullCodec : PictureCodec
         return (estimate.Encode(height, width, bytes, strip), estimate.Decode(height, width, bytes, strip));
     }
 
-    private StripOptions? Strips(long height, long width) => Tiles is not null ? null : LowMemory ?? ModeOf(height, width) switch
+    /// <summary>How pictures of that size are encoded and decoded in the run that goes on: null for whole.</summary>
+    internal StripOptions? Strips(long height, long width) => Tiles is not null ? null : LowMemory ?? ModeOf(height, width) switch
     {
         MemoryMode.Whole => null,
         MemoryMode.Strips => new StripOptions(),
-        _ => new StripOptions { Folder = Path.GetTempPath() },
+        _ => new StripOptions { Folder = Folder },
     };
 
     // What the size alone asks for.

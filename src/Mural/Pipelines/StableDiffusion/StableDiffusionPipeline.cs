@@ -143,8 +143,9 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
         StableDiffusionRequest request, IProgress<StableDiffusionProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         StableDiffusionPlan plan = Plan(request);
-        StripOptions? strips = StripsOf(Forecast(plan), Path.GetTempPath(), cancellationToken);
-        return await InTurn(() => Generate(plan, strips, progress, cancellationToken), cancellationToken).ConfigureAwait(false);
+        MemoryForecast forecast = Forecast(plan);
+        DiskSpace.Require(forecast.DiskBytes, Path.GetTempPath());
+        return await InTurn(() => Generate(plan, forecast, progress, cancellationToken), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Whether a folder or a file holds a ControlNet for this family of models; other networks may lie beside them.</summary>
@@ -196,10 +197,10 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
         throw new MuralException($"{path} is a {found} model, which cannot refine what a {parts.Info.Family} model begins; both must be of Stable Diffusion XL.");
     }
 
-    private List<StableDiffusionPicture> Generate(StableDiffusionPlan plan, StripOptions? strips, IProgress<StableDiffusionProgress>? progress, CancellationToken cancellationToken)
+    private List<StableDiffusionPicture> Generate(StableDiffusionPlan plan, MemoryForecast forecast, IProgress<StableDiffusionProgress>? progress, CancellationToken cancellationToken)
     {
         using var noGradients = no_grad();
-        _parts.Codec.LowMemory = strips;
+        StripOptions? strips = Prepare(forecast, Path.GetTempPath(), cancellationToken);
         using TextTimeline texts = _parts.Encode(plan);
         using TextTimeline? refinerTexts = plan.Refiner is { } second ? _refiner!.Encode(second) : null;
         progress?.Report(new StableDiffusionProgress(StableDiffusionStage.Encoding, 1, 1));
@@ -236,5 +237,5 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
     }
 
     private bool BatchesGuidance(StableDiffusionPlan plan) => _options.BatchGuidance ?? MemoryRules.ActivationBytes(
-        _parts.UNet.Config, plan.Height / Model.Multiple, plan.Width / Model.Multiple, 2 * Math.Min(_options.BatchSize, plan.Request.Count), Runtime.Type) < MemoryRules.BatchedActivations;
+        _parts.UNet.Config, plan.Height / Model.Multiple, plan.Width / Model.Multiple, TextCounts.Of(plan, _options.Prompts).Most * Math.Min(_options.BatchSize, plan.Request.Count), Runtime.Type) < MemoryRules.BatchedActivations;
 }

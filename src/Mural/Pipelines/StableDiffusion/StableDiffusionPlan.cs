@@ -61,9 +61,13 @@ public sealed record StableDiffusionPlan
     /// <summary>Where HiDiffusion acts in the model, or null where it is not asked for.</summary>
     internal HiDiffusionArchitecture? Architecture { get; init; }
 
-    /// <summary>What HiDiffusion does during these calls, or null for nothing.</summary>
+    /// <summary>What HiDiffusion does during these calls, or null for nothing. An enlargement paints on a picture, as one that is given.</summary>
     internal HiDiffusionPlan? HiDiffusion => Architecture is null || Request.HiDiffusion is not { } options ? null : HiDiffusionPlan.For(
-        Architecture, Height / Model.Multiple, Width / Model.Multiple, Calls, options, controlled: Request.Controls.Count > 0 && Request.InitialPicture is null);
+        Architecture, Height / Model.Multiple, Width / Model.Multiple, Calls, options, controlled: Request.Controls.Count > 0 && Strength is null);
+
+    /// <summary>A sentence where HiDiffusion is to resample and does not, or null.</summary>
+    internal string? IdleHiDiffusion => HiDiffusion is not { Resamples: false, Options.RauNet: true } ? null
+        : $"HiDiffusion resamples nothing at {Width}x{Height} pixels in {Calls} network calls of {Model.Name}, trained on {Model.Side}x{Model.Side}; a larger picture or more steps would let it.";
 
     /// <summary>Sentences about what may not turn out as hoped.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }

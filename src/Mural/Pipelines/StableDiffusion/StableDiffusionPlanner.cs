@@ -105,7 +105,8 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
 
     private int? Rounded(int? side) => side is { } pixels ? Math.Max(pixels - pixels % parts.Info.Multiple, parts.Info.Multiple) : null;
 
-    private HiDiffusionArchitecture? Architecture(StableDiffusionRequest request) => request.HiDiffusion is null ? null : HiDiffusionArchitecture.Find(parts.UNet.Config, parts.TakesFewSteps)
+    private HiDiffusionArchitecture? Architecture(StableDiffusionRequest request) => request.HiDiffusion is null ? null : HiDiffusionArchitecture.Find(
+        parts.UNet.Config, parts.TakesFewSteps, parts.UNet.Config.SampleSize is null ? null : parts.Info.Side / parts.Info.Multiple)
         ?? throw new MuralException($"HiDiffusion is for the networks of Stable Diffusion 1, 2 and XL, but {parts.Info.Name} ({parts.Info.Family}) has another; leave it out.");
 
     private IEnumerable<string> Warnings(StableDiffusionPlan plan)
@@ -114,11 +115,9 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
         StableDiffusionRequest request = plan.Request;
         Sampler sampler = plan.Sampler;
         (int width, int height, double guidance, int side) = (plan.Width, plan.Height, plan.Guidance, parts.Info.Side);
-        HiDiffusionPlan? hiDiffusion = plan.HiDiffusion;
-        if (hiDiffusion is { Resamples: false, Options.RauNet: true })
-            yield return $"HiDiffusion resamples nothing at {width}x{height} pixels in {plan.Calls} network calls of {parts.Info.Name}, trained on {side}x{side}; a larger picture or more steps would let it.";
+        if (plan.IdleHiDiffusion is { } idle) yield return idle;
         // What RAU-Net makes up for ends at about four times the side.
-        long factor = hiDiffusion is { Resamples: true } ? 16 : 2;
+        long factor = plan.HiDiffusion is { Resamples: true } ? 16 : 2;
         if ((long)width * height > factor * side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect things to repeat.";
         else if (4L * width * height < (long)side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect less.";
         if (guidance <= 1 && !string.IsNullOrEmpty(request.NegativePrompt))

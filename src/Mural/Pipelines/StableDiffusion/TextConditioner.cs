@@ -21,11 +21,11 @@ internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zer
         using IDisposable guard = no_grad();
         StableDiffusionRequest request = plan.Request;
         string? second = secondOnly ? request.SecondPrompt : null, secondNegative = secondOnly ? request.SecondNegativePrompt : null;
-        IReadOnlyList<ScheduledPrompt> prompts = Scheduled(second ?? request.Prompt, plan.RunCalls);
-        IReadOnlyList<ScheduledPrompt> negatives = Scheduled(secondNegative ?? request.NegativePrompt ?? "", plan.RunCalls);
+        IReadOnlyList<ScheduledPrompt> prompts = Scheduled(second ?? request.Prompt, plan.RunCalls, encoder.Syntax);
+        IReadOnlyList<ScheduledPrompt> negatives = Scheduled(secondNegative ?? request.NegativePrompt ?? "", plan.RunCalls, encoder.Syntax);
         int[] changes = [.. prompts.Concat(negatives).Select(prompt => prompt.LastStep).Distinct().Order()];
         (int Last, IReadOnlyList<WeightedPrompt> Positives, string Negative)[] parts =
-            [.. changes.Select(last => (last, Joined(TextAt(prompts, last)), TextAt(negatives, last)))];
+            [.. changes.Select(last => (last, Joined(TextAt(prompts, last), encoder.Syntax), TextAt(negatives, last)))];
 
         Prompt Positive(WeightedPrompt prompt) => new(prompt.Text, request.SecondPrompt);
         Prompt Negative(string text) => new(text, request.SecondNegativePrompt);
@@ -57,14 +57,16 @@ internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zer
         return new TextTimeline(timeline, _tensors);
     }
 
-    private IReadOnlyList<ScheduledPrompt> Scheduled(string prompt, int calls)
+    /// <summary>The texts that a prompt is in a run of so many calls.</summary>
+    internal static IReadOnlyList<ScheduledPrompt> Scheduled(string prompt, int calls, PromptSyntax syntax)
     {
         PromptLimits.Check(prompt);
-        return encoder.Syntax == PromptSyntax.Weighted ? PromptSchedule.Parse(prompt, calls) : [new ScheduledPrompt(calls, prompt)];
+        return syntax == PromptSyntax.Weighted ? PromptSchedule.Parse(prompt, calls) : [new ScheduledPrompt(calls, prompt)];
     }
 
-    private IReadOnlyList<WeightedPrompt> Joined(string prompt) =>
-        encoder.Syntax == PromptSyntax.Weighted ? PromptConjunction.Split(prompt) : [new WeightedPrompt(prompt, 1)];
+    /// <summary>The prompts that AND joins.</summary>
+    internal static IReadOnlyList<WeightedPrompt> Joined(string prompt, PromptSyntax syntax) =>
+        syntax == PromptSyntax.Weighted ? PromptConjunction.Split(prompt) : [new WeightedPrompt(prompt, 1)];
 
     private static string TextAt(IReadOnlyList<ScheduledPrompt> prompts, int step) => prompts.First(prompt => step <= prompt.LastStep || prompt == prompts[^1]).Text;
 

@@ -1,6 +1,10 @@
+using System.Text.Json.Nodes;
+using Mural.HiDiffusion;
 using Mural.Pipelines;
 using Mural.Samplers;
+using Mural.Tests.Goldens;
 using Mural.Tests.Pipelines;
+using Mural.UNet;
 
 namespace Mural.Tests.LinFusion;
 
@@ -24,6 +28,100 @@ public class LargePicturePlannerTests
             Assert.Equal((changed.FirstCall, changed.EndCall), (stage.Plan.FirstCall, stage.Plan.EndCall));
         }
     }
+
+    // Dilation makes up for what is larger than in training, whatever the first stage is.
+    [Theory]
+    [InlineData(1, new[] { 2, 4 })]
+    [InlineData(0.5, new[] { 1, 2 })]
+    [InlineData(2, new[] { 4, 8 })]
+    [InlineData(0.75, new[] { 2, 3 })]
+    public async Task DilationIsRelativeToTheModelsSize(double first, int[] ratios)
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.XL);
+        int side = (int)(first * pipeline.Model.Side);
+        LargePicturePlan plan = pipeline.Plan(Request(side, 4 * side, UpscaleMethod.HighResolution));
+        Assert.Equal(ratios, plan.Stages.Skip(1).Select(stage => stage.Ratio));
+    }
+
+    [Fact]
+    public async Task SdEditTellsEveryStageItsOwnSize()
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.XL);
+        SizeConditioning Told(UpscaleMethod method, SizeConditioning? sizes = null)
+        {
+            LargePictureRequest request = Request(64, 256, method);
+            LargePicturePlan plan = pipeline.Plan(request with { Picture = request.Picture with { Sizes = sizes ?? new SizeConditioning() } });
+            return Assert.Single(plan.Stages.Select(stage => stage.Plan.Request.Sizes).Distinct());
+        }
+        var given = new SizeConditioning { Original = (8, 8), Target = (16, 16) };
+        Assert.Equal(new SizeConditioning(), Told(UpscaleMethod.SdEdit));
+        Assert.Equal(new SizeConditioning { Original = (256, 256), Target = (256, 256) }, Told(UpscaleMethod.HighResolution));
+        Assert.Equal(given, Told(UpscaleMethod.SdEdit, given));
+    }
+
+    // An enlargement is image-to-image under control, too.
+    [Fact]
+    public async Task HiDiffusionSeesAnEnlargementAsAPictureThatIsChanged()
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.XL);
+        UNetConfig config = UNetConfig.Read(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.XL), "unet"));
+        using var control = new ControlNetModel(new ControlNetConfig { Network = config });
+        LargePictureRequest request = Request(2 * pipeline.Model.Side, 4 * pipeline.Model.Side, UpscaleMethod.SdEdit);
+        LargePicturePlan plan = pipeline.Plan(request with
+        {
+            Strength = 1,
+            Picture = request.Picture with { HiDiffusion = new HiDiffusionOptions(), Controls = [new ControlInput(control, TinyStableDiffusion.Gradient(64, 64))] },
+        });
+        Assert.Equal((10, 10), (plan.Stages[0].Calls, plan.Stages[1].Calls));
+        Assert.Equal((5, 4), (plan.Stages[0].Plan.HiDiffusion!.Pooled.End, plan.Stages[1].Plan.HiDiffusion!.Pooled.End));
+    }
+
+    [Fact]
+    public async Task HiDiffusionIsIdleWhereAllStagesAre()
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
+        int side = pipeline.Model.Side;
+        IReadOnlyList<string> Warnings(int steps, UpscaleMethod method = UpscaleMethod.SdEdit)
+        {
+            LargePictureRequest request = Request(side, 2 * side, method);
+            return pipeline.Plan(request with
+            {
+                Picture = request.Picture with { Steps = steps, HiDiffusion = new HiDiffusionOptions(), InitialPicture = method == UpscaleMethod.SuperResolution ? TinyStableDiffusion.Gradient(side, side) : null },
+            }).Warnings;
+        }
+        static bool Idle(string warning) => warning.Contains("resamples nothing", StringComparison.Ordinal);
+        Assert.DoesNotContain(Warnings(20), Idle);
+        Assert.DoesNotContain(Warnings(20, UpscaleMethod.SuperResolution), Idle);
+        Assert.Contains($"{2 * side}x{2 * side}", Assert.Single(Warnings(4), Idle), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task FoldersThatStateHalfTheSideAreNotResampledAtTheirOwn()
+    {
+        string folder = PipelineModel.Copy(TinyStableDiffusion.At(TinyStableDiffusion.First)), index = Path.Combine(folder, "model_index.json");
+        try
+        {
+            JsonNode json = JsonNode.Parse(await File.ReadAllTextAsync(index, TestContext.Current.CancellationToken))!;
+            json["_diffusers_version"] = "0.2.2";
+            await File.WriteAllTextAsync(index, json.ToJsonString(), TestContext.Current.CancellationToken);
+            await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(folder);
+            StableDiffusionPlan plan = pipeline.Plan(new StableDiffusionRequest { Prompt = "fox", HiDiffusion = new HiDiffusionOptions() });
+            Assert.Equal(pipeline.Model.Side / pipeline.Model.Multiple, plan.Architecture!.TrainedSide);
+            Assert.False(plan.HiDiffusion!.Resamples);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static LargePictureRequest Request(int first, int side, UpscaleMethod method) => new()
+    {
+        Picture = new StableDiffusionRequest { Prompt = "fox", Steps = 10, Sampler = "ddim", Width = first, Height = first },
+        Width = side,
+        Height = side,
+        Method = method,
+    };
 
     [Theory]
     [InlineData(1024, new[] { 20 })]

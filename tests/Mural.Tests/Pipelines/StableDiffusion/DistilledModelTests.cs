@@ -26,6 +26,19 @@ public sealed class DistilledModelTests : IDisposable
         Assert.NotEqual(await Paint(pipeline, Change with { Sampler = "ddim" }), await Paint(pipeline, Change with { Sampler = "ddim", Strength = 1 }));
     }
 
+    // A first stage on a given picture begins late, its enlargements as those of any first stage.
+    [Fact]
+    public async Task EnlargementsChooseAmongAllOfTheOriginalSteps()
+    {
+        await using StableDiffusionPipeline pipeline = await Load(_folder);
+        IReadOnlyList<LargePictureStage> Stages(StableDiffusionRequest picture) =>
+            pipeline.Plan(new LargePictureRequest { Picture = picture with { Width = 64, Height = 64 }, Width = 128, Height = 128, Strength = 0.5 }).Stages;
+        IReadOnlyList<LargePictureStage> given = Stages(Change), painted = Stages(Change with { InitialPicture = null, Strength = null });
+        Assert.InRange(given[0].Plan.Sampler.Timesteps[0], 1, 500);
+        Assert.Equal(painted[1].Plan.Sampler.Timesteps, given[1].Plan.Sampler.Timesteps);
+        Assert.Equal((painted[1].Plan.FirstCall, painted[1].Calls), (given[1].Plan.FirstCall, given[1].Calls));
+    }
+
     [Theory]
     [InlineData(1.5)]
     [InlineData(0)]

@@ -4,6 +4,7 @@ using Mural.HiDiffusion;
 using Mural.LinFusion;
 using Mural.Pipelines;
 using Mural.Tests.Autoencoders;
+using Mural.Text;
 using Mural.UNet;
 
 namespace Mural.Tests.Pipelines;
@@ -46,13 +47,18 @@ public sealed class MemoryModeTests : IDisposable
             forecasts[mode] = pipeline.Forecast(pipeline.Plan(large), mode).Peak;
         }
         Assert.True(forecasts[MemoryMode.Whole] > forecasts[MemoryMode.Strips] && forecasts[MemoryMode.Strips] > forecasts[MemoryMode.Disk]);
-        foreach ((MemoryMode mode, double peak) in forecasts)
+        foreach (MemoryMode mode in forecasts.Keys)
         {
             // What other tests of the process hold changes a little in between.
             await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { DecodeMemory = long.MaxValue, MemoryLimit = long.MaxValue });
-            double now = pipeline.Forecast(pipeline.Plan(large), mode).Peak;
-            await using StableDiffusionPipeline limited = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { DecodeMemory = long.MaxValue, MemoryLimit = (long)(1.05 * now) });
-            Assert.Equal(mode, limited.Forecast(limited.Plan(large)).Mode);
+            LargePicturePlan plan = pipeline.Plan(large);
+            long limit = (long)(1.05 * pipeline.Forecast(plan, mode).Peak);
+            // Of the networks and of the autoencoder each the first that fits.
+            MemoryMode First(bool codec) => Enum.GetValues<MemoryMode>().First(one => pipeline.Forecast(plan, one).Stages.Where(stage => stage.IsCodec == codec).All(stage => stage.Bytes <= limit));
+            await using StableDiffusionPipeline limited = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { DecodeMemory = long.MaxValue, MemoryLimit = limit });
+            MemoryForecast chosen = limited.Forecast(limited.Plan(large));
+            Assert.Equal((First(codec: false), First(codec: true)), (chosen.Mode, chosen.CodecMode));
+            Assert.Equal(mode, (MemoryMode)Math.Max((int)chosen.Mode, (int)chosen.CodecMode));
         }
         await using StableDiffusionPipeline refused = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { MemoryLimit = 1_000_000 });
         string sentence = Assert.Throws<MuralException>(() => refused.Forecast(refused.Plan(large))).Message;
@@ -66,6 +72,75 @@ public sealed class MemoryModeTests : IDisposable
         Assert.Equal(Enum.GetValues<MemoryMode>(), MemoryModes.Of(null, DeviceType.CPU, whole: false));
         TinyAutoencoders.AssertOneSentence(Assert.Throws<MuralException>(() => MemoryModes.Of(MemoryMode.Disk, DeviceType.MPS, whole: false)).Message);
         TinyAutoencoders.AssertOneSentence(Assert.Throws<MuralException>(() => MemoryModes.Of(MemoryMode.Strips, DeviceType.CPU, whole: true)).Message);
+    }
+
+    // HiDiffusion needs whole maps of its network, the autoencoder does not.
+    [Fact]
+    public async Task WhatRunsOnWholeMapsLeavesTheAutoencoderFree()
+    {
+        StableDiffusionRequest request = Request with { Width = 512, Height = 512, HiDiffusion = new HiDiffusionOptions() };
+        async Task<MemoryForecast> Forecast(long limit, MemoryMode? mode = null)
+        {
+            await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { MemoryLimit = limit, Memory = mode });
+            return pipeline.Forecast(pipeline.Plan(request));
+        }
+        MemoryForecast whole = await Forecast(long.MaxValue);
+        double painting = whole.Stages.Single(stage => stage.Name == "painting").Bytes;
+        await using StableDiffusionPipeline free = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
+        double disk = free.Forecast(free.Plan(request), MemoryMode.Whole, MemoryMode.Disk).Peak;
+        Assert.Equal((MemoryMode.Whole, MemoryMode.Whole), (whole.Mode, whole.CodecMode));
+        // The tiny network may itself need more than its autoencoder.
+        Assert.True(disk >= painting);
+        Assert.Equal(MemoryMode.Whole, (await Forecast((long)(1.01 * disk))).Mode);
+        TinyAutoencoders.AssertOneSentence((await Assert.ThrowsAsync<MuralException>(() => Forecast(long.MaxValue, MemoryMode.Strips))).Message);
+        Assert.Equal(Enum.GetValues<MemoryMode>(), MemoryModes.OfCodec(null, DeviceType.CPU));
+        Assert.Equal([MemoryMode.Whole, MemoryMode.Strips], MemoryModes.OfCodec(null, DeviceType.CUDA));
+        Assert.Equal([MemoryMode.Whole], MemoryModes.OfCodec(MemoryMode.Whole, DeviceType.CPU));
+    }
+
+    [Fact]
+    public async Task TextsThatAndJoinsAreTold()
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { BatchGuidance = true });
+        (MemoryStage Painting, StableDiffusionPlan Plan) Told(string prompt, double guidance = 7.5)
+        {
+            StableDiffusionPlan plan = pipeline.Plan(Request with { Prompt = prompt, Guidance = guidance, Steps = 4, Sampler = "ddim" });
+            return (pipeline.Forecast(plan, MemoryMode.Whole).Stages.Single(stage => stage.Name == "painting"), plan);
+        }
+        (MemoryStage one, StableDiffusionPlan plan) = Told("fox");
+        MemoryStage three = Told("fox AND snow AND dusk").Painting, half = Told("[fox:fox AND snow AND dusk:2]").Painting;
+        Assert.Equal(2 * one.MultiplyAdds, three.MultiplyAdds, 1e-6 * one.MultiplyAdds);
+        Assert.Equal(1.5 * one.MultiplyAdds, half.MultiplyAdds, 1e-6 * one.MultiplyAdds);
+        Assert.True(three.Bytes > one.Bytes);
+        Assert.Equal(three.Bytes, half.Bytes);
+        Assert.Equal(new TextCounts(2, 2, 1), TextCounts.Of(plan, PromptSyntax.Weighted));
+        Assert.Equal(new TextCounts(1, 1, 1), TextCounts.Of(Told("fox", guidance: 1).Plan, PromptSyntax.Weighted));
+        Assert.Equal(new TextCounts(3, 3, 2), TextCounts.Of(Told("fox AND snow", guidance: 1).Plan, PromptSyntax.Weighted));
+        Assert.Equal(new TextCounts(2, 2, 1), TextCounts.Of(Told("fox AND snow").Plan, PromptSyntax.Plain));
+        Assert.Equal(new TextCounts(3, 2.5, 1.5), TextCounts.Of(Told("[fox|fox AND snow]").Plan, PromptSyntax.Weighted));
+    }
+
+    [Fact]
+    public void DiskWithoutRoomIsExplained()
+    {
+        Assert.Null(DiskSpace.Shortage(1e9, _folder.Path, free: 2_000_000_000));
+        Assert.Null(DiskSpace.Shortage(1e9, _folder.Path, free: null));
+        string sentence = DiskSpace.Shortage(3e9, _folder.Path, free: 2_000_000_000)!;
+        Assert.Contains($"3.0 GB of the disk would be needed, but {_folder.Path} has room for 2.0 GB", sentence, StringComparison.Ordinal);
+        TinyAutoencoders.AssertOneSentence(Assert.Throws<MuralException>(() => DiskSpace.Require(double.MaxValue, _folder.Path)).Message);
+        // A folder that is still to be created lies where it will be.
+        Assert.NotNull(DiskSpace.Free(_folder.At("not/there")));
+        Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
+    }
+
+    [Fact]
+    public async Task PicturesOfStagesThatAreThereNeedNoMoreRoom()
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
+        LargePicturePlan plan = pipeline.Plan(new LargePictureRequest { Picture = Request with { Width = 32, Height = 32 }, Width = 64, Height = 64 });
+        Assert.Equal(3 * (32 * 32 + 64 * 64), StageFolder.Missing(plan, _folder.At("stages")));
+        await File.WriteAllBytesAsync(_folder.At("stage-0.rgb"), new byte[3 * 32 * 32], TestContext.Current.CancellationToken);
+        Assert.Equal(3 * 64 * 64, StageFolder.Missing(plan, _folder.Path));
     }
 
     [Fact]

@@ -82,7 +82,7 @@ internal sealed class GenerateCommand : MuralCommand
     private StableDiffusionJob DiffusionJob(CommandContext context, ModelFolder model, GenerationParameters? like)
     {
         if (context.Given(_upscale)) throw new MuralException($"--upscale is for DiM models, but {model.Name} is none; leave it out, or name another model.");
-        StableDiffusionRequest repeated = like is null ? new StableDiffusionRequest { Seed = Random.Shared.Next() } : SharedParameters.ToRequest(like);
+        StableDiffusionRequest repeated = like is null ? new StableDiffusionRequest { Seed = Random.Shared.Next() } : _diffusion.Substituted(SharedParameters.ToRequest(like), context);
         PictureSize? size = context.Value(_size);
         LoraArguments loras = _diffusion.Loras(context, context.Value(_prompt) ?? repeated.Prompt);
         StableDiffusionRequest request = _diffusion.Apply(repeated, context) with
@@ -97,7 +97,7 @@ internal sealed class GenerateCommand : MuralCommand
         };
         StableDiffusionOptions options = _memory.Apply(_diffusion.Options(context), context);
         if (like is not null)
-            foreach (string missing in Ingredients.Missing(like, name => _diffusion.Given(context, name))) context.Warn(missing);
+            foreach (string missing in Ingredients.Missing(like, name => _diffusion.Given(context, name) || _large.Given(context, name))) context.Warn(missing);
         RuntimeOptions runtime = _run.Read(context);
         if (like is not null && !context.Given(_run.Precision)) runtime = runtime with { Precision = SharedParameters.PrecisionOf(like) };
         LargePictureRequest? large = _large.Request(context, request, like, size, _diffusion);

@@ -13,10 +13,17 @@ internal sealed class DiffusionOptions
 
     private readonly Option<string?> _negative = new("--negative") { Description = "What the picture is led away from.", HelpName = "TEXT" };
     private readonly Option<double?> _rescale = new("--guidance-rescale") { Description = "Share of the contrast that guidance adds which is taken away again, 0 to 1 (default: 0).", HelpName = "SHARE" };
+    private readonly Option<double?> _guidanceStart = new("--guidance-start") { Description = "Share of the steps after which guidance begins (default: 0).", HelpName = "SHARE" };
+    private readonly Option<double?> _guidanceStop = new("--guidance-stop") { Description = "Share of the steps after which guidance ends, up to 1 (default: 1).", HelpName = "SHARE" };
+    private readonly Option<string?> _second = new("--prompt-2") { Description = "What SDXL's second text encoder is told (default: the prompt).", HelpName = "TEXT" };
+    private readonly Option<string?> _secondNegative = new("--negative-2") { Description = "What SDXL's second text encoder is told of the negative prompt (default: that).", HelpName = "TEXT" };
+    private readonly Option<PictureSize?> _original = PictureSize.Option("--original-size", "Size that SDXL is told the training picture had before it was resized (default: the picture's).");
+    private readonly Option<CropPoint?> _crop = CropPoint.Option("--crop", "Where SDXL is told that the training picture was cropped, from the left and the top (default: 0,0).");
+    private readonly Option<double?> _score = new("--aesthetic-score") { Description = "How beautiful, up to 10, SDXL's refiner is told that the picture is (default: 6).", HelpName = "SCORE" };
     private readonly Option<string?> _sampler = new("--sampler") { Description = "Sampler, such as euler-a, dpmpp-2m or unipc (default: the model's).", HelpName = "NAME" };
     private readonly Option<string?> _schedule = new("--schedule") { Description = "Noise schedule, such as karras, exponential, beta or trailing (default: the sampler's).", HelpName = "NAME" };
     private readonly Option<double?> _eta = new("--eta") { Description = "Share of noise that ddim and tcd add at each step, 0 to 1 (default: 0).", HelpName = "SHARE" };
-    private readonly Option<int?> _clipSkip = new("--clip-skip") { Description = "Layer of the text encoder, counted from its end: 1 is the model's own (default: 1).", HelpName = "N" };
+    private readonly Option<int?> _clipSkip = new("--clip-skip") { Description = "Layer of the text encoder, counted from its end as in other programs: 1 is the last, for SDXL and Stable Diffusion 2 as 2 the model's own (default: the model's own).", HelpName = "N" };
     private readonly Option<string> _rng = new("--rng") { Description = "Whose random numbers the seed stands for: PyTorch's on a CPU or on an NVIDIA card.", DefaultValueFactory = _ => Cpu };
     private readonly Option<string?> _vae = new("--vae") { Description = "Another autoencoder, TAESD's too: a folder or a file.", HelpName = "PATH" };
     private readonly Option<string?> _linFusion = new("--linfusion") { Description = "LinFusion's weights for the model's family, whose attention takes time and memory in proportion to the pixels: their folder.", HelpName = "FOLDER" };
@@ -53,7 +60,7 @@ internal sealed class DiffusionOptions
         _prediction.TakeOneOf(Noise, Velocity);
     }
 
-    private Option[] All => [_negative, _rescale, _sampler, _schedule, _eta, _clipSkip, _rng, _prediction, .. _hiDiffusion.All, _linFusion, _vae, _variant, _embedding, _lora, _initial, _strength, _mask, _maskPadding, _control, _ipAdapter, _refiner, _refinerStart, _preview];
+    private Option[] All => [_negative, _second, _secondNegative, _rescale, _guidanceStart, _guidanceStop, _original, _crop, _score, _sampler, _schedule, _eta, _clipSkip, _rng, _prediction, .. _hiDiffusion.All, _linFusion, _vae, _variant, _embedding, _lora, _initial, _strength, _mask, _maskPadding, _control, _ipAdapter, _refiner, _refinerStart, _preview];
 
     internal Option Preview => _preview;
 
@@ -70,6 +77,10 @@ internal sealed class DiffusionOptions
 
     /// <summary>Whether the option of that name was given.</summary>
     internal bool Given(CommandContext context, string name) => All.Any(option => option.Name == name && context.Given(option));
+
+    /// <summary>The request of a picture that is painted again, with what there is in place of samplers and schedules that there are not.</summary>
+    internal StableDiffusionRequest Substituted(StableDiffusionRequest request, CommandContext context) =>
+        context.Given(_sampler) ? request : Substitutes.For(request, keepSchedule: context.Given(_schedule), context.Warn);
 
     /// <summary>What beside model and settings a picture's text shall name.</summary>
     /// <exception cref="MuralException">An option cannot be read.</exception>
@@ -101,7 +112,7 @@ internal sealed class DiffusionOptions
         KeepTextEncoders = false,
     };
 
-    /// <summary>The request with what these options say.</summary>
+    /// <summary>The request with what these options say. Its layers to leave out are counted as for Stable Diffusion 1: see <see cref="StableDiffusionJob"/>.</summary>
     /// <exception cref="MuralException">A picture cannot be read, or options contradict each other.</exception>
     internal StableDiffusionRequest Apply(StableDiffusionRequest request, CommandContext context)
     {
@@ -110,6 +121,16 @@ internal sealed class DiffusionOptions
         {
             NegativePrompt = context.Value(_negative) ?? request.NegativePrompt,
             GuidanceRescale = context.Value(_rescale) ?? request.GuidanceRescale,
+            SecondPrompt = context.Value(_second) ?? request.SecondPrompt,
+            SecondNegativePrompt = context.Value(_secondNegative) ?? request.SecondNegativePrompt,
+            GuidanceStart = context.Value(_guidanceStart) ?? request.GuidanceStart,
+            GuidanceStop = context.Value(_guidanceStop) ?? request.GuidanceStop,
+            Sizes = request.Sizes with
+            {
+                Original = context.Value(_original) is { } original ? (original.Height, original.Width) : request.Sizes.Original,
+                Crop = context.Value(_crop) is { } crop ? (crop.Top, crop.Left) : request.Sizes.Crop,
+                AestheticScore = context.Value(_score) ?? request.Sizes.AestheticScore,
+            },
             Sampler = context.Value(_sampler) ?? request.Sampler,
             Schedule = context.Value(_schedule) ?? (context.Given(_sampler) ? null : request.Schedule),
             Eta = context.Value(_eta) ?? request.Eta,

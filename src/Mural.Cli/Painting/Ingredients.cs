@@ -20,6 +20,16 @@ internal static class Ingredients
         (Prediction, "prediction", "--prediction"),
     ];
 
+    private const string TextualInversions = "TI hashes", Larger = "Hires";
+
+    // What the webui writes of settings that Mural lacks, and the value that changes nothing.
+    private static readonly (string Key, string? Usual)[] Lacking =
+    [
+        ("ENSD", "0"), ("Emphasis", "Original"), ("Variation seed strength", "0"), ("Seed resize from", "-1x-1"), ("Hypernet", null), ("Face restoration", null),
+        ("ADetailer model", "None"), ("Tiling", "False"), ("Token merging ratio", "0"), ("NGMS", "0"), ("Skip Early CFG", "0"), ("Schedule min sigma", "0"), ("Schedule max sigma", "0"),
+        ("Schedule rho", "0"), ("Sigma churn", "0"), ("SGM noise multiplier", "False"), ("Masked content", "original"), ("VAE Decoder", "Full"),
+    ];
+
     /// <summary>The settings that name them. Of files only the names are told.</summary>
     internal static IReadOnlyList<KeyValuePair<string, string>> Of(
         string? autoencoder, string? mask, string? prediction, IEnumerable<string> textualInversions, IEnumerable<ControlArgument> controls, IEnumerable<PicturePromptArgument> picturePrompts)
@@ -47,8 +57,15 @@ internal static class Ingredients
         foreach ((string key, string what, string option) in Known.Where(known => !given(known.Option)))
             foreach ((_, string value) in painted.Others.Where(other => Names(other.Key, key)))
                 yield return $"The picture was painted with the {what} {Quote.Name(value)}, without which it will be another: give that again with {option}.";
+        if (SharedParameters.Find(painted, TextualInversions) is { } words && !given("--embedding"))
+            yield return $"The picture was painted with the textual inversions {Quote.Name(words)}, without which it will be another: give their files with --embedding.";
+        foreach ((string key, string value) in painted.Others.Where(other => Lacking.Any(setting => setting.Key == other.Key && setting.Usual != other.Value)))
+            yield return $"The picture was painted with the setting {key} of {Quote.Name(value)}, which Mural does not have, so that it will be another.";
         // Other programs enlarge a picture of their own in a second run, and tell that run's strength.
-        bool enlarged = painted.Others.Any(other => other.Key.StartsWith("Hires", StringComparison.Ordinal));
+        KeyValuePair<string, string>[] larger = [.. painted.Others.Where(other => other.Key.StartsWith(Larger, StringComparison.Ordinal))];
+        bool enlarged = larger.Length > 0;
+        if (enlarged && !given("--upscale-to"))
+            yield return $"The picture was enlarged in a second run ({string.Join(", ", larger.Select(setting => $"{setting.Key} {Quote.Name(setting.Value)}"))}), and is painted small: enlarge it with --upscale-to.";
         if (painted.DenoisingStrength is { } strength && !enlarged && !given("--init-image"))
             yield return string.Create(CultureInfo.InvariantCulture, $"The picture was painted over another one, with a strength of {strength}, without which it will be another: give that one with --init-image.");
     }

@@ -32,6 +32,9 @@ internal sealed class LargePictureOptions
     /// <summary>The name of an option that was given, or null where none was.</summary>
     internal string? FirstGiven(CommandContext context) => All.FirstOrDefault(context.Given)?.Name;
 
+    /// <summary>Whether the option of that name was given.</summary>
+    internal bool Given(CommandContext context, string name) => All.Any(option => option.Name == name && context.Given(option));
+
     internal bool DeepZoom(CommandContext context) => context.Value(_deepZoom);
 
     internal bool KeepStages(CommandContext context) => context.Value(_keepStages);

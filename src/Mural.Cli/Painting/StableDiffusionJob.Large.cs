@@ -12,7 +12,7 @@ internal sealed partial record StableDiffusionJob
     /// <summary>The folder of a picture's stages: beside it.</summary>
     internal static string StagesOf(string file) => file + ".stages";
 
-    private static StableDiffusionRequest Completed(StableDiffusionRequest picture, StableDiffusionRequest loaded) => picture with { Controls = loaded.Controls, PicturePrompts = loaded.PicturePrompts };
+    private static StableDiffusionRequest Completed(StableDiffusionRequest picture, StableDiffusionRequest loaded) => picture with { Controls = loaded.Controls, PicturePrompts = loaded.PicturePrompts, ClipSkip = loaded.ClipSkip };
 
     private object PaintLarge(StableDiffusionPipeline pipeline, LargePictureRequest request, string file, CommandContext context, bool onlyPlans)
     {

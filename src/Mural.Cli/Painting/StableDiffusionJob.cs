@@ -11,7 +11,7 @@ namespace Mural.Cli.Painting;
 /// <summary>Pictures to paint with Stable Diffusion: from which model, what, on what, into which files.</summary>
 /// <param name="Model">The model's folder or file.</param>
 /// <param name="Text">The prompt as it was given, with its LoRAs.</param>
-/// <param name="Request">What to paint, but for ControlNets and IP-Adapters.</param>
+/// <param name="Request">What to paint, but for ControlNets and IP-Adapters. Layers of the text encoders to leave out are counted without those that the model's family leaves out itself.</param>
 /// <param name="Options">On what.</param>
 /// <param name="Controls">The ControlNets.</param>
 /// <param name="PicturePrompts">The IP-Adapters.</param>
@@ -52,6 +52,8 @@ internal sealed partial record StableDiffusionJob(
         {
             Controls = await LoadControlsAsync(pipeline, context).ConfigureAwait(false),
             PicturePrompts = await LoadAdaptersAsync(pipeline, context).ConfigureAwait(false),
+            // People and pictures' texts count them for every family.
+            ClipSkip = Math.Max(Request.ClipSkip - pipeline.Model.LayersLeftOut, 0),
         };
         if (Large is { } large) return PaintLarge(pipeline, large with { Picture = Completed(large.Picture, request) }, files[0], context, onlyPlans);
         StableDiffusionPlan plan = pipeline.Plan(request);

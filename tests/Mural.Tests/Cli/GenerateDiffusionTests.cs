@@ -18,12 +18,12 @@ public sealed class GenerateDiffusionTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData(TinyStableDiffusion.First)]
-    [InlineData(TinyStableDiffusion.Second)]
-    [InlineData(TinyStableDiffusion.XL)]
-    public async Task PaintsWhatTheLibraryPaints(string model)
+    [InlineData(TinyStableDiffusion.First, 2)]
+    [InlineData(TinyStableDiffusion.Second, 3)]
+    [InlineData(TinyStableDiffusion.XL, 3)]
+    public async Task PaintsWhatTheLibraryPaints(string model, int clipSkip)
     {
-        CommandRun run = Generate(model, "a red fox", $"{Fast} --negative blurry --guidance 4 --sampler euler-a --schedule trailing --clip-skip 2 --guidance-rescale 0.3 --json", "fox.png");
+        CommandRun run = Generate(model, "a red fox", $"{Fast} --negative blurry --guidance 4 --sampler euler-a --schedule trailing --clip-skip {clipSkip} --guidance-rescale 0.3 --json", "fox.png");
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         Assert.Equal("euler-a", run.Json["sampler"]!.GetValue<string>());
         await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(model);
@@ -44,75 +44,25 @@ public sealed class GenerateDiffusionTests : IDisposable
         Assert.Equal(await TinyStableDiffusion.Paint(pipeline, request), PictureReader.Read(_folder.At("fox.png")).Data);
         string text = PictureReader.Identify(_folder.At("fox.png")).Metadata.Parameters!;
         Assert.StartsWith("a red fox\nNegative prompt: blurry\nSteps: 2, Sampler: Euler a, Schedule type: trailing, CFG scale: 4, Seed: 3, Size: 64x64, Model: ", text, StringComparison.Ordinal);
-        Assert.Contains("Clip skip: 2, RNG: CPU", text, StringComparison.Ordinal);
+        Assert.Contains($"Clip skip: {clipSkip}, RNG: CPU", text, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void LikeRepeatsEveryPicture()
-    {
-        CommandRun run = Generate(TinyStableDiffusion.First, "a (red:1.2) fox, snow", $"{Fast} --count 2 --negative dark --sampler ddim --eta 0.4 --guidance-rescale 0.5 --clip-skip 2 --rng cuda", "fox-{seed}.png");
-        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
-        foreach (string original in (string[])["fox-3.png", "fox-4.png"])
-        {
-            CommandRun again = Generate(TinyStableDiffusion.First, null, $"--like {_folder.At(original)} --device cpu", "again.png");
-            Assert.True(again.ExitCode == ExitCode.Success, again.Error);
-            Assert.Equal(PictureReader.Read(_folder.At(original)).Data, PictureReader.Read(_folder.At("again.png")).Data);
-            Assert.Equal(SharedParameters.Of(_folder.At(original)).Format(), SharedParameters.Of(_folder.At("again.png")).Format());
-        }
-    }
-
-    [Fact]
-    public void LikeKnowsAnEmptyNegativePromptFromNone()
-    {
-        CommandRun run = CommandRun.Of(["generate", "fox", "--model", TinyStableDiffusion.At(TinyStableDiffusion.XL), .. Fast.Split(' '), "--negative", "", "--sampler", "euler", "--schedule", "ays-sdxl", "-o", _folder.At("empty.png")]);
-        CommandRun none = Generate(TinyStableDiffusion.XL, "fox", $"{Fast} --sampler euler --schedule ays-sdxl", "none.png");
-        CommandRun again = Generate(TinyStableDiffusion.XL, null, $"--like {_folder.At("empty.png")} --device cpu", "again.png");
-        Assert.True(run.ExitCode == ExitCode.Success && none.ExitCode == ExitCode.Success && again.ExitCode == ExitCode.Success, run.Error + none.Error + again.Error);
-        Assert.Contains("Schedule type: Align Your Steps", PictureReader.Identify(_folder.At("empty.png")).Metadata.Parameters, StringComparison.Ordinal);
-        Assert.NotEqual(PictureReader.Read(_folder.At("none.png")).Data, PictureReader.Read(_folder.At("empty.png")).Data);
-        Assert.Equal(PictureReader.Read(_folder.At("empty.png")).Data, PictureReader.Read(_folder.At("again.png")).Data);
-    }
-
-    [Fact]
-    public void LikeNamesWhatMustBeGivenAgain()
-    {
-        PictureWriter.Write(_folder.At("start.png"), TinyStableDiffusion.Gradient(64, 64));
-        PictureWriter.Write(_folder.At("mask.png"), TinyStableDiffusion.HalfMask(64, 64));
-        string[] given =
-        [
-            $"--init-image {_folder.At("start.png")}", $"--mask {_folder.At("mask.png")}", $"--vae {TinyStableDiffusion.At("tiny-taesd")}", "--prediction v",
-            $"--control type={TinyStableDiffusion.At("tiny-controlnet-sd15")},image={_folder.At("start.png")},scale=0.5",
-            $"--ip-adapter model={Path.Combine(GoldenCase.Root, "adapters", "files", "ip-adapter_sd15.safetensors")},image={_folder.At("start.png")}",
-        ];
-        CommandRun run = Generate(TinyStableDiffusion.First, "fox", $"{Fast} --strength 0.5 --mask-padding 4 {string.Join(' ', given)}", "fox.png");
-        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
-        string like = $"--like {_folder.At("fox.png")} --device cpu";
-        CommandRun again = Generate(TinyStableDiffusion.First, null, $"{like} {string.Join(' ', given)}", "again.png"), without = Generate(TinyStableDiffusion.First, null, like, "without.png");
-        Assert.True(again.ExitCode == ExitCode.Success && without.ExitCode == ExitCode.Success, again.Error + without.Error);
-        Assert.Equal(PictureReader.Read(_folder.At("fox.png")).Data, PictureReader.Read(_folder.At("again.png")).Data);
-        Assert.Equal(SharedParameters.Of(_folder.At("fox.png")).Format(), SharedParameters.Of(_folder.At("again.png")).Format());
-        Assert.DoesNotContain(again.Problems, problem => problem.Contains("was painted", StringComparison.Ordinal));
-        foreach (string option in given.Select(option => option.Split(' ')[0]))
-            Assert.Contains(without.Problems, problem => problem.Contains("without which it will be another", StringComparison.Ordinal) && problem.EndsWith($"with {option}.", StringComparison.Ordinal));
-        Assert.Contains("'tiny-taesd'", without.Error, StringComparison.Ordinal);
-        Assert.DoesNotContain(_folder.Path, PictureReader.Identify(_folder.At("fox.png")).Metadata.Parameters, StringComparison.Ordinal);
-    }
-
+    // 2 is what other programs take for these families where nothing is asked for.
     [Theory]
-    [InlineData("fox\nSteps: 2, Sampler: Euler, Denoising strength: 0.7, Seed: 1", "--init-image")]
-    [InlineData("fox\nSteps: 2, Sampler: Euler, VAE: kl-f8.ckpt, Seed: 1", "--vae")]
-    [InlineData("fox\nSteps: 2, Sampler: Euler, ControlNet 0: \"Module: canny, Model: canny\", Seed: 1", "--control")]
-    [InlineData("fox\nSteps: 2, Sampler: Euler, Refiner: xl-refiner, Refiner switch at: 1, Seed: 1", "--refiner")]
-    [InlineData("fox\nSteps: 2, Sampler: Euler, Denoising strength: 0.7, Hires upscale: 2, Seed: 1", null)]
-    [InlineData("fox\nSteps: 2, Sampler: Euler, ControlNet Version: 1, Mask blur: 4, Seed: 1", null)]
-    public void PicturesOfOtherProgramsNameWhatMustBeGivenToo(string text, string? option)
+    [InlineData(TinyStableDiffusion.Second)]
+    [InlineData(TinyStableDiffusion.XL)]
+    public void OpenClipsUsualLayerIsTheSecond(string model)
     {
-        GenerationParameters painted = GenerationParameters.Parse(text);
-        IEnumerable<string> sentences = Ingredients.Missing(painted, _ => false);
-        Assert.Empty(Ingredients.Missing(painted, _ => true));
-        if (option is null) Assert.Empty(sentences);
-        else Assert.EndsWith($"with {option}.", Assert.Single(sentences), StringComparison.Ordinal);
-        Assert.InRange(SharedParameters.ToRequest(painted).RefinerStart, 0.1, 0.9);
+        foreach (string options in (string[])["", " --clip-skip 1", " --clip-skip 2", " --clip-skip 3"])
+            Assert.Equal(ExitCode.Success, Generate(model, "fox", Fast + options, $"fox{options.Length}{options.LastOrDefault('0')}.png").ExitCode);
+        byte[] usual = PictureReader.Read(_folder.At("fox00.png")).Data;
+        Assert.Equal(usual, PictureReader.Read(_folder.At("fox141.png")).Data);
+        Assert.Equal(usual, PictureReader.Read(_folder.At("fox142.png")).Data);
+        Assert.NotEqual(usual, PictureReader.Read(_folder.At("fox143.png")).Data);
+        Assert.Null(SharedParameters.Of(_folder.At("fox142.png")).ClipSkip);
+        CommandRun again = Generate(model, null, $"--like {_folder.At("fox143.png")} --device cpu", "again.png");
+        Assert.True(again.ExitCode == ExitCode.Success, again.Error);
+        Assert.Equal(PictureReader.Read(_folder.At("fox143.png")).Data, PictureReader.Read(_folder.At("again.png")).Data);
     }
 
     [Fact]
@@ -268,6 +218,10 @@ public sealed class GenerateDiffusionTests : IDisposable
     [InlineData("--prediction x", ExitCode.Usage, "--prediction takes eps or v, not 'x'")]
     [InlineData("--refiner nowhere", ExitCode.Problem, "nowhere")]
     [InlineData("--refiner-start 0.5", ExitCode.Problem, "--refiner-start is a setting of the refiner")]
+    [InlineData("--guidance-start 0.8 --guidance-stop 0.2", ExitCode.Problem, "from 0.8 to 0.2")]
+    [InlineData("--crop 8", ExitCode.Usage, "--crop takes")]
+    [InlineData("--original-size 8", ExitCode.Usage, "--original-size takes")]
+    [InlineData("--schedule polyexponential", ExitCode.Problem, "no noise schedule")]
     [InlineData("--preview 0", ExitCode.Usage, "--preview")]
     [InlineData("--upscale 2", ExitCode.Problem, "--upscale is for DiM models")]
     [InlineData("--like START", ExitCode.Problem, "does not say how it was painted")]

@@ -21,6 +21,9 @@ internal enum LoraPart
 /// <summary>Reads the names that LoRA files give to their tensors: those of kohya's trainer, of PEFT, and of diffusers' older attention processors.</summary>
 internal static partial class LoraKeys
 {
+    /// <summary>Beginning of the names in files that PEFT itself has written.</summary>
+    internal const string PeftPrefix = "base_model.model.";
+
     /// <summary>The layer and the part; null for a tensor of another kind.</summary>
     internal static (string Layer, LoraPart Part)? Parse(string name)
     {

@@ -12,7 +12,10 @@ internal static class FamilySettings
     /// <summary>Side of the latents of models for 512 pixels.</summary>
     internal const int SmallSampleSize = 64;
 
-    private const int MediumSampleSize = 96, LargeSampleSize = 128, InpaintingChannels = 9;
+    /// <summary>Channels of the UNet's input of models for inpainting: the latents, the mask, and the latents of what is around it.</summary>
+    internal const int InpaintingChannels = 9;
+
+    private const int MediumSampleSize = 96, LargeSampleSize = 128;
 
     /// <summary>Side of the latents that the family was trained on.</summary>
     /// <param name="family">The family.</param>

@@ -80,7 +80,8 @@ internal static class SingleFileModel
             if (said is "v" or "v_prediction") return (true, false);
             if (said is "epsilon" or "eps") return (false, false);
         }
-        if (file.Family != ModelFamily.StableDiffusion2) return (false, false);
+        // Of Stable Diffusion 2, the models for inpainting go on from that for 512 pixels.
+        if (file.Family != ModelFamily.StableDiffusion2 || file.InputChannels == FamilySettings.InpaintingChannels) return (false, false);
         bool noise = file.Source is TorchFile torch && torch.Values.GetValueOrDefault("global_step") is JsonValue value && value.TryGetValue(out long step) && step == LastStepOfNoise;
         return (!noise, !noise);
     }

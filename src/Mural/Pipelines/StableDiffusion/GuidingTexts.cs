@@ -37,8 +37,8 @@ internal sealed class GuidingTexts
 /// <summary>The texts of a whole run, which may change on the way.</summary>
 internal sealed class TextTimeline(IReadOnlyList<(int LastCall, GuidingTexts Texts)> parts, IReadOnlyList<Tensor> tensors) : IDisposable
 {
-    /// <summary>The texts of a call, counted from 0.</summary>
-    internal GuidingTexts At(int call) => parts.First(part => call < part.LastCall || part == parts[^1]).Texts;
+    /// <summary>The texts of a call, counted from 0 where the last calls of texts are counted from 1: as in A1111, a text holds for one call more than its step says.</summary>
+    internal GuidingTexts At(int call) => parts.First(part => call <= part.LastCall || part == parts[^1]).Texts;
 
     public void Dispose()
     {

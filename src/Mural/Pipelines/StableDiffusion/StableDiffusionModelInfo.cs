@@ -27,6 +27,12 @@ public sealed record StableDiffusionModelInfo
     /// <summary>Whether it is of the family of Stable Diffusion XL.</summary>
     internal bool IsXL { get; init; }
 
+    /// <summary>
+    /// Layers of OpenCLIP that the family leaves out at the end without being asked. Other programs count them as skipped: a clip skip of 2 is there what Stable
+    /// Diffusion 2 and XL were trained with, and 1 nothing else.
+    /// </summary>
+    internal int LayersLeftOut { get; init; }
+
     /// <summary>Name of the LinFusion checkpoint whose linear attention it paints with, or null for its own attention.</summary>
     public string? LinFusion { get; init; }
 }

@@ -10,6 +10,8 @@ internal static class StableDiffusionParameters
 {
     // Settings that the webui has no word for.
     internal const string Eta = "Eta", GuidanceRescale = "Guidance rescale", LinFusion = "LinFusion", HiDiffusion = "HiDiffusion", EmptyNegative = "Empty negative prompt";
+    internal const string GuidanceStart = "Guidance start", GuidanceStop = "Guidance stop", SecondPrompt = "Second prompt", SecondNegative = "Second negative prompt";
+    internal const string OriginalSize = "Original size", Crop = "Crop", AestheticScore = "Aesthetic score";
 
     // Settings that it has.
     internal const string Refiner = "Refiner", RefinerStart = "Refiner switch at", MaskPadding = "Masked area padding";
@@ -24,6 +26,14 @@ internal static class StableDiffusionParameters
         }
         Add(Eta, request.Eta, 0);
         Add(GuidanceRescale, request.GuidanceRescale, 0);
+        Add(GuidanceStart, request.GuidanceStart, 0);
+        Add(GuidanceStop, request.GuidanceStop, 1);
+        if (request.SecondPrompt is { } second) others.Add(new(SecondPrompt, second));
+        if (request.SecondNegativePrompt is { } secondNegative) others.Add(new(SecondNegative, secondNegative));
+        if (request.Sizes.Original is var (height, width)) others.Add(new(OriginalSize, string.Create(CultureInfo.InvariantCulture, $"{width}x{height}")));
+        (int top, int left) = request.Sizes.Crop;
+        if ((top, left) != (0, 0)) others.Add(new(Crop, string.Create(CultureInfo.InvariantCulture, $"{left},{top}")));
+        if (request.Sizes.AestheticScore is { } score) Add(AestheticScore, score, double.NaN);
         // The text has no line for it, as for none at all.
         if (request.NegativePrompt is "") others.Add(new(EmptyNegative, "true"));
         if (request.MaskPadding is { } padding) Add(MaskPadding, padding, double.NaN);
@@ -47,7 +57,7 @@ internal static class StableDiffusionParameters
             Height = plan.Height,
             Model = plan.Model.Name,
             DenoisingStrength = plan.Strength,
-            ClipSkip = request.ClipSkip > 0 ? request.ClipSkip + 1 : null,
+            ClipSkip = request.ClipSkip > 0 ? request.ClipSkip + 1 + plan.Model.LayersLeftOut : null,
             Rng = request.Noise == NoiseOrigin.Cuda ? "NV" : "CPU",
             Others = others,
             Version = $"Mural {typeof(StableDiffusionParameters).Assembly.GetName().Version!.ToString(3)}",

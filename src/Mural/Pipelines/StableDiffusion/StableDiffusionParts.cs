@@ -169,6 +169,7 @@ internal sealed class StableDiffusionParts : IDisposable
                 _ => "Stable Diffusion XL refiner",
             },
             IsXL = family >= ModelFamily.StableDiffusionXL,
+            LayersLeftOut = family >= ModelFamily.StableDiffusion2 ? 1 : 0,
             Side = (halved ? UsualSampleSize : config.SampleSize ?? UsualSampleSize) * Codec.Downscale,
             Multiple = Codec.Downscale,
             // Models trained here say what suits them.

@@ -126,6 +126,8 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
             yield return string.Create(CultureInfo.InvariantCulture, $"At a guidance of {guidance} nothing is rescaled; raise the guidance above 1, or leave the rescaling out.");
         if (!parts.Info.IsXL && (request.SecondPrompt ?? request.SecondNegativePrompt) is not null)
             yield return $"{parts.Info.Name} has one text encoder, so that the second prompt is not used; say all in the first, or use a model of Stable Diffusion XL.";
+        if (!parts.Info.IsXL && (request.Sizes != new SizeConditioning() || request.NegativeSizes is not null))
+            yield return $"{parts.Info.Name} is told nothing of sizes, crops and scores, so that they are not used; leave them out, or use a model of Stable Diffusion XL.";
         // Evenly spread timesteps and leading ones begin where the last one lies.
         if (sampler.Timesteps is [<= 1] && sampler.Options.CustomTimesteps is null)
             yield return "The only step begins where hardly any noise is expected, so that the picture will be noise; choose the schedule trailing, or more steps.";

@@ -67,7 +67,7 @@ public sealed record StableDiffusionRequest
     /// <summary>Settings of sampling in place of the checkpoint's, before <see cref="Sampler"/> and <see cref="Schedule"/> are applied.</summary>
     public SamplerOptions? Sampling { get; init; }
 
-    /// <summary>Layers of the text encoders to leave out beyond those that the model leaves out itself; A1111's number minus 1.</summary>
+    /// <summary>Layers of the text encoders to leave out beyond those that the model leaves out itself; A1111's number minus 1, with Stable Diffusion 2 and XL minus 2.</summary>
     public int ClipSkip { get; init; }
 
     /// <summary>The same for the negative prompt; null for <see cref="ClipSkip"/>. diffusers leaves out none.</summary>

@@ -23,7 +23,8 @@ internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zer
         string? second = secondOnly ? request.SecondPrompt : null, secondNegative = secondOnly ? request.SecondNegativePrompt : null;
         IReadOnlyList<ScheduledPrompt> prompts = Scheduled(second ?? request.Prompt, plan.RunCalls, encoder.Syntax);
         IReadOnlyList<ScheduledPrompt> negatives = Scheduled(secondNegative ?? request.NegativePrompt ?? "", plan.RunCalls, encoder.Syntax);
-        int[] changes = [.. prompts.Concat(negatives).Select(prompt => prompt.LastStep).Distinct().Order()];
+        // What ends at step 0 is not used at all.
+        int[] changes = [.. prompts.Concat(negatives).Select(prompt => prompt.LastStep).Where(last => last > 0).Distinct().Order()];
         (int Last, IReadOnlyList<WeightedPrompt> Positives, string Negative)[] parts =
             [.. changes.Select(last => (last, Joined(TextAt(prompts, last), encoder.Syntax), TextAt(negatives, last)))];
 

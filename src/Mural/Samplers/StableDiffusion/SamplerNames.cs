@@ -42,6 +42,9 @@ internal static class SamplerNames
     internal static SamplerOptions Choose(SamplerOptions options, string name)
     {
         string text = Plain(name);
+        // k-diffusion's names begin with its own in other programs, and stable-diffusion.cpp's end with the schedule that is none.
+        if (name.StartsWith("k_", StringComparison.OrdinalIgnoreCase)) text = text[1..];
+        if (text.EndsWith("discrete", StringComparison.Ordinal)) text = text[..^"discrete".Length];
         if (Find(text) is { } entry) return Switch(options, entry);
         string? schedule = ScheduleNames.Suffixes.FirstOrDefault(suffix => text.EndsWith(suffix, StringComparison.Ordinal));
         if (schedule is not null && Find(text[..^schedule.Length]) is { } prefix) return ScheduleNames.Choose(Switch(options, prefix), schedule);

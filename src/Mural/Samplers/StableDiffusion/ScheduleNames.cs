@@ -6,6 +6,9 @@ internal static class ScheduleNames
     // In stable-diffusion-webui the name of the aligned steps stands for those of the model's family.
     private const string Aligned = "ays", AlignedXL = "ays-sdxl", AlignedOfFamily = "Align Your Steps";
 
+    // Its name of the sampler's own schedule, which for some samplers is karras or exponential there.
+    private const string Own = "automatic";
+
     private static readonly (string Name, SigmaSchedule Schedule)[] Shapes =
     [
         ("karras", SigmaSchedule.Karras), ("exponential", SigmaSchedule.Exponential), ("beta", SigmaSchedule.Beta), ("lu", SigmaSchedule.Lu),
@@ -14,11 +17,11 @@ internal static class ScheduleNames
 
     private static readonly (string Name, TimestepSpacing Spacing)[] Spacings =
     [
-        ("normal", TimestepSpacing.Linspace), ("linspace", TimestepSpacing.Linspace), ("leading", TimestepSpacing.Leading), ("trailing", TimestepSpacing.Trailing),
+        ("normal", TimestepSpacing.Linspace), ("linspace", TimestepSpacing.Linspace), ("uniform", TimestepSpacing.Linspace), ("leading", TimestepSpacing.Leading), ("trailing", TimestepSpacing.Trailing),
         ("sgm-uniform", TimestepSpacing.SgmUniform), ("simple", TimestepSpacing.Simple),
     ];
 
-    /// <summary>What names of samplers may end with.</summary>
+    /// <summary>What names of samplers may end with; stable-diffusion.cpp ends them with "discrete", too, which names none.</summary>
     internal static IReadOnlyList<string> Suffixes { get; } = ["karras", "exponential"];
 
     private static string List => string.Join(", ", Shapes.Select(shape => shape.Name).Concat(Spacings.Select(spacing => spacing.Name)));
@@ -39,16 +42,24 @@ internal static class ScheduleNames
         { SigmaSchedule: SigmaSchedule.Beta } => "Beta",
         { SigmaSchedule: SigmaSchedule.AlignYourSteps } => xl ? Aligned : AlignedOfFamily,
         { SigmaSchedule: SigmaSchedule.AlignYourStepsXL } => xl ? AlignedOfFamily : AlignedXL,
+        { SigmaSchedule: SigmaSchedule.Lu } => "lu",
         { TimestepSpacing: TimestepSpacing.SgmUniform } => "SGM Uniform",
         { TimestepSpacing: TimestepSpacing.Simple } => "Simple",
+        { CustomTimesteps: null, CustomSigmas: null, Sampler: { } kind } when SamplerMethods.Of(kind) is { HasSigmaSchedules: true } method => SpacingName(options, method),
         _ => null,
     };
+
+    // Where samplers have schedules, none is no name for evenly spread timesteps: the webui takes another schedule where its text has none.
+    private static string SpacingName(SamplerOptions options, SamplerMethod method) => method.HasTimestepSpacings && options.TimestepSpacing is { } spacing and not TimestepSpacing.Linspace
+        ? Spacings.First(entry => entry.Spacing == spacing).Name
+        : "Uniform";
 
     /// <summary>The options with the schedule of that name.</summary>
     /// <exception cref="MuralException">There is no such name, or the sampler has no such schedule.</exception>
     internal static SamplerOptions Choose(SamplerOptions options, string name)
     {
         string text = SamplerNames.Plain(OfFamily(name, xl: false)!);
+        if (text == Own) return options;
         SamplerMethod? method = options.Sampler is { } kind ? SamplerMethods.Of(kind) : null;
         foreach ((string shape, SigmaSchedule schedule) in Shapes.Where(entry => SamplerNames.Plain(entry.Name) == text))
         {
@@ -57,9 +68,9 @@ internal static class ScheduleNames
         }
         foreach ((string spaced, TimestepSpacing spacing) in Spacings.Where(entry => SamplerNames.Plain(entry.Name) == text))
         {
-            return method is { HasTimestepSpacings: true }
-                ? options with { TimestepSpacing = spacing, SigmaSchedule = SigmaSchedule.FromTimesteps }
-                : throw Missing(options, spaced);
+            // The single-step solver has noise levels to choose from, and of spacings only this one.
+            bool has = method is { HasTimestepSpacings: true } || (method is { HasSigmaSchedules: true } && spacing == TimestepSpacing.Linspace);
+            return has ? options with { TimestepSpacing = spacing, SigmaSchedule = SigmaSchedule.FromTimesteps } : throw Missing(options, spaced);
         }
         throw new MuralException($"There is no noise schedule {Checkpoints.Quote.Name(name)}; choose one of {List}.");
     }

@@ -120,6 +120,8 @@ internal sealed partial class SchedulerConfig
         var defaults = new SamplerOptions();
         string? name = Text("_class_name");
         if (Flag("use_flow_sigmas") is true || Text("prediction_type") == "flow_prediction") throw Unsupported("flow matching");
+        // Their models expect inputs and outputs scaled in another way, whatever the sampler.
+        if (name?.StartsWith("EDM", StringComparison.Ordinal) is true || _json["sigma_data"] is not null) throw Unsupported("the scaling of EDM");
         if (Text("timestep_type") == "continuous") throw Unsupported("timestep_type continuous");
         return new SamplerOptions
         {

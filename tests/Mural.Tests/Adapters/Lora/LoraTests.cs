@@ -85,24 +85,6 @@ public sealed class LoraTests : IDisposable
         Assert.Equal(0, change[TensorIndex.Colon, TensorIndex.Slice(start: 4)].abs().sum().item<float>());
     }
 
-    [Theory]
-    [InlineData("""{ "unet.lora_alpha": 6 }""", 3)]
-    [InlineData("""{ "unet.lora_alpha": 6, "unet.alpha_pattern": { "attn1.to_q": 4 } }""", 2)]
-    [InlineData("""{ "unet.lora_alpha": 6, "unet.alpha_pattern": { "1.to_q": 4 } }""", 3)]
-    [InlineData("""{ "unet.lora_alpha": 8, "unet.use_rslora": true }""", 5.656854249492381)]
-    [InlineData("""{ "text_encoder.lora_alpha": 6 }""", 1)]
-    [InlineData("[]", 1)]
-    public void PeftsSettingsGiveTheScale(string settings, double expected)
-    {
-        using var scope = NewDisposeScope();
-        string path = _folder.File("settings.safetensors");
-        SafetensorsWriter.Save(
-            path, new Dictionary<string, Tensor> { [$"unet.{Query}.lora_A.weight"] = ones(2, 64), [$"unet.{Query}.lora_B.weight"] = ones(64, 2) },
-            new Dictionary<string, string> { ["lora_adapter_metadata"] = settings });
-        using LoraFile file = LoraFile.Open(path);
-        Assert.Equal(expected, Assert.Single(file.Modules).Scale, 12);
-    }
-
     [Fact]
     public void TextEncodersMayHaveAWeightOfTheirOwn()
     {

@@ -87,6 +87,17 @@ public class PublishedModelsTests
         Assert.True(marked.Sampling.RescaleBetasZeroSnr);
     }
 
+    [Fact]
+    public void AnInpaintingModelOfTheSecondVersionPredictsNoise()
+    {
+        const string First = "model.diffusion_model.input_blocks.0.0.weight";
+        SingleFileTable table = SingleFileTable.Open("real-sd21");
+        using StableDiffusionCheckpoint model = SingleFileModel.Of(SingleFileCheckpoint.Of(new ShapeSource(
+            [.. table.Stored.Select(pair => (pair.Key, pair.Key == First ? [320, 9, 3, 3] : pair.Value.Shape!))])));
+        Assert.Equal((ModelFamily.StableDiffusion2, 9, 64), (model.Family, model.UNetConfig.InChannels, model.UNetConfig.SampleSize));
+        Assert.Equal((PredictionType.Epsilon, false), (model.Sampling.PredictionType, model.PredictionIsGuessed));
+    }
+
     private static StableDiffusionCheckpoint Open(SingleFileTable table, params (string, long[])[] further) =>
         SingleFileModel.Of(SingleFileCheckpoint.Of(new ShapeSource([.. table.Stored.Select(pair => (pair.Key, pair.Value.Shape!)), .. further])));
 

@@ -67,8 +67,8 @@ public sealed class RefinerTests : IDisposable
         byte[] plain = await Paint(both, request with { OnStep = step => steps.Add((step.Index, step.Count)) });
         Assert.Equal([(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)], steps);
         // Of five calls the refiner makes the last two.
-        Assert.NotEqual(plain, await Paint(both, request with { Prompt = "[a red fox:snow:4]" }));
-        Assert.Equal(plain, await Paint(both, request with { Prompt = "[a red fox:snow:5]" }));
+        Assert.NotEqual(plain, await Paint(both, request with { Prompt = "[a red fox:snow:3]" }));
+        Assert.Equal(plain, await Paint(both, request with { Prompt = "[a red fox:snow:4]" }));
         Assert.NotEqual(await Paint(both, request with { Guidance = 1 }), await Paint(both, request with { GuidanceStop = 0.3 }));
     }
 

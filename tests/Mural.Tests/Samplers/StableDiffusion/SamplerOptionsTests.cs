@@ -51,6 +51,10 @@ public class SamplerOptionsTests
     [InlineData("DPM++ SDE Karras", SamplerKind.DpmSde, SigmaSchedule.Karras)]
     [InlineData("UniPC", SamplerKind.UniPc, SigmaSchedule.FromTimesteps)]
     [InlineData("LCM", SamplerKind.Lcm, SigmaSchedule.FromTimesteps)]
+    [InlineData("k_euler_a", SamplerKind.EulerAncestral, SigmaSchedule.FromTimesteps)]
+    [InlineData("k_dpmpp_2m", SamplerKind.DpmMultistep, SigmaSchedule.FromTimesteps)]
+    [InlineData("euler_a discrete", SamplerKind.EulerAncestral, SigmaSchedule.FromTimesteps)]
+    [InlineData("dpm++2m karras", SamplerKind.DpmMultistep, SigmaSchedule.Karras)]
     public void NamesOfOtherProgramsAreUnderstood(string name, SamplerKind kind, SigmaSchedule schedule)
     {
         SamplerOptions options = Read(Version1).Override(name);
@@ -67,6 +71,18 @@ public class SamplerOptionsTests
             Assert.Equal(options, Read(Xl).Override(SamplerNames.WebUiName(options)!));
         }
         Assert.Equal("Karras", ScheduleNames.WebUiName(Read(Xl).Override("DPM++ 2M Karras"), xl: true));
+    }
+
+    [Fact]
+    public void SchedulesOfOtherProgramsAreUnderstood()
+    {
+        Assert.Equal(TimestepSpacing.Linspace, Read(Xl).Override("dpmpp-2m", "Uniform").TimestepSpacing);
+        Assert.Equal(Read(Xl).Override("DPM++ 2M Karras"), Read(Xl).Override("DPM++ 2M Karras", "Automatic"));
+        Assert.Equal("Uniform", ScheduleNames.WebUiName(Read(Version1).Override("dpmpp-2m"), xl: false));
+        Assert.Equal("leading", ScheduleNames.WebUiName(Read(Xl).Override("dpmpp-2m"), xl: true));
+        Assert.Equal("trailing", ScheduleNames.WebUiName(Read(Turbo), xl: true));
+        Assert.Null(ScheduleNames.WebUiName(Read(Version1), xl: false));
+        Assert.Null(ScheduleNames.WebUiName(Read(Xl) with { CustomSigmas = [5, 0] }, xl: true));
     }
 
     [Theory]
@@ -119,6 +135,8 @@ public class SamplerOptionsTests
     [InlineData("{\"trained_betas\": [\"a\"]}")]
     [InlineData("{\"use_flow_sigmas\": true}")]
     [InlineData("{\"timestep_type\": \"continuous\"}")]
+    [InlineData("{\"_class_name\": \"EDMDPMSolverMultistepScheduler\"}")]
+    [InlineData("{\"_class_name\": \"EulerDiscreteScheduler\", \"sigma_data\": 0.5}")]
     [InlineData("{\"variance_type\": \"learned_range\"}")]
     [InlineData("{\"use_karras_sigmas\": true, \"use_beta_sigmas\": true}")]
     public void WrongConfigurationsAreExplained(string json) => Assert.StartsWith("the configuration", Assert.Throws<MuralException>(() => Read(json)).Message, StringComparison.Ordinal);

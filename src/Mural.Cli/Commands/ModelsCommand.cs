@@ -1,4 +1,6 @@
 using Mural.Autoencoders;
+using Mural.Checkpoints.SingleFile;
+using Mural.Checkpoints.StableDiffusion;
 using Mural.Cli.CommandLine;
 using Mural.Cli.Machine;
 using Mural.Cli.Painting;
@@ -32,6 +34,7 @@ internal sealed class ModelsCommand() : MuralCommand("models", $"List the models
         var line = new ModelLine(folder.Name, folder.Path, "", folder.BuiltIn, folder.Name == ModelCatalog.Default, folder.Bytes);
         try
         {
+            if (folder.IsFile) return DescribeFile(line);
             line = line with { Kind = DiffusersIndex.Open(folder.Path).ClassName };
             return line.Kind == DiMModelIndex.ClassName ? DescribeDiM(line, folder) : DescribeDiffusion(line);
         }
@@ -45,7 +48,7 @@ internal sealed class ModelsCommand() : MuralCommand("models", $"List the models
     private static ModelLine DescribeDiM(ModelLine line, ModelFolder folder)
     {
         DiMModelIndex index = folder.Index();
-        DiMConfig config = DiMConfig.Load(Path.Combine(folder.Path, index.Denoiser, "config.json"));
+        DiMConfig config = DiMConfig.Load(Path.Combine(folder.Path, index.Denoiser, Checkpoints.ModelFolder.ConfigName));
         int pixels = config.PatchSize * (index.Autoencoder is { } name ? AutoencoderConfig.Read(Path.Combine(folder.Path, name)).Downscale : 1);
         return line with
         {
@@ -56,10 +59,19 @@ internal sealed class ModelsCommand() : MuralCommand("models", $"List the models
         };
     }
 
+    private static ModelLine DescribeFile(ModelLine line)
+    {
+        using StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(line.Path);
+        line = line with { Kind = ModelFamilies.NameOf(checkpoint.Family) };
+        if (!checkpoint.Components.ContainsKey(SingleFileLayout.Autoencoder)) return line;
+        int? side = checkpoint.UNetConfig.SampleSize * checkpoint.AutoencoderConfig.Downscale;
+        return line with { Width = side, Height = side };
+    }
+
     // Folders of models that cannot be painted with are listed without a size.
     private static ModelLine DescribeDiffusion(ModelLine line)
     {
-        string unet = Path.Combine(line.Path, "unet"), vae = Path.Combine(line.Path, "vae");
+        string unet = Path.Combine(line.Path, SingleFileLayout.UNet), vae = Path.Combine(line.Path, SingleFileLayout.Autoencoder);
         if (!Directory.Exists(unet) || !Directory.Exists(vae)) return line;
         try
         {

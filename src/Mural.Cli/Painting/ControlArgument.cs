@@ -32,13 +32,18 @@ internal sealed class KeyValues
     internal static KeyValues Parse(string option, string text, IReadOnlyList<string> keys)
     {
         var values = new KeyValues(option);
-        foreach (string part in text.Split(',', StringSplitOptions.TrimEntries))
+        string? last = null;
+        foreach (string part in text.Split(','))
         {
             int equals = part.IndexOf('=', StringComparison.Ordinal);
-            string key = equals > 0 ? part[..equals].Trim() : part;
-            if (equals <= 0 || !keys.Contains(key) || !values._values.TryAdd(key, part[(equals + 1)..].Trim()))
-                throw new MuralException($"{option} takes {string.Join(", ", keys)}, each once as key=value and separated by commas, not '{part}'.");
+            string key = equals > 0 ? part[..equals].Trim() : "";
+            bool known = keys.Contains(key);
+            // Paths may have commas, so that what is no key goes on with the value before it.
+            if (!known && last is not null) values._values[last] += "," + part;
+            else if (known && values._values.TryAdd(key, part[(equals + 1)..])) last = key;
+            else throw new MuralException($"{option} takes {string.Join(", ", keys)}, each once as key=value and separated by commas, not '{part.Trim()}'.");
         }
+        foreach (string key in values._values.Keys.ToArray()) values._values[key] = values._values[key].Trim();
         return values;
     }
 

@@ -1,3 +1,5 @@
+using Mural.Checkpoints;
+using Mural.Checkpoints.SingleFile;
 using Mural.Pipelines;
 
 namespace Mural.Cli.Painting;
@@ -11,21 +13,14 @@ internal static class ModelCatalog
     /// <summary>The model that paints when none is named.</summary>
     internal const string Default = "emoji";
 
-    private const string IndexName = Checkpoints.ModelFolder.IndexName;
+    private const string IndexName = Checkpoints.ModelFolder.IndexName, Safetensors = ".safetensors";
 
     /// <summary>A person's own folders of models.</summary>
     internal static string[] OwnRoots() =>
         Environment.GetEnvironmentVariable(Variable)?.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
 
     /// <summary>All models, a person's own first: a name that comes twice means the first.</summary>
-    internal static IReadOnlyList<ModelFolder> All()
-    {
-        return
-        [
-            .. OwnRoots().SelectMany(root => In(root, builtIn: false)),
-            .. In(Path.Combine(AppContext.BaseDirectory, "models"), builtIn: true),
-        ];
-    }
+    internal static IReadOnlyList<ModelFolder> All() => [.. Candidates().Where(IsModel)];
 
     /// <summary>The folder or file that a path or a name stands for; null for the default model, whatever lies in the current folder.</summary>
     /// <exception cref="MuralException">There is no such model.</exception>
@@ -34,13 +29,17 @@ internal static class ModelCatalog
         if (pathOrName is null) return Named(Default) ?? throw Missing(Default);
         if (File.Exists(Path.Combine(pathOrName, IndexName))) return new ModelFolder(Path.GetFullPath(pathOrName), BuiltIn: false);
         // A Stable Diffusion may be one file, or a folder that lost its index.
-        if (File.Exists(pathOrName) || Directory.Exists(Path.Combine(pathOrName, "unet"))) return new ModelFolder(Path.GetFullPath(pathOrName), BuiltIn: false);
+        if (File.Exists(pathOrName) || Directory.Exists(Path.Combine(pathOrName, SingleFileLayout.UNet))) return new ModelFolder(Path.GetFullPath(pathOrName), BuiltIn: false);
         // A folder that is none does not hide a model of its name.
         if (Named(pathOrName) is { } named) return named;
         throw Directory.Exists(pathOrName) ? new MuralException($"{pathOrName} is a folder without {IndexName}: give the folder of a whole model.") : Missing(pathOrName);
     }
 
-    private static ModelFolder? Named(string name) => All().FirstOrDefault(model => string.Equals(model.Name, name, StringComparison.OrdinalIgnoreCase));
+    // Only files of that name are opened.
+    private static ModelFolder? Named(string name) => Candidates().FirstOrDefault(model => string.Equals(model.Name, name, StringComparison.OrdinalIgnoreCase) && IsModel(model));
+
+    private static IEnumerable<ModelFolder> Candidates() =>
+        OwnRoots().SelectMany(root => In(root, builtIn: false)).Concat(In(Path.Combine(AppContext.BaseDirectory, "models"), builtIn: true));
 
     private static MuralException Missing(string name)
     {
@@ -53,12 +52,17 @@ internal static class ModelCatalog
     private static IEnumerable<ModelFolder> In(string root, bool builtIn)
     {
         if (!Directory.Exists(root)) return [];
-        return Directory.GetDirectories(root)
-            .Prepend(root)
-            .Where(folder => File.Exists(Path.Combine(folder, IndexName)))
-            .Order(StringComparer.Ordinal)
-            .Select(folder => new ModelFolder(Path.GetFullPath(folder), builtIn));
+        string[] all = [.. Directory.GetDirectories(root).Prepend(root).Order(StringComparer.Ordinal)];
+        string[] folders = [.. all.Where(folder => File.Exists(Path.Combine(folder, IndexName)))];
+        // Beside the parts of a model lies the same model again.
+        IEnumerable<string> files = all.Except(folders).SelectMany(folder => Directory.GetFiles(folder).Order(StringComparer.Ordinal)).Where(file => HasExtension(file, Safetensors) || HasExtension(file, ".ckpt"));
+        return folders.Concat(files).Select(path => new ModelFolder(Path.GetFullPath(path), builtIn));
     }
+
+    // Adapters, autoencoders and ControlNets have the same extension as models.
+    private static bool IsModel(ModelFolder model) => !HasExtension(model.Path, Safetensors) || !model.IsFile || SafetensorsHeader.Mentions(model.Path, SingleFileLayout.UNetPrefix);
+
+    private static bool HasExtension(string file, string extension) => string.Equals(Path.GetExtension(file), extension, StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Whether a model is a DiM; otherwise it is one of Stable Diffusion's families, or unknown.</summary>
     internal static bool IsDiM(this ModelFolder model) => File.Exists(Path.Combine(model.Path, IndexName)) && DiffusersIndex.Open(model.Path).ClassName == DiMModelIndex.ClassName;

@@ -2,13 +2,16 @@ using System.Security.Cryptography;
 
 namespace Mural.Cli.Painting;
 
-/// <summary>A folder with a model.</summary>
-/// <param name="Path">The folder.</param>
+/// <summary>A folder with a model, or a file with one.</summary>
+/// <param name="Path">The folder or file.</param>
 /// <param name="BuiltIn">Whether it came with the program.</param>
 internal sealed record ModelFolder(string Path, bool BuiltIn)
 {
-    /// <summary>The name that <c>--model</c> takes: the folder's.</summary>
-    internal string Name => System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(Path));
+    /// <summary>Whether it is one file.</summary>
+    internal bool IsFile => File.Exists(Path);
+
+    /// <summary>The name that <c>--model</c> takes: the folder's, or the file's without its extension.</summary>
+    internal string Name => IsFile ? System.IO.Path.GetFileNameWithoutExtension(Path) : System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(Path));
 
     /// <summary>Size of its weights in bytes.</summary>
     internal long Bytes => Weights().Sum(file => new FileInfo(file).Length);
@@ -27,7 +30,7 @@ internal sealed record ModelFolder(string Path, bool BuiltIn)
     }
 
     // A judge that lies beside the parts of a model paints nothing.
-    private string[] Weights() =>
+    private string[] Weights() => IsFile ? [Path] :
     [
         .. Directory.GetFiles(Path, "*.safetensors", SearchOption.AllDirectories)
             .Where(file => System.IO.Path.GetDirectoryName(file) != System.IO.Path.Combine(Path, "judge"))

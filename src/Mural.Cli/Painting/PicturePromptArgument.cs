@@ -31,7 +31,7 @@ internal sealed record PicturePromptArgument(string Model, string Image, double 
         string beside = Path.GetDirectoryName(Path.GetFullPath(Model)) ?? ".", above = Path.GetDirectoryName(beside) ?? beside;
         // In the published repository the encoder of most adapters for SDXL lies with those for SD 1.5.
         string[] places = [Path.Combine(beside, EncoderName), Path.Combine(above, EncoderName), Path.Combine(above, "models", EncoderName), Path.Combine(modelFolder, EncoderName)];
-        string[] there = [.. places.Where(place => File.Exists(Path.Combine(place, "config.json"))).Distinct()];
+        string[] there = [.. places.Where(place => File.Exists(Path.Combine(place, Checkpoints.ModelFolder.ConfigName))).Distinct()];
         if (there.Length > 1 && File.Exists(Model)) there = [.. there.OrderByDescending(place => IpAdapter.Suits(Model, place))];
         return there.FirstOrDefault() ?? throw new MuralException(
             $"{Model} needs a CLIP image encoder, and there is no folder {EncoderName} beside it; name its folder with encoder=PATH.");

@@ -19,13 +19,16 @@ internal sealed class ConfigReader
     }
 
     /// <summary>Opens <c>config.json</c> and checks that it belongs to <paramref name="className"/>.</summary>
-    internal static ConfigReader Open(string path, string className)
+    /// <param name="path">The file, or the folder that holds it.</param>
+    /// <param name="className">The class that it has to describe.</param>
+    /// <param name="relative">Another class that is let through, for who says more of it; null for none.</param>
+    internal static ConfigReader Open(string path, string className, string? relative = null)
     {
-        string file = Directory.Exists(path) ? Path.Combine(path, "config.json") : path;
-        if (!File.Exists(file)) throw new MuralException($"There is no file {file}; give the folder of {className} that holds config.json.");
+        string file = Directory.Exists(path) ? Path.Combine(path, ModelFolder.ConfigName) : path;
+        if (!File.Exists(file)) throw new MuralException($"There is no file {file}; give the folder of {className} that holds {ModelFolder.ConfigName}.");
         try
         {
-            return Parse(File.ReadAllText(file), file, className);
+            return Parse(File.ReadAllText(file), file, className, relative);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -37,7 +40,8 @@ internal sealed class ConfigReader
     /// <param name="text">The text.</param>
     /// <param name="source">Where it comes from, for messages.</param>
     /// <param name="className">The class that it has to describe.</param>
-    internal static ConfigReader Parse(string text, string source, string className)
+    /// <param name="relative">Another class that is let through, for who says more of it; null for none.</param>
+    internal static ConfigReader Parse(string text, string source, string className, string? relative = null)
     {
         JsonNode? node;
         try
@@ -52,7 +56,7 @@ internal sealed class ConfigReader
         if (node is not JsonObject json) throw new MuralException($"{source} holds no JSON object; give the config.json of {className}.");
         var reader = new ConfigReader(json, source);
         string found = reader.Text("_class_name", className);
-        return found == className ? reader : throw new MuralException($"{source} describes {found}, but {className} is wanted; give another folder.");
+        return found == className || found == relative ? reader : throw new MuralException($"{source} describes {found}, but {className} is wanted; give another folder.");
     }
 
     internal string Text(string key, string missing) => Value(key, missing, "a text");

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 
@@ -56,6 +57,30 @@ internal sealed class SafetensorsHeader
         }
         header.CheckCoverage();
         return header;
+    }
+
+    /// <summary>Whether a file's header has a name that begins so, seen without looking at anything else: for a choice among many files. A file that is none has not.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="beginning">The beginning, of letters that JSON does not escape.</param>
+    internal static bool Mentions(string path, string beginning)
+    {
+        try
+        {
+            // Asked of the path, so that devices and pipes, which have no length, are passed over without being opened.
+            if (new FileInfo(path).Length < 8) return false;
+            using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 1);
+            Span<byte> start = stackalloc byte[8];
+            if (stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) < start.Length) return false;
+            ulong length = BinaryPrimitives.ReadUInt64LittleEndian(start);
+            if (length > (ulong)CheckpointLimits.Default.HeaderBytes || length > (ulong)(stream.Length - start.Length)) return false;
+            byte[] json = new byte[length];
+            stream.ReadExactly(json);
+            return json.AsSpan().IndexOf(Encoding.UTF8.GetBytes('"' + beginning)) >= 0;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
     }
 
     private void Parse(ReadOnlySpan<byte> json)

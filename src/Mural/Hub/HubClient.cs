@@ -14,17 +14,18 @@ internal sealed class HubClient : IDisposable
     private const int MostPages = 1000;
     private const long LargestFile = 1L << 44;
 
+    private const int MostRedirects = 10;
+
     private readonly HttpClient _client;
     private readonly HubOptions _options;
 
     internal HubClient(HubOptions options)
     {
         _options = options;
-        // Redirects lead to another host for large files; the handler then leaves the token out.
-        var handler = new SocketsHttpHandler { AllowAutoRedirect = true, ConnectTimeout = options.Patience, AutomaticDecompression = DecompressionMethods.None };
+        // The handler would leave the token out wherever a redirect leads, also where a repository has only got another name.
+        var handler = new SocketsHttpHandler { AllowAutoRedirect = false, ConnectTimeout = options.Patience, AutomaticDecompression = DecompressionMethods.None };
         _client = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = MostBytes };
         _client.DefaultRequestHeaders.UserAgent.ParseAdd("mural");
-        if (options.Token is { } token) _client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
     }
 
     /// <summary>All files of a repository at the options' revision.</summary>
@@ -83,11 +84,28 @@ internal sealed class HubClient : IDisposable
 
     private async Task<HttpResponseMessage> SendAsync(Uri address, string repository, long offset, CancellationToken cancellation)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, address);
-        if (offset > 0) request.Headers.Range = new RangeHeaderValue(offset, null);
-        HttpResponseMessage answer = await Within(token => _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, token), cancellation).ConfigureAwait(false);
-        if (answer.IsSuccessStatusCode) return answer;
-        using (answer) throw Refusal(answer, repository);
+        for (int redirects = 0; redirects <= MostRedirects; redirects++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, address);
+            if (offset > 0) request.Headers.Range = new RangeHeaderValue(offset, null);
+            if (_options.Token is { } secret && IsEndpoint(address)) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", secret);
+            HttpResponseMessage answer = await Within(token => _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, token), cancellation).ConfigureAwait(false);
+            if (answer.IsSuccessStatusCode) return answer;
+            using (answer) address = Redirect(answer, address) ?? throw Refusal(answer, repository);
+        }
+        throw new MuralException($"{_options.Endpoint.Host} sends the question for {repository} on more than {MostRedirects} times; check that {_options.Endpoint} is a model hub.");
+    }
+
+    // Large files lie with other hosts, which the token is not for.
+    private bool IsEndpoint(Uri address) =>
+        Uri.Compare(address, _options.Endpoint, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0;
+
+    // Where an answer sends its question on, or null; never from a connection that nobody can listen to onto another.
+    private static Uri? Redirect(HttpResponseMessage answer, Uri here)
+    {
+        bool moved = answer.StatusCode is HttpStatusCode.MovedPermanently or HttpStatusCode.Found or HttpStatusCode.SeeOther or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect;
+        if (!moved || answer.Headers.Location is not { } location || !Uri.TryCreate(here, location, out Uri? next)) return null;
+        return next.Scheme == Uri.UriSchemeHttps || (next.Scheme == Uri.UriSchemeHttp && here.Scheme == Uri.UriSchemeHttp) ? next : null;
     }
 
     private Exception Refusal(HttpResponseMessage answer, string repository)

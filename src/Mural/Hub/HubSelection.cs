@@ -13,7 +13,7 @@ internal static class HubSelection
     // Parts of Stable Diffusion repositories that painting does not need.
     private static readonly string[] Unneeded = ["safety_checker", "feature_extractor"];
 
-    private static readonly string[] Legacy = [".bin", ".pth", ".pt", ".ckpt"], LegacyStems = ["diffusion_pytorch_model", "pytorch_model"];
+    private static readonly string[] Legacy = [".bin", ".pth", ".pt", ".ckpt"], LegacyStems = ["diffusion_pytorch_model", "pytorch_model"], Stems = ["diffusion_pytorch_model", "model"];
 
     /// <summary>The files of a repository in diffusers' layout.</summary>
     /// <param name="files">All files.</param>
@@ -44,7 +44,9 @@ internal static class HubSelection
     private static HubFile[] Weights(IReadOnlyList<HubFile> files, string? variant)
     {
         HubFile[] safetensors = [.. files.Where(file => file.Name.EndsWith(Safetensors, StringComparison.Ordinal) || IsShardIndex(file.Name))];
-        if (safetensors.Length > 0) return OfVariant(safetensors, variant);
+        // Others are the same weights for other programs, or other weights, which nothing reads from a folder.
+        HubFile[] usual = [.. safetensors.Where(file => Stems.Any(stem => file.Name.StartsWith(stem + ".", StringComparison.Ordinal) || file.Name.StartsWith(stem + "-", StringComparison.Ordinal)))];
+        if (safetensors.Length > 0) return OfVariant(usual.Length > 0 ? usual : safetensors, variant);
         HubFile[] legacy = [.. files.Where(file => Legacy.Any(extension => file.Name.EndsWith(extension, StringComparison.Ordinal)))];
         // Other programs' exports lie beside, such as openvino_model.bin.
         HubFile[] known = [.. legacy.Where(file => LegacyStems.Any(name => file.Name.StartsWith(name, StringComparison.Ordinal)))];

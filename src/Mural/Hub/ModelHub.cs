@@ -1,3 +1,5 @@
+using Mural.Checkpoints;
+
 namespace Mural.Hub;
 
 /// <summary>How far a pull is.</summary>
@@ -76,7 +78,7 @@ public static class ModelHub
             return HubSelection.OfPipeline(all, text, request.Variant);
         }
         HubFile[] own = [.. all.Where(file => file.Folder.Length == 0)];
-        if (own.Any(file => file.Name == "config.json")) return [.. HubSelection.OfFolder(own, request.Variant)];
+        if (own.Any(file => file.Name == ModelFolder.ConfigName)) return [.. HubSelection.OfFolder(own, request.Variant)];
         HubFile[] checkpoints = [.. own.Where(file => file.Name.EndsWith(".safetensors", StringComparison.Ordinal))];
         return checkpoints.Length == 1
             ? checkpoints

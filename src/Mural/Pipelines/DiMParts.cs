@@ -16,7 +16,7 @@ internal sealed record DiMParts(DiMModelIndex Index, DiMModel Model, Autoencoder
     internal static DiMParts Load(string folder, RuntimePlan runtime)
     {
         DiMModelIndex index = DiMModelIndex.Load(folder);
-        DiMConfig config = DiMConfig.Load(Path.Combine(folder, index.Denoiser, "config.json"));
+        DiMConfig config = DiMConfig.Load(Path.Combine(folder, index.Denoiser, ModelFolder.ConfigName));
         Vocabulary? vocabulary = index.Vocabulary is null ? null : Vocabulary.Load(Path.Combine(folder, index.Vocabulary));
         CheckWords(index, config, vocabulary);
         AutoencoderKL? autoencoder = index.Autoencoder is null ? null : LoadAutoencoder(Path.Combine(folder, index.Autoencoder), config, runtime);

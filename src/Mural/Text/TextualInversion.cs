@@ -12,6 +12,9 @@ internal sealed class TextualInversion : IDisposable
 
     private static readonly string[] Sdxl = ["clip_l", "clip_g"];
 
+    // Of the token embeddings of CLIP's text encoders that models of Stable Diffusion have.
+    private static readonly long[] Widths = [768, 1024, 1280];
+
     private TextualInversion(string path, string word, IReadOnlyList<Tensor> vectors)
     {
         Path = path;
@@ -39,6 +42,19 @@ internal sealed class TextualInversion : IDisposable
             throw new MuralException($"{path} is no textual inversion: it holds {source.Tensors.Count} tensors, where vectors under emb_params, string_to_param, clip_l and clip_g or a word's own name were expected; name an embedding's file.");
         bool namedByFile = Sdxl.Contains(sets[0]) || IsUnnamed(sets[0]);
         return new TextualInversion(path, word ?? (namedByFile ? System.IO.Path.GetFileNameWithoutExtension(path) : sets[0]), [.. sets.Select(name => Read(source, name))]);
+    }
+
+    /// <summary>One line about a checkpoint that holds a textual inversion, or null for another.</summary>
+    internal static string? Describe(ITensorSource source)
+    {
+        string[] sets = Sets([.. source.Tensors.Keys]);
+        if (sets.Length == 0 || !sets.All(name => IsSet(source.Tensors[name]))) return null;
+        long[] widths = [.. sets.Select(name => source.Tensors[name].Shape[^1])];
+        // One tensor of any name may be anything, such as a layer's weight.
+        bool named = Sdxl.Contains(sets[0]) || IsUnnamed(sets[0]);
+        if (!named && (!Widths.Contains(widths[0]) || sets[0].Contains('.'))) return null;
+        long count = source.Tensors[sets[0]].Shape is [var vectors, _] ? vectors : 1;
+        return $"textual inversion: {count} {(count == 1 ? "vector" : "vectors")} of {string.Join(" and ", widths)} channels";
     }
 
     public void Dispose()

@@ -8,6 +8,9 @@ public sealed record ControlNetConfig
 {
     private const string Reversed = "bgr";
 
+    // A relative that takes several kinds of maps; its exporters write either class.
+    private const string Union = "ControlNetUnionModel", UnionKey = "num_control_type";
+
     /// <summary>The UNet whose way down and middle the ControlNet copies; of its way up nothing is used.</summary>
     public UNetConfig Network { get; init; } = new();
 
@@ -31,7 +34,9 @@ public sealed record ControlNetConfig
     /// <exception cref="MuralException">The file is missing, is not JSON, or describes a network that this class cannot build.</exception>
     public static ControlNetConfig Read(string path)
     {
-        ConfigReader json = ConfigReader.Open(path, nameof(ControlNetModel));
+        ConfigReader json = ConfigReader.Open(path, nameof(ControlNetModel), Union);
+        if (json.Text("_class_name", "") == Union || json.OptionalInteger(UnionKey) is not null)
+            throw new MuralException($"{path} holds a ControlNet-Union, which is not supported; give a ControlNet.");
         string order = json.Text("controlnet_conditioning_channel_order", "rgb");
         if (order != Reversed) json.Require("controlnet_conditioning_channel_order", order, "rgb");
         var config = new ControlNetConfig

@@ -1,3 +1,5 @@
+using Mural.Checkpoints;
+using Mural.Checkpoints.SingleFile;
 using Mural.Checkpoints.StableDiffusion;
 using Mural.Cli.CommandLine;
 using Mural.Cli.Painting;
@@ -108,6 +110,9 @@ public sealed class GenerateDiffusionTests : IDisposable
         File.Copy(Path.Combine(folder, "diffusion_pytorch_model.safetensors"), file);
         // The wrong family's is passed over where a word is looked for.
         File.Copy(Path.Combine(TinyStableDiffusion.At("tiny-controlnet-sdxl"), "diffusion_pytorch_model.safetensors"), _folder.At("edges-xl.safetensors"));
+        // Neither are relatives of the same name.
+        Directory.CreateDirectory(_folder.At("edges-union"));
+        File.WriteAllText(_folder.At("edges-union/config.json"), File.ReadAllText(Path.Combine(folder, "config.json")).Replace("{", "{ \"num_control_type\": 6,", StringComparison.Ordinal));
         string? before = Environment.GetEnvironmentVariable(ModelCatalog.Variable);
         Environment.SetEnvironmentVariable(ModelCatalog.Variable, _folder.Path);
         try
@@ -138,6 +143,17 @@ public sealed class GenerateDiffusionTests : IDisposable
         Assert.True(whole.ExitCode == ExitCode.Success && single.ExitCode == ExitCode.Success, whole.Error + single.Error);
         Assert.Equal(PictureReader.Read(_folder.At("whole.png")).Data, PictureReader.Read(_folder.At("single.png")).Data);
         Assert.Contains("Model: fox-model,", PictureReader.Identify(_folder.At("single.png")).Metadata.Parameters, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AFileWithoutAnAutoencoderTakesAnother()
+    {
+        string model = TinyStableDiffusion.At(TinyStableDiffusion.First), file = _folder.At("fox-model.safetensors");
+        using (StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(model))
+        using (var kept = new OriginalSource(model, checkpoint.Family, checkpoint.Components.Where(part => part.Key != "vae").ToDictionary(part => part.Key, part => part.Value.Weights))) SafetensorsWriter.Save(file, kept);
+        foreach (string part in Directory.GetFiles(Path.Combine(model, "tokenizer"))) File.Copy(part, _folder.At(Path.GetFileName(part)));
+        CommandRun run = CommandRun.Of(["generate", "fox", "--model", file, "--vae", Path.Combine(model, "vae"), .. Fast.Split(' '), "-o", _folder.At("fox.png")]);
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
     }
 
     [Fact]

@@ -137,7 +137,8 @@ public sealed class GenerateLikeTests : IDisposable
         StableDiffusionRequest request = Substitutes.For(SharedParameters.ToRequest(painted), keepSchedule: false, said.Add);
         Assert.Equal((takenSampler, takenSchedule), (request.Sampler, request.Schedule));
         Assert.Equal(warnings, said.Count);
-        if (warnings > 0) Assert.Contains($"{takenSampler == sampler && takenSchedule is null ? "the sampler's own" : takenSampler == sampler ? takenSchedule : takenSampler} is taken instead", said[0], StringComparison.Ordinal);
+        string? taken = takenSampler != sampler ? takenSampler : takenSchedule ?? "the sampler's own";
+        if (warnings > 0) Assert.Contains($"{taken} is taken instead", said[0], StringComparison.Ordinal);
     }
 
     [Fact]

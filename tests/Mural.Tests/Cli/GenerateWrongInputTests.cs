@@ -27,7 +27,7 @@ public sealed class GenerateWrongInputTests : IDisposable
 
     public static TheoryData<string, string> Files => new()
     {
-        { "truncated", "the file has only" }, { "no vae", "has no vae; it holds" }, { "no text encoder", "text features of 32 channels" }, { "no unet", "lacks the UNet's first convolution" },
+        { "truncated", "the file has only" }, { "no vae", "give an autoencoder with --vae" }, { "no text encoder", "text features of 32 channels" }, { "no unet", "lacks the UNet's first convolution" },
         { "misshapen", "does not fit UNet2DConditionModel" }, { "Flux", "holds Flux" }, { "LoRA", "holds a LoRA" }, { "ControlNet", "holds a ControlNet" }, { "text", "plain text" },
     };
 

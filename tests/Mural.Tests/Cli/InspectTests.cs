@@ -1,5 +1,7 @@
 using Mural.Cli.CommandLine;
+using Mural.Cli.Inspection;
 using Mural.Imaging;
+using Mural.Tests.Checkpoints.SingleFile;
 using Mural.Tests.Goldens;
 
 namespace Mural.Tests.Cli;
@@ -38,6 +40,27 @@ public class InspectTests
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         Assert.Contains($"family      {family}", run.Out, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("LoRA", "lora_unet_mid.lora_down.weight", "lora_unet_mid.lora_up.weight", "lora_unet_mid.alpha", "bundle_emb.fox.clip_l")]
+    [InlineData("LoKr", "lora_unet_mid.lokr_w1", "lora_unet_mid.alpha")]
+    [InlineData("IP-Adapter", "image_proj.proj.weight", "ip_adapter.1.to_k_ip.weight", "ip_adapter.1.to_v_ip.weight")]
+    [InlineData("ControlNet, original layout", "control_model.input_hint_block.0.weight", "control_model.input_blocks.0.0.weight")]
+    [InlineData("ControlNet, original layout", "input_hint_block.0.weight", "input_blocks.0.0.weight")]
+    [InlineData("ControlNet, original layout, with its model", "control_model.input_hint_block.0.weight", "model.diffusion_model.input_blocks.0.0.weight")]
+    [InlineData("textual inversion: 2 vectors of 768 channels", "emb_params")]
+    [InlineData("textual inversion: 2 vectors of 768 channels", "<fox>")]
+    [InlineData("textual inversion: 2 vectors of 768 and 768 channels", "clip_g", "clip_l")]
+    [InlineData("Stable Diffusion 1, UNet alone in the original layout", "model.diffusion_model.input_blocks.0.0.weight", "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight")]
+    [InlineData("Stable Diffusion 1, UNet alone in the original layout", "input_blocks.0.0.weight", "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight")]
+    [InlineData("Stable Diffusion 2, single file", "model.diffusion_model.input_blocks.0.0.weight", "cond_stage_model.model.ln_final.weight")]
+    [InlineData("Stable Diffusion XL, single file", "model.diffusion_model.input_blocks.0.0.weight", "conditioner.embedders.1.model.ln_final.weight")]
+    [InlineData("Stable Diffusion, single file", "model.diffusion_model.input_blocks.0.0.weight", "first_stage_model.encoder.conv_in.weight", "edm_mean")]
+    [InlineData(null, "x")]
+    [InlineData(null, "input_blocks.0.0.weight")]
+    [InlineData(null, "x.lora_down.weight", "conv_in.weight")]
+    public void TheRestIsRecognisedByItsNames(string? family, params string[] tensors) =>
+        Assert.Equal(family, CheckpointFamily.Guess(new ShapeSource(tensors.Select(name => (name, name == "x" ? new long[] { 2, 3 } : [2, 768])))));
 
     [Fact]
     public void APictureTellsHowItWasMade()

@@ -62,6 +62,15 @@ internal sealed class HubServer : IDisposable
     /// <summary>The token that is needed, or null.</summary>
     internal string? Token { get; init; }
 
+    /// <summary>What the repository was called once: such addresses lead on, on this server, to those of today; null for nothing else.</summary>
+    internal string? FormerName { get; init; }
+
+    /// <summary>Address that a file's path is sent on to, or null for none.</summary>
+    internal Func<string, string>? Elsewhere { get; set; }
+
+    /// <summary>Tokens that came with questions for files, in their order; null for none.</summary>
+    internal List<string?> Tokens { get; } = [];
+
     /// <summary>Whether offsets are ignored.</summary>
     internal bool WithoutRanges { get; init; }
 
@@ -100,7 +109,11 @@ internal sealed class HubServer : IDisposable
         try
         {
             string path = Uri.UnescapeDataString(context.Request.Url!.AbsolutePath);
-            if (Token is not null && context.Request.Headers["Authorization"] != $"Bearer {Token}") Status(context, 401);
+            bool file = path.Contains("/resolve/", StringComparison.Ordinal);
+            if (file) lock (Tokens) Tokens.Add(context.Request.Headers["Authorization"]);
+            if (FormerName is not null && path.Contains(FormerName, StringComparison.Ordinal)) Move(context, context.Request.RawUrl!.Replace(FormerName, Repository, StringComparison.Ordinal));
+            else if (file && Elsewhere is not null) Move(context, Elsewhere(path));
+            else if (Token is not null && context.Request.Headers["Authorization"] != $"Bearer {Token}") Status(context, 401);
             else if (BusyAnswers > 0 && BusyAnswers-- > 0) Status(context, 503);
             else if (path == $"/api/models/{Repository}/tree/main") Tree(context);
             else if (path.StartsWith($"/{Repository}/resolve/main/", StringComparison.Ordinal) && _files.TryGetValue(path[$"/{Repository}/resolve/main/".Length..], out byte[]? content)) await FileAsync(context, path, content).ConfigureAwait(false);
@@ -157,6 +170,12 @@ internal sealed class HubServer : IDisposable
         if (stalls) await Task.Delay(TimeSpan.FromSeconds(20), _stop.Token).ConfigureAwait(false);
         if (part < rest.Length) context.Response.Abort();
         else context.Response.Close();
+    }
+
+    private static void Move(HttpListenerContext context, string address)
+    {
+        context.Response.Headers["Location"] = address;
+        Status(context, 307);
     }
 
     private static void Status(HttpListenerContext context, int code)

@@ -43,6 +43,20 @@ public sealed class ModelHubTests : IDisposable
         Assert.Equal(["config.json", "pytorch_model.fp16.bin"], HubSelection.OfFolder([files[0], files[2], files[3]], null).Select(file => file.Name));
     }
 
+    [Theory]
+    [InlineData(null, "diffusion_pytorch_model.safetensors")]
+    [InlineData("fp16", "diffusion_pytorch_model.fp16.safetensors")]
+    [InlineData("bf16", "diffusion_pytorch_model.safetensors")]
+    public void OfSeveralWeightsThoseOfTheUsualName(string? variant, string chosen)
+    {
+        string[] names = ["config.json", "canny.safetensors", "canny.fp16.safetensors", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model_promax.safetensors"];
+        Assert.Equal(["config.json", chosen], HubSelection.OfFolder([.. names.Select(Listed)], variant).Select(file => file.Name));
+        string[] shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"];
+        Assert.Equal(shards, HubSelection.OfFolder([.. shards.Append("other.safetensors").Select(Listed)], variant).Select(file => file.Name));
+        // Of another name only where there are no others.
+        Assert.Equal(["config.json", "canny.safetensors"], HubSelection.OfFolder([.. names.Take(2).Select(Listed)], variant).Select(file => file.Name));
+    }
+
     [Fact]
     public void AComponentWithoutWeightsIsRefused()
     {
@@ -168,6 +182,47 @@ public sealed class ModelHubTests : IDisposable
         Assert.Contains(HubOptions.TokenVariable, error.Message, StringComparison.Ordinal);
         await ModelHub.PullAsync(Request(), server.Options with { Token = "secret" }, cancellation: TestContext.Current.CancellationToken);
         Assert.True(File.Exists(At("model.safetensors")));
+    }
+
+    [Fact]
+    public async Task ATokenGoesWhereARepositoryIsCalledNow()
+    {
+        using var server = new HubServer(("model.safetensors", Bytes(10))) { Token = "secret", FormerName = "someone/old" };
+        await ModelHub.PullAsync(Request() with { Repository = "someone/old" }, server.Options with { Token = "secret" }, cancellation: TestContext.Current.CancellationToken);
+        Assert.Equal(Bytes(10), File.ReadAllBytes(At("model.safetensors")));
+        Assert.Equal(["Bearer secret", "Bearer secret"], server.Tokens);
+    }
+
+    [Fact]
+    public async Task ATokenGoesToNoOtherServer()
+    {
+        using var files = new HubServer(("model.safetensors", Bytes(10)));
+        using var server = new HubServer(("model.safetensors", Bytes(10))) { Token = "secret", Elsewhere = path => $"http://127.0.0.1:{files.Port}{path}" };
+        await ModelHub.PullAsync(Request(), server.Options with { Token = "secret" }, cancellation: TestContext.Current.CancellationToken);
+        Assert.Equal(Bytes(10), File.ReadAllBytes(At("model.safetensors")));
+        Assert.Equal("Bearer secret", Assert.Single(server.Tokens));
+        Assert.Null(Assert.Single(files.Tokens));
+    }
+
+    [Fact]
+    public async Task AnOffsetIsSentOn()
+    {
+        using var files = new HubServer(("model.safetensors", Bytes(10_000)));
+        using var server = new HubServer(("model.safetensors", Bytes(10_000))) { Elsewhere = path => $"http://127.0.0.1:{files.Port}{path}" };
+        foreach (int bytes in (int[])[4000, 10_000]) files.DropAfter.Enqueue(bytes);
+        await ModelHub.PullAsync(Request(), server.Options, cancellation: TestContext.Current.CancellationToken);
+        Assert.Equal(Bytes(10_000), File.ReadAllBytes(At("model.safetensors")));
+        Assert.Equal([0, 4000], files.Asked.Select(asked => asked.Offset));
+    }
+
+    [Theory]
+    [InlineData("{0}", "on more than 10 times")]
+    [InlineData("ftp://127.0.0.1/model.safetensors", "307")]
+    public async Task AWayThatLeadsNowhereIsGivenUp(string address, string reason)
+    {
+        using var server = new HubServer(("model.safetensors", Bytes(10))) { Elsewhere = path => string.Format(System.Globalization.CultureInfo.InvariantCulture, address, path) };
+        var error = await Assert.ThrowsAsync<MuralException>(() => ModelHub.PullAsync(Request(), server.Options));
+        Assert.Contains(reason, error.Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -151,6 +151,18 @@ public class ControlNetModelTests
         AssertOneSentence(Assert.Throws<MuralException>(() => ControlNetConfig.Read(folder.Path)).Message);
     }
 
+    [Theory]
+    [InlineData("{\"_class_name\": \"ControlNetUnionModel\"}")]
+    [InlineData("{\"_class_name\": \"ControlNetModel\", \"num_control_type\": 6}")]
+    public void AUnionIsNamed(string json)
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.File("config.json"), json);
+        string message = Assert.Throws<MuralException>(() => ControlNetConfig.Read(folder.Path)).Message;
+        AssertOneSentence(message);
+        Assert.Contains("holds a ControlNet-Union", message, StringComparison.Ordinal);
+    }
+
     private static ControlNetModel Network(ControlNetConfig config)
     {
         manual_seed(5);

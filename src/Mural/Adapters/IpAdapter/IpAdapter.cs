@@ -71,6 +71,10 @@ public sealed class IpAdapter : IDisposable
         }
     }
 
+    /// <summary>Whether a checkpoint holds an adapter, by its tensors' names.</summary>
+    internal static bool Is(ITensorSource source) =>
+        source.Tensors.Keys.Any(name => name.StartsWith(Prefix, StringComparison.Ordinal) && name.EndsWith(KeySuffix, StringComparison.Ordinal));
+
     /// <summary>Whether an image encoder's folder is of the kind that an adapter's file was made for; reads names and shapes alone.</summary>
     /// <exception cref="MuralException">The file or the folder's config cannot be read.</exception>
     internal static bool Suits(string path, string encoderFolder)

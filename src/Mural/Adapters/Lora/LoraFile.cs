@@ -13,10 +13,14 @@ internal sealed class LoraFile : IDisposable
         ("ip_adapter.", "IP-Adapter"), ("control_model.", "ControlNet"),
     ];
 
-    private LoraFile(string path, IReadOnlyList<LoraModule> modules)
+    // Textual inversions that were trained together with the LoRA, which some trainers put into its file: bundle_emb.WORD.clip_l and the like.
+    private const string Bundled = "bundle_emb.";
+
+    private LoraFile(string path, IReadOnlyList<LoraModule> modules, IReadOnlyList<string> words)
     {
         Path = path;
         Modules = modules;
+        Words = words;
     }
 
     /// <summary>Where it was read from.</summary>
@@ -25,27 +29,31 @@ internal sealed class LoraFile : IDisposable
     /// <summary>The changes.</summary>
     internal IReadOnlyList<LoraModule> Modules { get; }
 
+    /// <summary>Words of the textual inversions in the file, which are not read.</summary>
+    internal IReadOnlyList<string> Words { get; }
+
     /// <summary>Reads a file.</summary>
     /// <exception cref="MuralException">It cannot be read, is no LoRA, is one of a kind that Mural does not know, or lacks a part of a layer.</exception>
     internal static LoraFile Open(string path)
     {
         using ITensorSource source = Checkpoint.Open(path);
-        if (Foreign.FirstOrDefault(kind => source.Tensors.Keys.Any(name => name.Contains(kind.Mark, StringComparison.Ordinal))) is { Kind: { } foreign })
+        if (ForeignKind(source) is { } foreign)
             throw new MuralException($"{path} is of the kind {foreign}, or holds layers of it, where only LoRA and LoCon are supported; give a file of these.");
         var layers = new Dictionary<string, Dictionary<LoraPart, string>>();
-        foreach (string name in source.Tensors.Keys)
+        foreach (string name in source.Tensors.Keys.Where(name => !IsBundled(name)))
         {
             if (LoraKeys.Parse(name) is not var (layer, part)) throw new MuralException($"{path} holds the tensor {Quote.Name(name)}, which no LoRA has; give the file of a LoRA.");
             if (!layers.TryGetValue(layer, out Dictionary<LoraPart, string>? parts)) layers.Add(layer, parts = []);
             if (!parts.TryAdd(part, name)) throw new MuralException($"{path} holds a part of one layer twice ({Quote.Name(parts[part])} and {Quote.Name(name)}); the file is damaged.");
         }
-        if (layers.Count == 0) throw new MuralException($"{path} holds no tensors; give the file of a LoRA.");
+        if (layers.Count == 0) throw new MuralException($"{path} holds no layers of a LoRA; give the file of one.");
+        string[] words = [.. source.Tensors.Keys.Where(IsBundled).Select(name => name[Bundled.Length..].Split('.')[0]).Distinct()];
         var settings = LoraSettings.Read(source);
         var modules = new List<LoraModule>();
         try
         {
             foreach ((string layer, Dictionary<LoraPart, string> parts) in layers) modules.Add(Read(source, layer, parts, settings));
-            return new LoraFile(path, modules);
+            return new LoraFile(path, modules, words);
         }
         catch
         {
@@ -54,11 +62,24 @@ internal sealed class LoraFile : IDisposable
         }
     }
 
+    /// <summary>The kind of adapter that a checkpoint holds by its tensors' names, such as LoRA or LoKr; null for a checkpoint of something else.</summary>
+    internal static string? KindOf(ITensorSource source)
+    {
+        if (ForeignKind(source) is { } foreign) return foreign;
+        string[] layers = [.. source.Tensors.Keys.Where(name => !IsBundled(name))];
+        return layers.Length > 0 && layers.All(name => LoraKeys.Parse(name) is not null) ? "LoRA" : null;
+    }
+
     /// <summary>Lets the changes go; models that have them keep them.</summary>
     public void Dispose()
     {
         foreach (LoraModule module in Modules) module.Dispose();
     }
+
+    private static string? ForeignKind(ITensorSource source) =>
+        Foreign.FirstOrDefault(kind => source.Tensors.Keys.Any(name => name.Contains(kind.Mark, StringComparison.Ordinal))).Kind;
+
+    private static bool IsBundled(string tensor) => tensor.StartsWith(Bundled, StringComparison.Ordinal);
 
     private static LoraModule Read(ITensorSource source, string layer, Dictionary<LoraPart, string> parts, LoraSettings settings)
     {

@@ -53,6 +53,15 @@ internal static class ModelFamilies
         return OfUNet(source, Has("cond_stage_model.model.") ? ModelFamily.StableDiffusion2 : Has("cond_stage_model.transformer.") ? ModelFamily.StableDiffusion1 : null);
     }
 
+    /// <summary>What people call a family.</summary>
+    internal static string NameOf(ModelFamily family) => family switch
+    {
+        ModelFamily.StableDiffusion1 => "Stable Diffusion 1",
+        ModelFamily.StableDiffusion2 => "Stable Diffusion 2",
+        ModelFamily.StableDiffusionXL => "Stable Diffusion XL",
+        _ => "Stable Diffusion XL refiner",
+    };
+
     // A whole Stable Diffusion may carry a LoRA's or a ControlNet's name somewhere; the upscaler's mark is also a part of every whole UNet with four resolutions.
     private static bool IsWhole(string mark, IReadOnlyDictionary<string, TensorEntry> tensors) => mark switch
     {

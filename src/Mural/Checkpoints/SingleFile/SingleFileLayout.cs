@@ -21,7 +21,8 @@ internal sealed class SingleFileLayout
     // OpenCLIP's ViT-H has one block more than Stable Diffusion 2 was trained on.
     private const int UnusedBlock = 23;
 
-    private static readonly string[] UNetPrefixes = [UNetPrefix, "diffusion_model."];
+    /// <summary>What the UNet's names may begin with; where it is alone in a file, also with nothing.</summary>
+    internal static readonly string[] UNetPrefixes = [UNetPrefix, "diffusion_model."];
 
     private readonly UNetNames _unet;
     private readonly string _unetPrefix;

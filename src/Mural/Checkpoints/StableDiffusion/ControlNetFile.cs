@@ -16,7 +16,7 @@ internal static partial class ControlNetFile
     // Relatives in files of the same kind, by a part of a name that only they have.
     private static readonly (string Mark, string Kind)[] Foreign =
     [
-        ("lora_controlnet", "a Control-LoRA"), ("lllite_", "a ControlNet-LLLite"), ("task_embedding", "a ControlNet-Union"), ("adapter.body.", "a T2I-Adapter"), ("body.0.in_conv", "a T2I-Adapter"),
+        ("lora_controlnet", "a Control-LoRA"), ("lllite_", "a ControlNet-LLLite"), ("task_embedding", "a ControlNet-Union"), ("adapter.body.", "a T2I-Adapter"),
     ];
 
     // A file that holds what a ControlNet differs from its UNet by has a tensor of this name.
@@ -29,6 +29,7 @@ internal static partial class ControlNetFile
         IReadOnlyDictionary<string, TensorEntry> tensors = file.Tensors;
         foreach ((string mark, string kind) in Foreign)
             if (tensors.Keys.Any(name => name.Contains(mark, StringComparison.Ordinal))) throw new MuralException($"{file.Path} holds {kind}, which is not supported; give a ControlNet.");
+        if (tensors.Keys.Any(OriginalAdapter().IsMatch)) throw new MuralException($"{file.Path} holds a T2I-Adapter, which is not supported; give a ControlNet.");
         if (tensors.ContainsKey(Difference) || tensors.ContainsKey(ControlNetNames.Prefix + Difference))
             throw new MuralException($"{file.Path} holds only what a ControlNet differs from its model by, which is not supported; give the file of the whole ControlNet.");
         string? prefix = new[] { ControlNetNames.Prefix, "" }.FirstOrDefault(prefix => tensors.Keys.Any(name => name.StartsWith(prefix + ControlNetNames.Hint, StringComparison.Ordinal)));
@@ -66,6 +67,10 @@ internal static partial class ControlNetFile
             throw new MuralException($"{settings}, which belongs to {path}, cannot be read ({error.Message.TrimEnd('.')}); check the file and its permissions.", error);
         }
     }
+
+    // Full ones have block1 in every part, light ones in_conv and a body of their own.
+    [GeneratedRegex(@"^body\.\d+\.(block1|in_conv|body)\.")]
+    private static partial Regex OriginalAdapter();
 
     [GeneratedRegex(@"^\s*global_average_pooling\s*:\s*true\s*$", RegexOptions.IgnoreCase | RegexOptions.Multiline)]
     private static partial Regex Pooling();

@@ -70,7 +70,7 @@ internal sealed class StableDiffusionCheckpoint : IDisposable
 
     /// <summary>What the checkpoint's own scheduler settings say.</summary>
     /// <exception cref="MuralException">They cannot be read, or ask for what is not supported.</exception>
-    internal SamplerOptions Sampling => SchedulerConfig.Parse(Scheduler, Describe("scheduler"));
+    internal SamplerOptions Sampling => SchedulerConfig.Parse(Scheduler, Describe(FolderLayout.SchedulerFolder));
 
     /// <summary>Whether a missing negative prompt stands for zeros rather than for an empty text, as for SDXL.</summary>
     /// <exception cref="MuralException">The list of parts cannot be read.</exception>
@@ -91,7 +91,7 @@ internal sealed class StableDiffusionCheckpoint : IDisposable
     /// <exception cref="MuralException">It has none.</exception>
     internal StableDiffusionComponent Require(string component) => Components.TryGetValue(component, out StableDiffusionComponent? found)
         ? found
-        : throw new MuralException($"{Path} has no {component}; it holds {string.Join(", ", Components.Keys.Order(StringComparer.Ordinal))}, so give a complete checkpoint.");
+        : throw new MuralException($"{Path} has no {component}; it holds {string.Join(", ", Components.Keys.Order(StringComparer.Ordinal))}, so give {(component == SingleFileLayout.Autoencoder ? "an autoencoder with --vae, or " : "")}a complete checkpoint.");
 
     /// <summary>Builds the UNet.</summary>
     /// <param name="type">Type of the weights in memory; they go straight into it from the file.</param>

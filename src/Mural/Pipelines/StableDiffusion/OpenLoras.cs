@@ -26,6 +26,13 @@ internal sealed class OpenLoras : IDisposable
 
     internal IReadOnlyList<WeightedLora> Weighted { get; }
 
+    /// <summary>What is not used of the files.</summary>
+    internal IReadOnlyList<string> Warnings =>
+    [
+        .. _files.Where(file => file.Words.Count > 0).DistinctBy(file => file.Path).Select(file =>
+            $"The LoRA {file.Path} brings textual inversions ({string.Join(", ", file.Words.Select(Quote.Name))}), which are not used: give these words as files of their own, or expect less of them."),
+    ];
+
     /// <summary>Which files with which weights.</summary>
     internal static IEnumerable<string> Marks(IEnumerable<StableDiffusionLora> loras) =>
         loras.Select(lora => string.Create(CultureInfo.InvariantCulture, $"{FileMark.Of(lora.Path)} {lora.Weight} {lora.TextWeight}"));

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Mural.Autoencoders;
+using Mural.Checkpoints;
 using Mural.Checkpoints.SingleFile;
 using Mural.Imaging;
 using Mural.Layers.Strips;
@@ -63,7 +64,7 @@ internal abstract class PictureCodec : IDisposable
     internal static PictureCodec Load(string path, ModelFamily family, RuntimePlan runtime, StableDiffusionOptions options)
     {
         (AutoencoderKL? full, AutoencoderTiny? tiny) = File.Exists(path) ? AutoencoderFile.Open(path, family, runtime)
-            : IsTiny(Path.Combine(path, "config.json")) ? (null, AutoencoderTiny.FromFolder(path, runtime.Type, options.Variant, runtime.Device))
+            : IsTiny(Path.Combine(path, ModelFolder.ConfigName)) ? (null, AutoencoderTiny.FromFolder(path, runtime.Type, options.Variant, runtime.Device))
             : (AutoencoderKL.FromFolder(path, runtime.TypeFor(AutoencoderConfig.Read(path)), options.Variant, runtime.Device), null);
         return tiny is not null ? new TinyCodec(tiny, runtime) : new FullCodec(full!, runtime, options.DecodeMemory);
     }

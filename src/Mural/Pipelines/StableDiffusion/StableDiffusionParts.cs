@@ -18,6 +18,8 @@ internal sealed class StableDiffusionParts : IDisposable
     private const int UsualSampleSize = 64;
 
     private readonly bool _ownsCodec;
+    private readonly IReadOnlyList<string> _mergedWarnings;
+    private IReadOnlyList<string> _exchangedWarnings = [];
 
     private StableDiffusionParts(StableDiffusionSource source, StableDiffusionCheckpoint checkpoint, UNet2DConditionModel unet, PictureCodec codec, bool ownsCodec, TextEncoders texts, RuntimePlan runtime)
     {
@@ -29,6 +31,7 @@ internal sealed class StableDiffusionParts : IDisposable
         Runtime = runtime;
         Sampling = source.Sampling(checkpoint);
         Doubt = source.Doubt(checkpoint);
+        _mergedWarnings = source.LoraWarnings;
         SizeNumbers = CountSizeNumbers(unet.Config, texts.PooledWidth);
         ZerosForNoNegative = checkpoint.ZerosForNoNegative;
         Files = source.Files();
@@ -60,6 +63,9 @@ internal sealed class StableDiffusionParts : IDisposable
 
     /// <summary>The LoRAs that are in the model now, beside those that were merged while it was loaded.</summary>
     internal IReadOnlyList<StableDiffusionLora> Loras { get; private set; } = [];
+
+    /// <summary>What is not used of all its LoRAs.</summary>
+    internal IEnumerable<string> LoraWarnings => _mergedWarnings.Union(_exchangedWarnings);
 
     /// <summary>Memory of the process with the model loaded, in bytes.</summary>
     internal long ResidentBytes { get; private set; }
@@ -108,6 +114,7 @@ internal sealed class StableDiffusionParts : IDisposable
             Loras = [];
             new LoraMerge(new Dictionary<string, nn.Module>(Named(Texts.Stages)) { [SingleFileLayout.UNet] = UNet }).Apply(open.Weighted);
             Loras = [.. loras];
+            _exchangedWarnings = open.Warnings;
         }
         catch
         {
@@ -161,13 +168,7 @@ internal sealed class StableDiffusionParts : IDisposable
         return new StableDiffusionModelInfo
         {
             Name = name,
-            Family = family switch
-            {
-                ModelFamily.StableDiffusion1 => "Stable Diffusion 1",
-                ModelFamily.StableDiffusion2 => "Stable Diffusion 2",
-                ModelFamily.StableDiffusionXL => "Stable Diffusion XL",
-                _ => "Stable Diffusion XL refiner",
-            },
+            Family = ModelFamilies.NameOf(family),
             IsXL = family >= ModelFamily.StableDiffusionXL,
             LayersLeftOut = family >= ModelFamily.StableDiffusion2 ? 1 : 0,
             Side = (halved ? UsualSampleSize : config.SampleSize ?? UsualSampleSize) * Codec.Downscale,

@@ -112,6 +112,7 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
     private IEnumerable<string> Warnings(StableDiffusionPlan plan)
     {
         if (parts.Doubt is { } doubt) yield return doubt;
+        foreach (string unused in parts.LoraWarnings) yield return unused;
         StableDiffusionRequest request = plan.Request;
         Sampler sampler = plan.Sampler;
         (int width, int height, double guidance, int side) = (plan.Width, plan.Height, plan.Guidance, parts.Info.Side);

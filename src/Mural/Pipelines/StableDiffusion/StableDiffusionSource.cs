@@ -43,6 +43,9 @@ internal sealed class StableDiffusionSource
     /// <summary>What people call the LinFusion checkpoint, or null for none.</summary>
     internal string? LinFusionName => _options.LinFusion is { } folder ? FolderName(folder) : null;
 
+    /// <summary>What is not used of the LoRAs that were merged.</summary>
+    internal IReadOnlyList<string> LoraWarnings { get; private set; } = [];
+
     /// <summary>Which files the model is made of, LoRAs that are merged for good among them.</summary>
     internal IReadOnlyList<string> Files() =>
     [
@@ -130,5 +133,6 @@ internal sealed class StableDiffusionSource
         if (_options.Loras.Count == 0) return;
         using var loras = new OpenLoras(_options.Loras);
         new LoraMerge(networks, elsewhere).ApplyForGood(loras.Weighted);
+        LoraWarnings = loras.Warnings;
     }
 }

@@ -1,5 +1,6 @@
 using Mural.Adapters.Lora;
 using Mural.Checkpoints;
+using Mural.Pipelines;
 using Mural.Runtime;
 using Mural.Tests.Checkpoints;
 using Mural.Tests.Goldens;
@@ -201,7 +202,22 @@ public sealed class LoraTests : IDisposable
         Assert.Empty(model.Differences(untouched));
     }
 
+    [Fact]
+    public void TextualInversionsInTheFileAreLeftOut()
+    {
+        using var scope = NewDisposeScope();
+        string path = Write(
+            ($"unet.{Query}.lora_A.weight", ones(2, 64)), ($"unet.{Query}.lora_B.weight", ones(64, 2)),
+            ("bundle_emb.<fox>.clip_l", ones(3, 768)), ("bundle_emb.<fox>.clip_g", ones(3, 1280)), ("bundle_emb.<fox>.clip_l_out", ones(3, 768)), ("bundle_emb.ink.string_to_param.*", ones(1, 768)));
+        Assert.Equal([$"unet.{Query}.weight"], Changed(path));
+        using LoraFile file = LoraFile.Open(path);
+        Assert.Equal(["<fox>", "ink"], file.Words.Order(StringComparer.Ordinal));
+        using var loras = new OpenLoras([new StableDiffusionLora(path), new StableDiffusionLora(path, 0.5)]);
+        Assert.Contains("'<fox>', 'ink'", Assert.Single(loras.Warnings), StringComparison.Ordinal);
+    }
+
     [Theory]
+    [InlineData("bundle_emb.fox.clip_l", "holds no layers")]
     [InlineData("x.hada_w1_a", "LoHa")]
     [InlineData("x.lokr_w1", "LoKr")]
     [InlineData("x.dora_scale", "DoRA")]

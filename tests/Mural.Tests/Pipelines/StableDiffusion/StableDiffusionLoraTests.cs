@@ -54,6 +54,28 @@ public class StableDiffusionLoraTests
         Assert.Equal(before, await Paint(pipeline, Fox));
     }
 
+    [Fact]
+    public async Task WhatIsNotUsedOfThemIsSaid()
+    {
+        using var folder = new TemporaryFolder();
+        string[] bundles = [folder.File("one.safetensors"), folder.File("two.safetensors")];
+        using (Tensor vector = ones(1, 32))
+        using (ITensorSource lora = Checkpoint.Open(Kohya.Path))
+        {
+            Dictionary<string, Tensor> tensors = lora.Tensors.Keys.ToDictionary(name => name, name => lora.Read(name));
+            tensors.Add("bundle_emb.fox.string_to_param.*", vector);
+            foreach (string bundle in bundles) SafetensorsWriter.Save(bundle, tensors);
+            foreach (Tensor tensor in tensors.Values) tensor.Dispose();
+        }
+        await using StableDiffusionPipeline pipeline = await Load(First, new StableDiffusionOptions { Loras = [new StableDiffusionLora(bundles[0])] });
+        string warning = Assert.Single(pipeline.Plan(Fox).Warnings, said => said.Contains("'fox'", StringComparison.Ordinal));
+        Assert.Contains(bundles[0], warning, StringComparison.Ordinal);
+        await pipeline.SetLorasAsync([new StableDiffusionLora(bundles[1])], Cancellation);
+        Assert.Equal(2, pipeline.Plan(Fox).Warnings.Count(said => said.Contains("'fox'", StringComparison.Ordinal)));
+        await pipeline.SetLorasAsync([], Cancellation);
+        Assert.Equal(warning, Assert.Single(pipeline.Plan(Fox).Warnings, said => said.Contains("'fox'", StringComparison.Ordinal)));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

@@ -1,0 +1,53 @@
+using Mural.Checkpoints.StableDiffusion;
+using Mural.Cli.CommandLine;
+using Mural.Cli.Painting;
+using Mural.Tests.Goldens;
+using Mural.Tests.Pipelines;
+
+namespace Mural.Tests.Cli;
+
+/// <summary>The models in the folders that <see cref="ModelCatalog.Variable"/> names.</summary>
+public sealed class ModelCatalogTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private readonly string? _before = Environment.GetEnvironmentVariable(ModelCatalog.Variable);
+
+    public ModelCatalogTests() => Environment.SetEnvironmentVariable(ModelCatalog.Variable, _folder.Path);
+
+    public void Dispose()
+    {
+        Environment.SetEnvironmentVariable(ModelCatalog.Variable, _before);
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public void AFileIsAModelOfItsName()
+    {
+        string model = TinyStableDiffusion.At(TinyStableDiffusion.First), adapters = Path.Combine(GoldenCase.Root, "adapters", "files");
+        Directory.CreateDirectory(_folder.At("below/further"));
+        Directory.CreateDirectory(_folder.At("whole"));
+        using (StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(model)) StableDiffusionWriter.SaveFile(checkpoint, _folder.At("fox-v1.5.safetensors"));
+        foreach (string copy in (string[])["below/wolf.safetensors", "below/further/too-deep.safetensors", "whole/again.safetensors"]) File.Copy(_folder.At("fox-v1.5.safetensors"), _folder.At(copy));
+        File.Copy(Path.Combine(model, "model_index.json"), _folder.At("whole/model_index.json"));
+        File.WriteAllText(_folder.At("below/old.ckpt"), "whatever it holds");
+        // Others of the same kind.
+        File.Copy(Path.Combine(adapters, "kohya-sd15.safetensors"), _folder.At("style.safetensors"));
+        File.Copy(Path.Combine(model, "vae", "diffusion_pytorch_model.safetensors"), _folder.At("vae.safetensors"));
+        File.WriteAllText(_folder.At("text.safetensors"), "text");
+        File.WriteAllText(_folder.At("empty.safetensors"), "");
+
+        Assert.Equal(["whole", "fox-v1.5", "old", "wolf"], ModelCatalog.All().Where(found => !found.BuiltIn).Select(found => found.Name));
+        Assert.Equal(_folder.At("fox-v1.5.safetensors"), ModelCatalog.Find("FOX-v1.5").Path);
+        Assert.Equal(_folder.At("below/wolf.safetensors"), ModelCatalog.Find("wolf").Path);
+        Assert.False(ModelCatalog.Find("wolf").IsDiM());
+        Assert.Contains("There is no model style", Assert.Throws<MuralException>(() => ModelCatalog.Find("style")).Message, StringComparison.Ordinal);
+
+        CommandRun run = CommandRun.Of("models", "--json");
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        var fox = run.Json["models"]!.AsArray().Single(line => line!["name"]!.GetValue<string>() == "fox-v1.5")!;
+        Assert.Equal("Stable Diffusion 1", fox["kind"]!.GetValue<string>());
+        Assert.Equal(new FileInfo(_folder.At("fox-v1.5.safetensors")).Length, fox["bytes"]!.GetValue<long>());
+        Assert.NotNull(fox["width"]);
+        Assert.Contains(run.Json["models"]!.AsArray(), line => line!["name"]!.GetValue<string>() == "old" && line["problem"] is not null);
+    }
+}

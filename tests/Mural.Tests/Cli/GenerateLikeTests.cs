@@ -17,7 +17,7 @@ public sealed class GenerateLikeTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData(TinyStableDiffusion.First, "dpmpp-2m", null, "Uniform")]
+    [InlineData(TinyStableDiffusion.First, "dpmpp-2m", null, "leading")]
     [InlineData(TinyStableDiffusion.First, "dpmpp-2s", null, "Uniform")]
     [InlineData(TinyStableDiffusion.XL, "dpmpp-2m", null, "leading")]
     [InlineData(TinyStableDiffusion.XL, "dpmpp-2m", "normal", "Uniform")]

@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Mural.HiDiffusion;
 using Mural.Pipelines;
 using Mural.Samplers;
-using Mural.Tests.Goldens;
 using Mural.Tests.Pipelines;
 using Mural.UNet;
 

@@ -18,11 +18,17 @@ public sealed partial class StableDiffusionPipeline
 
     /// <summary>What <see cref="GenerateAsync"/> will need.</summary>
     /// <exception cref="MuralException">The run does not fit into the memory in any mode.</exception>
-    public MemoryForecast Forecast(StableDiffusionPlan plan) => Fitting((network, codec) => Forecast(plan, network, codec), plan.Request);
+    public MemoryForecast Forecast(StableDiffusionPlan plan) => ForecastWithin(plan, MemoryLimit());
 
     /// <summary>What <see cref="GenerateLargeAsync"/> will need.</summary>
     /// <exception cref="MuralException">The run does not fit into the memory in any mode.</exception>
-    public MemoryForecast Forecast(LargePicturePlan plan) => Fitting((network, codec) => Forecast(plan, network, codec), plan.Request.Picture);
+    public MemoryForecast Forecast(LargePicturePlan plan) => ForecastWithin(plan, MemoryLimit());
+
+    /// <summary>What a run will need where so many bytes are allowed.</summary>
+    internal MemoryForecast ForecastWithin(StableDiffusionPlan plan, long limit) => Fitting((network, codec) => Forecast(plan, network, codec), plan.Request, limit);
+
+    /// <summary>The same for a large picture.</summary>
+    internal MemoryForecast ForecastWithin(LargePicturePlan plan, long limit) => Fitting((network, codec) => Forecast(plan, network, codec), plan.Request.Picture, limit);
 
     /// <summary>What a run would need with its networks in a mode, and its autoencoder in that or another.</summary>
     internal MemoryForecast Forecast(StableDiffusionPlan plan, MemoryMode mode, MemoryMode? codec = null)
@@ -107,10 +113,11 @@ public sealed partial class StableDiffusionPipeline
         return (bytes, multiplyAdds);
     }
 
+    private long MemoryLimit() => _options.MemoryLimit ?? (Runtime.Device.type == DeviceType.CPU ? SystemMemory.Read().Total : long.MaxValue);
+
     // The fastest modes that fit, unless one was asked for: what is painted hangs on that of the networks alone, what is encoded and decoded on that of the autoencoder.
-    private MemoryForecast Fitting(Func<MemoryMode, MemoryMode, MemoryForecast> forecast, StableDiffusionRequest request)
+    private MemoryForecast Fitting(Func<MemoryMode, MemoryMode, MemoryForecast> forecast, StableDiffusionRequest request, long limit)
     {
-        long limit = _options.MemoryLimit ?? (Runtime.Device.type == DeviceType.CPU ? SystemMemory.Read().Total : long.MaxValue);
         // Their networks, and its windows, are of whole maps only.
         bool whole = request.Controls.Count > 0 || request.HiDiffusion is not null;
         IReadOnlyList<MemoryMode> networks = MemoryModes.Of(_options.Memory, Runtime.Device.type, whole), codecs = MemoryModes.OfCodec(_options.Memory, Runtime.Device.type);

@@ -9,7 +9,7 @@ namespace Mural.Autoencoders;
 /// <summary>
 /// TAESD, the tiny autoencoder for previews (spec 3.6). Its latents are those a denoiser works on, already scaled. The input's type is the type of the computation.
 /// </summary>
-public sealed class AutoencoderTiny : nn.Module<Tensor, Tensor>
+public sealed partial class AutoencoderTiny : nn.Module<Tensor, Tensor>
 {
     private readonly AutoencoderInput _input = new();
     private readonly TinyHalf _encoder, _decoder;

@@ -39,11 +39,5 @@ internal sealed class Upsampler : nn.Module<Tensor, Tensor>
     }
 
     /// <summary>The same on a map that is looked at in strips. The result has four times the numbers, and is computed when it is looked at.</summary>
-    internal ComputedMap Run(FeatureMap input, StripRunner runner)
-    {
-        ComputedMap doubled = runner.Nearest(input, 2 * input.Height, 2 * input.Width);
-        return new ComputedMap(
-            doubled.Height, doubled.Width, doubled.Channels, runner.StripRows(doubled.Width, doubled.Channels),
-            (first, count) => StripRunner.Convolved(doubled, _conv, null, first, count), doubled);
-    }
+    internal ComputedMap Run(FeatureMap input, StripRunner runner) => runner.Convolution(runner.Nearest(input, 2 * input.Height, 2 * input.Width), _conv);
 }

@@ -1,4 +1,6 @@
 using Mural.Layers;
+using Mural.Layers.Strips;
+using TorchSharp;
 using static TorchSharp.torch;
 using Conv2d = Mural.Layers.Conv2d;
 
@@ -27,11 +29,42 @@ internal sealed class TinySequence : nn.Module<Tensor, Tensor>
         }
         return hidden.MoveToOuterDisposeScope();
     }
+
+    /// <summary>The same on a map that is looked at in strips. The result is computed when it is looked at, and owns the map.</summary>
+    /// <param name="input">The map.</param>
+    /// <param name="runner">Runs the layers.</param>
+    /// <param name="keep">Given the smaller map of each change of resolution, gives one that need not be computed again, or the same.</param>
+    internal FeatureMap Run(FeatureMap input, StripRunner runner, Func<FeatureMap, FeatureMap> keep)
+    {
+        FeatureMap map = input;
+        foreach (nn.Module<Tensor, Tensor> layer in _layers)
+            map = layer switch
+            {
+                Conv2d { Stride: > 1 } halves => keep(runner.Convolution(map, halves)),
+                Conv2d convolution => runner.Convolution(map, convolution),
+                TinyUpsample => Doubled(keep(map), runner),
+                TinyBlock block => block.Run(map, runner),
+                _ => Applied(layer, map),
+            };
+        return map;
+    }
+
+    private static ComputedMap Doubled(FeatureMap map, StripRunner runner) => runner.Nearest(map, 2 * map.Height, 2 * map.Width);
+
+    // A layer that looks at single positions.
+    private static ComputedMap Applied(nn.Module<Tensor, Tensor> layer, FeatureMap map) => new(map.Height, map.Width, map.Channels, map.Height, (first, count) =>
+    {
+        using Tensor rows = map.Rows(first, count);
+        return layer.forward(rows);
+    }, map);
 }
 
 /// <summary>Three convolutions beside an identity, ReLU between and after (spec 3.6).</summary>
 internal sealed class TinyBlock : nn.Module<Tensor, Tensor>
 {
+    // Rows beside its own that a row of the result hangs on: one for each convolution.
+    private const int Reach = 3;
+
     private readonly TinySequence _convolutions;
 
     internal TinyBlock(int channels, LayerFactory layers) : base(nameof(TinyBlock))
@@ -46,6 +79,23 @@ internal sealed class TinyBlock : nn.Module<Tensor, Tensor>
         if (!hidden.requires_grad) return hidden.add_(input).relu_().alias();
         using Tensor sum = hidden + input;
         return sum.relu();
+    }
+
+    /// <summary>The same on a map that is looked at in strips. The result is computed when it is looked at, and owns the map.</summary>
+    internal ComputedMap Run(FeatureMap input, StripRunner runner)
+    {
+        return new ComputedMap(input.Height, input.Width, input.Channels, input.Height, Rows, input);
+
+        // The identity is of the same rows, which are fetched once for both.
+        Tensor Rows(long first, long count)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            long begin = Math.Max(0, first - Reach), end = Math.Min(input.Height, first + count + Reach);
+            Tensor window = input.Rows(begin, end - begin);
+            using var seen = new RowsAtHand(window, begin, input.Height);
+            Tensor hidden = _convolutions.Run(seen, runner, keep: map => map).Rows(first, count);
+            return hidden.add_(seen.Rows(first, count)).relu_().MoveToOuterDisposeScope();
+        }
     }
 }
 
@@ -101,4 +151,7 @@ internal sealed class TinyHalf : nn.Module<Tensor, Tensor>
         using Tensor packed = input.ForConvolution();
         return _layers.forward(packed);
     }
+
+    /// <inheritdoc cref="TinySequence.Run"/>
+    internal FeatureMap Run(FeatureMap input, StripRunner runner, Func<FeatureMap, FeatureMap> keep) => _layers.Run(input, runner, keep);
 }

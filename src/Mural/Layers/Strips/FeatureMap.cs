@@ -66,6 +66,21 @@ internal sealed class MemoryMap : WritableMap
     public override void Dispose() => _pixels.Dispose();
 }
 
+/// <summary>Some rows of a map that are at hand: nothing else of it can be looked at. They belong to somebody else.</summary>
+/// <param name="rows">The rows. Shape: `[1, C, h, W]`.</param>
+/// <param name="first">The first of them.</param>
+/// <param name="height">Rows of the whole map.</param>
+internal sealed class RowsAtHand(Tensor rows, long first, long height) : FeatureMap(height, rows.shape[3], rows.shape[1])
+{
+    internal override ChannelMoments Moments => throw new InvalidOperationException("What is known of some rows says nothing of the whole map.");
+
+    internal override Tensor Rows(long start, long count) => rows.narrow(2, start - first, count);
+
+    public override void Dispose()
+    {
+    }
+}
+
 /// <summary>The channels of two maps of one size side by side; it owns both.</summary>
 internal sealed class JoinedMap(FeatureMap first, FeatureMap second) : FeatureMap(first.Height, first.Width, first.Channels + second.Channels)
 {

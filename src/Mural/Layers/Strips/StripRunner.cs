@@ -48,9 +48,11 @@ internal sealed class StripRunner(ScalarType type, Device device, StripOptions o
     internal long StripRows(long width, long channels) => Math.Max(1, options.StripBytes / (width * channels * type.ElementSize()));
 
     /// <summary>All strips of a map.</summary>
-    internal IEnumerable<(long First, long Count)> Strips(long height, long width, long channels)
+    internal IEnumerable<(long First, long Count)> Strips(long height, long width, long channels) => Strips(height, StripRows(width, channels));
+
+    /// <summary>All strips of so many rows.</summary>
+    internal IEnumerable<(long First, long Count)> Strips(long height, long strip)
     {
-        long strip = StripRows(width, channels);
         for (long first = 0; first < height; first += strip)
         {
             options.Cancellation.ThrowIfCancellationRequested();
@@ -89,6 +91,29 @@ internal sealed class StripRunner(ScalarType type, Device device, StripOptions o
             using DisposeScope scope = NewDisposeScope();
             take(first, Convolved(input, layer, known, first, count));
         }
+    }
+
+    /// <summary>A convolution of a map that is computed when it is looked at, and owns its source.</summary>
+    internal ComputedMap Convolution(FeatureMap input, Conv2d layer)
+    {
+        (long height, long width) = OutputSize(input, layer);
+        long channels = layer.WeightShape[0];
+        return new ComputedMap(height, width, channels, StripRows(width, channels), (first, count) => Convolved(input, layer, null, first, count), input);
+    }
+
+    /// <summary>A map computed once and kept, some rows at a time; it is freed.</summary>
+    /// <param name="map">The map.</param>
+    /// <param name="strip">Rows that are computed at once.</param>
+    internal WritableMap Keep(FeatureMap map, long strip)
+    {
+        using FeatureMap computed = map;
+        WritableMap kept = Create(map.Height, map.Width, map.Channels);
+        foreach ((long first, long count) in Strips(map.Height, strip))
+        {
+            using DisposeScope scope = NewDisposeScope();
+            kept.Write(first, computed.Rows(first, count));
+        }
+        return kept;
     }
 
     /// <summary>A map enlarged to a size, each position taking the nearest one's values; it is computed when it is looked at, and owns its source.</summary>

@@ -10,39 +10,78 @@ using static TorchSharp.torch;
 
 namespace Mural.Pipelines;
 
-/// <summary>Pictures to the latents that a denoiser works on, and back, by an autoencoder that is ready for inference.</summary>
-internal abstract class PictureCodec : IDisposable
+/// <summary>Pictures to the latents that a denoiser works on, and back, by an autoencoder that is ready for inference: whole, or in strips where the size asks for it.</summary>
+/// <param name="device">Where it runs.</param>
+/// <param name="type">Type of the computation on whole maps.</param>
+/// <param name="stripType">Type of that in strips.</param>
+/// <param name="decodeMemory">Bytes that decoding may take before it is done in strips.</param>
+internal abstract class PictureCodec(Device device, ScalarType type, ScalarType stripType, long decodeMemory) : IDisposable
 {
     /// <summary>Pixels for each position of the latent, along one side.</summary>
     internal abstract int Downscale { get; }
 
     internal abstract int LatentChannels { get; }
 
+    private protected abstract int OutChannels { get; }
+
     /// <summary>Latents of one picture for a batch; float32. Shape: <c>[1, 3, H, W]</c> to <c>[B, C, H / 8, W / 8]</c>.</summary>
     /// <param name="picture">Values from -1 to 1.</param>
     /// <param name="noise">Drawn from once where the autoencoder gives a distribution.</param>
     /// <param name="batch">B.</param>
-    internal abstract Tensor Encode(Tensor picture, INoise noise, int batch);
+    internal Tensor Encode(Tensor picture, INoise noise, int batch)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        long height = picture.shape[2], width = picture.shape[3];
+        Tensor pixels = picture.to(device);
+        return (Strips(height, width) is { } strips && picture.shape[0] == 1
+            ? EncodeStrips(height, width, (first, count) => pixels.narrow(2, first, count), strips, noise, batch)
+            : EncodeWhole(pixels.to(type), noise, batch)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The latent of one picture in a file; float32. Shape: <c>[1, C, H / 8, W / 8]</c>.</summary>
+    internal Tensor Encode(RgbFile picture, INoise noise, CancellationToken cancellation)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor Rows(long first, long count) => PictureTensors.FromPicture(picture.Read((int)first, (int)count), device);
+        return (Strips(picture.Height, picture.Width) is { } strips
+            ? EncodeStrips(picture.Height, picture.Width, Rows, strips with { Cancellation = cancellation }, noise, 1)
+            : EncodeWhole(Rows(0, picture.Height).to(type), noise, 1)).MoveToOuterDisposeScope();
+    }
 
     /// <summary>Draws the numbers that encoding would, for a picture whose latents nobody needs.</summary>
     internal abstract void DrawForEncoding(INoise noise, long[] shape);
 
     /// <summary>The pictures of latents, about -1 to 1 and not clamped. Shape: <c>[B, C, h, w]</c> to <c>[B, 3, 8 h, 8 w]</c>.</summary>
-    internal abstract Tensor Decode(Tensor latents);
-
-    /// <summary>The latent of one picture in a file; float32. Shape: <c>[1, C, H / 8, W / 8]</c>.</summary>
-    internal virtual Tensor Encode(RgbFile picture, INoise noise, CancellationToken cancellation)
+    internal Tensor Decode(Tensor latents)
     {
         using DisposeScope scope = NewDisposeScope();
-        return Encode(PictureTensors.FromPicture(picture.Read(0, picture.Height)), noise, 1).MoveToOuterDisposeScope();
+        long height = latents.shape[2] * Downscale, width = latents.shape[3] * Downscale;
+        if (Strips(height, width) is not { } strips) return DecodeWhole(latents).MoveToOuterDisposeScope();
+        Tensor pictures = empty([latents.shape[0], OutChannels, height, width], type, device);
+        for (long i = 0; i < latents.shape[0]; i++)
+        {
+            Tensor picture = pictures.narrow(0, i, 1);
+            DecodeStrips(latents.narrow(0, i, 1), (first, rows) => picture.narrow(2, first, rows.shape[2]).copy_(rows), strips);
+        }
+        return pictures.MoveToOuterDisposeScope();
     }
 
     /// <summary>Decodes one latent into a picture's file.</summary>
-    internal virtual void Decode(Tensor latent, RgbFile picture, CancellationToken cancellation)
+    internal void Decode(Tensor latent, RgbFile picture, CancellationToken cancellation)
     {
         using DisposeScope scope = NewDisposeScope();
-        picture.Write(0, PictureTensors.ToPictures(Decode(latent))[0]);
+        void Take(long first, Tensor rows) => picture.Write((int)first, PictureTensors.ToPictures(rows)[0]);
+        if (Strips(picture.Height, picture.Width) is { } strips) DecodeStrips(latent, Take, strips with { Cancellation = cancellation });
+        else Take(0, DecodeWhole(latent));
     }
+
+    private protected abstract Tensor EncodeWhole(Tensor picture, INoise noise, int batch);
+
+    private protected abstract Tensor EncodeStrips(long height, long width, Func<long, long, Tensor> rows, StripOptions strips, INoise noise, int batch);
+
+    private protected abstract Tensor DecodeWhole(Tensor latents);
+
+    private protected abstract void DecodeStrips(Tensor latent, Action<long, Tensor> take, StripOptions strips);
 
     /// <summary>How it runs where it shall take little memory whatever the size; null where the size decides.</summary>
     internal StripOptions? LowMemory { get; set; }
@@ -51,7 +90,32 @@ internal abstract class PictureCodec : IDisposable
     internal string Folder { get; set; } = Path.GetTempPath();
 
     /// <summary>What decoding and encoding take for a picture of that size, in a mode that was asked for; whatever the run before this one was told.</summary>
-    internal abstract CodecEstimate Estimate(long height, long width, MemoryMode mode);
+    internal CodecEstimate Estimate(long height, long width, MemoryMode mode)
+    {
+        if (mode == MemoryMode.Whole) mode = ModeOf(height, width);
+        (LiveBytes encode, LiveBytes decode) = Work(height, width, mode);
+        if (mode != MemoryMode.Disk) return new CodecEstimate(encode, decode);
+        // On the disk lies what would be in memory.
+        (LiveBytes encodeMaps, LiveBytes decodeMaps) = Work(height, width, MemoryMode.Strips);
+        return new CodecEstimate(encode, decode, encodeMaps.Peak, decodeMaps.Peak);
+    }
+
+    /// <summary>What encoding and decoding take in a mode.</summary>
+    private protected abstract (LiveBytes Encode, LiveBytes Decode) Work(long height, long width, MemoryMode mode);
+
+    /// <summary>How pictures of that size are encoded and decoded in the run that goes on: null for whole.</summary>
+    internal virtual StripOptions? Strips(long height, long width) => LowMemory ?? ModeOf(height, width) switch
+    {
+        MemoryMode.Whole => null,
+        MemoryMode.Strips => new StripOptions(),
+        _ => new StripOptions { Folder = Folder },
+    };
+
+    private protected int ElementBytes(MemoryMode mode) => (int)(mode == MemoryMode.Whole ? type : stripType).ElementSize();
+
+    // What the size alone asks for.
+    private MemoryMode ModeOf(long height, long width) =>
+        MemoryRules.AutoencoderMode(Work(height, width, MemoryMode.Whole).Decode.Peak, Work(height, width, MemoryMode.Strips).Decode.Peak, decodeMemory, device.type);
 
     public abstract void Dispose();
 
@@ -66,7 +130,7 @@ internal abstract class PictureCodec : IDisposable
         (AutoencoderKL? full, AutoencoderTiny? tiny) = File.Exists(path) ? AutoencoderFile.Open(path, family, runtime)
             : IsTiny(Path.Combine(path, ModelFolder.ConfigName)) ? (null, AutoencoderTiny.FromFolder(path, runtime.Type, options.Variant, runtime.Device))
             : (AutoencoderKL.FromFolder(path, runtime.TypeFor(AutoencoderConfig.Read(path)), options.Variant, runtime.Device), null);
-        return tiny is not null ? new TinyCodec(tiny, runtime) : new FullCodec(full!, runtime, options.DecodeMemory);
+        return tiny is not null ? new TinyCodec(tiny, runtime, options.DecodeMemory) : new FullCodec(full!, runtime, options.DecodeMemory);
     }
 
     // Whatever else is wrong with the file is said by whoever reads it.
@@ -82,176 +146,4 @@ internal abstract class PictureCodec : IDisposable
             return false;
         }
     }
-}
-
-/// <summary>The autoencoder of Stable Diffusion.</summary>
-internal sealed class FullCodec : PictureCodec
-{
-    private readonly AutoencoderKL _autoencoder;
-    private readonly ScalarType _type;
-    private readonly Device _device;
-    private readonly long _decodeMemory;
-
-    /// <param name="autoencoder">An autoencoder on the runtime's device, which belongs to the result.</param>
-    /// <param name="runtime">On what it runs.</param>
-    /// <param name="decodeMemory">Bytes that decoding may take before it is done in strips.</param>
-    internal FullCodec(AutoencoderKL autoencoder, RuntimePlan runtime, long decodeMemory)
-    {
-        _autoencoder = autoencoder;
-        _type = runtime.TypeFor(autoencoder.Config);
-        _device = runtime.Device;
-        _decodeMemory = decodeMemory;
-        autoencoder.PrepareForInference(runtime.Kernels, _type);
-    }
-
-    internal override int Downscale => _autoencoder.Config.Downscale;
-
-    internal override int LatentChannels => _autoencoder.Config.LatentChannels;
-
-    /// <summary>Tiles of diffusers' kind that are used whatever the size, for comparison; null for none.</summary>
-    internal TileOptions? Tiles { get; set; }
-
-    internal override Tensor Encode(Tensor picture, INoise noise, int batch)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        long height = picture.shape[2], width = picture.shape[3];
-        Tensor pixels = picture.to(_device);
-        return (Strips(height, width) is { } strips && picture.shape[0] == 1
-            ? Sampled(EncodeStrips(height, width, (first, count) => pixels.narrow(2, first, count), strips), noise, batch)
-            : Sampled(_autoencoder.Encode(pixels.to(_type), Tiles), noise, batch)).MoveToOuterDisposeScope();
-    }
-
-    internal override Tensor Encode(RgbFile picture, INoise noise, CancellationToken cancellation)
-    {
-        if (Strips(picture.Height, picture.Width) is not { } strips) return base.Encode(picture, noise, cancellation);
-        using DisposeScope scope = NewDisposeScope();
-        Tensor Rows(long first, long count) => PictureTensors.FromPicture(picture.Read((int)first, (int)count), _device);
-        return Sampled(EncodeStrips(picture.Height, picture.Width, Rows, strips with { Cancellation = cancellation }), noise, 1).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>A latent as the autoencoder gave it, without what a denoiser needs.</summary>
-    internal Tensor Unscaled(Tensor latent) => _autoencoder.UnscaleLatent(latent);
-
-    internal override void DrawForEncoding(INoise noise, long[] shape) => noise.Draw(shape).Dispose();
-
-    internal override Tensor Decode(Tensor latents)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        Tensor unscaled = _autoencoder.UnscaleLatent(latents);
-        if (Strips(latents.shape[2] * Downscale, latents.shape[3] * Downscale) is not { } strips) return _autoencoder.Decode(unscaled.to(_type), Tiles).MoveToOuterDisposeScope();
-        var pictures = new List<Tensor>();
-        for (long i = 0; i < latents.shape[0]; i++)
-        {
-            Tensor picture = empty([1, _autoencoder.Config.OutChannels, latents.shape[2] * Downscale, latents.shape[3] * Downscale], _type, _device);
-            _autoencoder.DecodeStrips(unscaled.narrow(0, i, 1).to(StripType), (first, rows) => picture.narrow(2, first, rows.shape[2]).copy_(rows), strips);
-            pictures.Add(picture);
-        }
-        return cat(pictures).MoveToOuterDisposeScope();
-    }
-
-    internal override void Decode(Tensor latent, RgbFile picture, CancellationToken cancellation)
-    {
-        if (Strips(picture.Height, picture.Width) is not { } strips)
-        {
-            base.Decode(latent, picture, cancellation);
-            return;
-        }
-        using DisposeScope scope = NewDisposeScope();
-        void Take(long first, Tensor rows) => picture.Write((int)first, PictureTensors.ToPictures(rows)[0]);
-        _autoencoder.DecodeStrips(_autoencoder.UnscaleLatent(latent).to(StripType), Take, strips with { Cancellation = cancellation });
-    }
-
-    public override void Dispose() => _autoencoder.Dispose();
-
-    private Tensor Sampled(DiagonalGaussian moments, INoise noise, int batch)
-    {
-        using DiagonalGaussian posterior = moments;
-        Tensor sample = posterior.Sample(noise.Draw([batch, .. posterior.Mean.shape[1..]]));
-        return _autoencoder.ScaleLatent(sample).to(ScalarType.Float32);
-    }
-
-    private DiagonalGaussian EncodeStrips(long height, long width, Func<long, long, Tensor> rows, StripOptions strips) =>
-        new(_autoencoder.EncodeStrips(height, width, rows, StripType, _device, strips));
-
-    // What overflows in float16 cannot be run again as a whole.
-    private ScalarType StripType => _type == ScalarType.Float16 ? ScalarType.Float32 : _type;
-
-    internal override CodecEstimate Estimate(long height, long width, MemoryMode mode)
-    {
-        if (mode == MemoryMode.Whole) mode = ModeOf(height, width);
-        (LiveBytes encode, LiveBytes decode) = Work(height, width, mode);
-        if (mode != MemoryMode.Disk) return new CodecEstimate(encode, decode);
-        // On the disk lies what would be in memory.
-        (LiveBytes encodeMaps, LiveBytes decodeMaps) = Work(height, width, MemoryMode.Strips);
-        return new CodecEstimate(encode, decode, encodeMaps.Peak, decodeMaps.Peak);
-    }
-
-    private (LiveBytes Encode, LiveBytes Decode) Work(long height, long width, MemoryMode mode)
-    {
-        int bytes = (int)(mode == MemoryMode.Whole ? _type : StripType).ElementSize();
-        var estimate = new AutoencoderEstimate(_autoencoder.Config, mode);
-        long strip = new StripOptions().StripBytes;
-        return (estimate.Encode(height, width, bytes, strip), estimate.Decode(height, width, bytes, strip));
-    }
-
-    /// <summary>How pictures of that size are encoded and decoded in the run that goes on: null for whole.</summary>
-    internal StripOptions? Strips(long height, long width) => Tiles is not null ? null : LowMemory ?? ModeOf(height, width) switch
-    {
-        MemoryMode.Whole => null,
-        MemoryMode.Strips => new StripOptions(),
-        _ => new StripOptions { Folder = Folder },
-    };
-
-    // What the size alone asks for.
-    private MemoryMode ModeOf(long height, long width) =>
-        MemoryRules.AutoencoderMode(Work(height, width, MemoryMode.Whole).Decode.Peak, Work(height, width, MemoryMode.Strips).Decode.Peak, _decodeMemory, _device.type);
-}
-
-/// <summary>TAESD, whose latents are scaled already and certain.</summary>
-internal sealed class TinyCodec : PictureCodec
-{
-    private readonly AutoencoderTiny _autoencoder;
-    private readonly ScalarType _type;
-    private readonly Device _device;
-
-    internal TinyCodec(AutoencoderTiny autoencoder, RuntimePlan runtime)
-    {
-        _autoencoder = autoencoder;
-        _type = runtime.Type;
-        _device = runtime.Device;
-        autoencoder.PrepareForInference(runtime.Kernels, _type);
-    }
-
-    internal override int Downscale => _autoencoder.Config.Downscale;
-
-    internal override int LatentChannels => _autoencoder.Config.LatentChannels;
-
-    internal override Tensor Encode(Tensor picture, INoise noise, int batch)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        return _autoencoder.Encode(picture.to(_device).to(_type)).to(ScalarType.Float32).expand(batch, -1, -1, -1).MoveToOuterDisposeScope();
-    }
-
-    internal override CodecEstimate Estimate(long height, long width, MemoryMode mode)
-    {
-        // Three maps of its width at the picture's size.
-        int channels = Math.Max(_autoencoder.Config.EncoderChannels, _autoencoder.Config.DecoderChannels);
-        var live = new LiveBytes();
-        live.Need(3.0 * channels * height * width * _type.ElementSize());
-        live.Multiply(9.0 * 4 * channels * channels * height * width);
-        return new CodecEstimate(live, live);
-    }
-
-    internal override void DrawForEncoding(INoise noise, long[] shape)
-    {
-        // Nothing is drawn for certain latents.
-    }
-
-    internal override Tensor Decode(Tensor latents)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        return _autoencoder.Decode(latents.to(_type)).MoveToOuterDisposeScope();
-    }
-
-    public override void Dispose() => _autoencoder.Dispose();
 }

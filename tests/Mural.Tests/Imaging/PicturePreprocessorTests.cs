@@ -29,9 +29,6 @@ public class PicturePreprocessorTests
     }
 
     [Fact]
-    public void ThereAreCases() => Assert.NotEmpty(Cases);
-
-    [Fact]
     public void EveryProportionFitsEverySize()
     {
         foreach (PictureFit fit in Enum.GetValues<PictureFit>())

@@ -41,6 +41,16 @@ public class PicturePreprocessorTests
                     }
     }
 
+    [Theory, InlineData(PictureFit.Fill), InlineData(PictureFit.Crop)]
+    public void ColoursArePastedWithoutTheirAlpha(PictureFit fit)
+    {
+        using var scope = NewDisposeScope();
+        var picture = new Picture(16, 8, 4, [.. Enumerable.Repeat<byte[]>([255, 0, 255, 128], 16 * 8).SelectMany(pixel => pixel)]);
+        Tensor pixels = PicturePreprocessor.Prepare(picture, (16, 16), fit);
+        Assert.Equal([1L, 3L, 16L, 16L], pixels.shape);
+        Assert.True((pixels == tensor(new[] { 1f, -1f, 1f }).reshape(1, 3, 1, 1)).all().item<bool>());
+    }
+
     [Fact]
     public void SizesAreRoundedDown()
     {

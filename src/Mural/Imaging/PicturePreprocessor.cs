@@ -35,14 +35,14 @@ public static class PicturePreprocessor
     /// <param name="size">Size wanted, in pixels; rounded down too.</param>
     /// <param name="fit">What happens where the proportions differ.</param>
     /// <param name="factor">Pixels of one latent cell.</param>
-    /// <returns><c>[1, C, H, W]</c>, float32, -1 to 1.</returns>
+    /// <returns><c>[1, C, H, W]</c>, float32, -1 to 1; C is three unless the picture is stretched, which keeps its channels.</returns>
     /// <exception cref="MuralException">A side is shorter than the factor.</exception>
     internal static Tensor Prepare(Picture picture, (int Width, int Height)? size = null, PictureFit fit = PictureFit.Stretch, int factor = 8)
     {
         (int width, int height) = RoundDown(size?.Width ?? picture.Width, size?.Height ?? picture.Height, factor);
+        Picture resized = Resize(picture, width, height, fit);
         // The reference pastes onto pictures of three channels.
-        Picture coloured = fit != PictureFit.Stretch && picture.Channels == 1 ? picture.ToRgb() : picture;
-        return PictureTensors.FromPicture(Resize(coloured, width, height, fit));
+        return PictureTensors.FromPicture(fit == PictureFit.Stretch ? resized : WithoutAlpha(resized).ToRgb());
     }
 
     /// <summary>A picture that is a tensor already: it is resized by libtorch's nearest, as diffusers does, and not by a filter.</summary>
@@ -59,6 +59,15 @@ public static class PicturePreprocessor
     }
 
     internal static Tensor ResizeNearest(Tensor planes, int width, int height) => nn.functional.interpolate(planes, [height, width], mode: InterpolationMode.Nearest);
+
+    // Pasting takes the colours as they are and leaves alpha out.
+    private static Picture WithoutAlpha(Picture picture)
+    {
+        if (!picture.HasAlpha) return picture;
+        var colours = new Picture(picture.Width, picture.Height, 3);
+        for (int from = 0, to = 0; to < colours.Data.Length; from += 4, to += 3) picture.Data.AsSpan(from, 3).CopyTo(colours.Data.AsSpan(to));
+        return colours;
+    }
 
     private static Picture ResizeAndCrop(Picture picture, int width, int height)
     {

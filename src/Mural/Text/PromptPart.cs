@@ -45,13 +45,15 @@ internal sealed record ChangingText(PromptPart Before, PromptPart After, double 
         After.AddChanges(steps, changes);
     }
 
-    private int LastStep(int steps) => (int)Math.Clamp(When < 1 ? When * steps : When, 0, steps);
+    // Before the first step where it is negative, as in A1111.
+    private int LastStep(int steps) => (int)Math.Clamp(When < 1 ? When * steps : When, -int.MaxValue, steps);
 }
 
 /// <summary><c>[a|b]</c>.</summary>
 internal sealed record AlternatingText(IReadOnlyList<PromptPart> Turns) : PromptPart
 {
-    internal override void Append(StringBuilder text, int step, int steps) => Turns[Math.Max(step - 1, 0) % Turns.Count].Append(text, step, steps);
+    // Turns go on backwards before the first step, as Python's modulo does.
+    internal override void Append(StringBuilder text, int step, int steps) => Turns[((step - 1) % Turns.Count + Turns.Count) % Turns.Count].Append(text, step, steps);
 
     internal override void AddChanges(int steps, ISet<int> changes)
     {

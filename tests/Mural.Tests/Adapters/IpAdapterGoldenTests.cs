@@ -32,7 +32,7 @@ public class IpAdapterGoldenTests
         string[] files = [.. golden.Config["files"]!.AsArray().Select(file => file!.GetValue<string>())];
         for (int i = 0; i < files.Length; i++)
         {
-            using IpAdapter adapter = IpAdapter.Load(Path.Combine(GoldenCase.Root, "adapters", files[i]), network, runtime);
+            using IpAdapter adapter = IpAdapter.Load(GoldenCase.At("adapters", files[i]), network, runtime);
             Tensor tokens = adapter.Project(golden.Get($"in.image_feature.{i}"));
             if (golden.Has($"mid.image_tokens.{i}")) UNetGoldens.Check(golden, $"mid.image_tokens.{i}", tokens, type);
             adapter.AddTo(prompt, tokens, golden.Config["scale"]![i]!.GetValue<double>());

@@ -10,8 +10,6 @@ namespace Mural.Tests.Adapters;
 
 public class IpAdapterTests
 {
-    private static readonly string Files = Path.Combine(GoldenCase.Root, "adapters", "files");
-
     private static RuntimePlan Runtime => RuntimePlan.Choose(new RuntimeOptions { Device = "cpu", Precision = Precision.Float32 });
 
     [Fact]
@@ -26,19 +24,19 @@ public class IpAdapterTests
     public void AnotherFileIsRefused()
     {
         using UNet2DConditionModel network = Load("tiny-sd15");
-        string file = Path.Combine(GoldenCase.Root, "models", "tiny-taesd", "diffusion_pytorch_model.safetensors");
+        string file = Path.Combine(GoldenCase.Model("tiny-taesd"), "diffusion_pytorch_model.safetensors");
         Assert.Contains("is no IP-Adapter", Assert.Throws<MuralException>(() => IpAdapter.Load(file, network, Runtime)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void TheImageEncoderThatFitsIsKnown()
     {
-        Assert.True(IpAdapter.Suits(At("ip-adapter_sd15"), Path.Combine(Files, "image_encoder")));
-        Assert.True(IpAdapter.Suits(At("ip-adapter-plus_sd15"), Path.Combine(Files, "image_encoder")));
+        Assert.True(IpAdapter.Suits(At("ip-adapter_sd15"), GoldenCase.Adapter("image_encoder")));
+        Assert.True(IpAdapter.Suits(At("ip-adapter-plus_sd15"), GoldenCase.Adapter("image_encoder")));
         string other = Directory.CreateTempSubdirectory("mural-").FullName;
         try
         {
-            string config = File.ReadAllText(Path.Combine(Files, "image_encoder", "config.json"));
+            string config = File.ReadAllText(Path.Combine(GoldenCase.Adapter("image_encoder"), "config.json"));
             File.WriteAllText(Path.Combine(other, "config.json"), System.Text.RegularExpressions.Regex.Replace(config, "\"projection_dim\": \\d+", "\"projection_dim\": 30"));
             Assert.False(IpAdapter.Suits(At("ip-adapter_sd15"), other));
         }
@@ -136,9 +134,9 @@ public class IpAdapterTests
         }
     }
 
-    private static string At(string file) => Path.Combine(Files, file + ".safetensors");
+    private static string At(string file) => GoldenCase.Adapter(file + ".safetensors");
 
-    private static ClipVisionEncoder Encoder() => ClipVisionEncoder.FromFolder(Path.Combine(Files, "image_encoder"));
+    private static ClipVisionEncoder Encoder() => ClipVisionEncoder.FromFolder(GoldenCase.Adapter("image_encoder"));
 
-    private static UNet2DConditionModel Load(string model) => UNet2DConditionModel.FromFolder(Path.Combine(GoldenCase.Root, "models", model, "unet"));
+    private static UNet2DConditionModel Load(string model) => UNet2DConditionModel.FromFolder(Path.Combine(GoldenCase.Model(model), "unet"));
 }

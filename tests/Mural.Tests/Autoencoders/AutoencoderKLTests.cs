@@ -17,7 +17,7 @@ public class AutoencoderKLTests
     {
         using var scope = NewDisposeScope();
         using IDisposable guard = no_grad();
-        string folder = Path.Combine(GoldenCase.Root, "models", "tiny-sd15", "vae");
+        string folder = Path.Combine(GoldenCase.Model("tiny-sd15"), "vae");
         using AutoencoderKL direct = AutoencoderKL.FromFolder(folder, type), converted = AutoencoderKL.FromFolder(folder);
         foreach ((string name, Tensor weight) in ModuleWeights.Places(direct))
         {

@@ -41,6 +41,7 @@ public sealed class FuzzTests(ITestOutputHelper output) : IDisposable
     {
         string[] paths = [.. Files("*.pth").Where(path => new FileInfo(path).Length < 20_000)];
         byte[][] files = [.. paths.Select(File.ReadAllBytes)], good = [.. paths.Where(Opens).Select(File.ReadAllBytes)];
+        Assert.SkipWhen(GoldenCase.RootIsGiven && good.Length == 0, "the golden cases given have no good files of torch.save");
         Assert.NotEmpty(good);
         var mutations = new Mutations(20_261);
         Run(Full ? 100_000 : 400, "a.pth", () =>
@@ -118,7 +119,7 @@ public sealed class FuzzTests(ITestOutputHelper output) : IDisposable
         Assert.Equal(source.Tensors.Count, CheckpointSummary.Of(source).TensorCount);
     }
 
-    private static IEnumerable<string> Files(string pattern) => Directory.GetFiles(Path.Combine(GoldenCase.Root, "dim"), pattern, SearchOption.AllDirectories).Order(StringComparer.Ordinal);
+    private static IEnumerable<string> Files(string pattern) => Directory.GetFiles(GoldenCase.At("dim"), pattern, SearchOption.AllDirectories).Order(StringComparer.Ordinal);
 
     private static string Header(string path)
     {

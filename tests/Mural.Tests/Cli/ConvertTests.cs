@@ -7,7 +7,7 @@ namespace Mural.Tests.Cli;
 
 public class ConvertTests
 {
-    private static string Model(string name) => Path.Combine(GoldenCase.Root, "models", name);
+    private static string Model(string name) => GoldenCase.Model(name);
 
     [Fact]
     public void ADimGoesToTorchAndBackUnchanged()

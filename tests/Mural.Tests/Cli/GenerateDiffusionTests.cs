@@ -85,7 +85,7 @@ public sealed class GenerateDiffusionTests : IDisposable
     public void ControlNetsAndIpAdaptersAreFollowed()
     {
         PictureWriter.Write(_folder.At("map.png"), TinyStableDiffusion.Gradient(64, 64));
-        string network = TinyStableDiffusion.At("tiny-controlnet-sd15"), adapter = Path.Combine(GoldenCase.Root, "adapters", "files", "ip-adapter_sd15.safetensors");
+        string network = TinyStableDiffusion.At("tiny-controlnet-sd15"), adapter = GoldenCase.Adapter("ip-adapter_sd15.safetensors");
         string[] options =
         [
             "",
@@ -159,7 +159,7 @@ public sealed class GenerateDiffusionTests : IDisposable
     [Fact]
     public void LorasArePartOfThePicture()
     {
-        string lora = Path.Combine(GoldenCase.Root, "adapters", "files", "kohya-sd15.safetensors");
+        string lora = GoldenCase.Adapter("kohya-sd15.safetensors");
         CommandRun without = Generate(TinyStableDiffusion.First, "fox", Fast, "without.png"), with = Generate(TinyStableDiffusion.First, "fox", $"{Fast} --lora {lora}:0.7", "with.png");
         Assert.True(without.ExitCode == ExitCode.Success && with.ExitCode == ExitCode.Success, without.Error + with.Error);
         byte[] painted = PictureReader.Read(_folder.At("with.png")).Data;

@@ -69,7 +69,7 @@ public sealed class GenerateLikeTests : IDisposable
         [
             $"--init-image {_folder.At("start.png")}", $"--mask {_folder.At("mask.png")}", $"--vae {TinyStableDiffusion.At("tiny-taesd")}", "--prediction v",
             $"--control type={TinyStableDiffusion.At("tiny-controlnet-sd15")},image={_folder.At("start.png")},scale=0.5",
-            $"--ip-adapter model={Path.Combine(GoldenCase.Root, "adapters", "files", "ip-adapter_sd15.safetensors")},image={_folder.At("start.png")}",
+            $"--ip-adapter model={GoldenCase.Adapter("ip-adapter_sd15.safetensors")},image={_folder.At("start.png")}",
         ];
         CommandRun run = Generate(TinyStableDiffusion.First, "fox", $"{Fast} --strength 0.5 --mask-padding 4 {string.Join(' ', given)}", "fox.png");
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);

@@ -195,7 +195,7 @@ public sealed class GenerateWrongInputTests : IDisposable
         return path;
     }
 
-    private static string Adapter(string file) => Path.Combine(GoldenCase.Root, "adapters", "files", file);
+    private static string Adapter(string file) => GoldenCase.Adapter(file);
 
     private static void SetClass(string path, string name)
     {

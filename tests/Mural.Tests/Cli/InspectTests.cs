@@ -8,7 +8,7 @@ namespace Mural.Tests.Cli;
 
 public class InspectTests
 {
-    private static string Model(string name) => Path.Combine(GoldenCase.Root, "models", name);
+    private static string Model(string name) => GoldenCase.Model(name);
 
     [Fact]
     public void ADimIsRecognisedByItsShapes()
@@ -36,7 +36,7 @@ public class InspectTests
     [InlineData("tiny-sdxl", "LinFusion: ")]
     public void ALinFusionCheckpointIsRecognised(string name, string family)
     {
-        CommandRun run = CommandRun.Of("inspect", Path.Combine(GoldenCase.Root, "linfusion", "weights", name));
+        CommandRun run = CommandRun.Of("inspect", GoldenCase.At("linfusion", "weights", name));
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         Assert.Contains($"family      {family}", run.Out, StringComparison.Ordinal);
     }

@@ -23,7 +23,7 @@ public sealed class ModelCatalogTests : IDisposable
     [Fact]
     public void AFileIsAModelOfItsName()
     {
-        string model = TinyStableDiffusion.At(TinyStableDiffusion.First), adapters = Path.Combine(GoldenCase.Root, "adapters", "files");
+        string model = TinyStableDiffusion.At(TinyStableDiffusion.First);
         Directory.CreateDirectory(_folder.At("below/further"));
         Directory.CreateDirectory(_folder.At("whole"));
         using (StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(model)) StableDiffusionWriter.SaveFile(checkpoint, _folder.At("fox-v1.5.safetensors"));
@@ -31,7 +31,7 @@ public sealed class ModelCatalogTests : IDisposable
         File.Copy(Path.Combine(model, "model_index.json"), _folder.At("whole/model_index.json"));
         File.WriteAllText(_folder.At("below/old.ckpt"), "whatever it holds");
         // Others of the same kind.
-        File.Copy(Path.Combine(adapters, "kohya-sd15.safetensors"), _folder.At("style.safetensors"));
+        File.Copy(GoldenCase.Adapter("kohya-sd15.safetensors"), _folder.At("style.safetensors"));
         File.Copy(Path.Combine(model, "vae", "diffusion_pytorch_model.safetensors"), _folder.At("vae.safetensors"));
         File.WriteAllText(_folder.At("text.safetensors"), "text");
         File.WriteAllText(_folder.At("empty.safetensors"), "");

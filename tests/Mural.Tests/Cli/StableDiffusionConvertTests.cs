@@ -3,6 +3,7 @@ using Mural.Checkpoints;
 using Mural.Checkpoints.StableDiffusion;
 using Mural.Cli.CommandLine;
 using Mural.Tests.Checkpoints.StableDiffusion;
+using Mural.Tests.Goldens;
 
 namespace Mural.Tests.Cli;
 
@@ -20,7 +21,7 @@ public class StableDiffusionConvertTests
         }
     }
 
-    [Theory, MemberData(nameof(Cases))]
+    [GoldenTheory, MemberData(nameof(Cases))]
     public void AFolderGoesToOneFileAndBack(string name, string file, string precision)
     {
         using var folder = new TemporaryFolder();
@@ -73,7 +74,7 @@ public class StableDiffusionConvertTests
         Assert.False(back.PredictionIsGuessed);
     }
 
-    [Theory, MemberData(nameof(Models))]
+    [GoldenTheory, MemberData(nameof(Models))]
     public void AFolderGoesToAnotherPrecision(string name)
     {
         using var folder = new TemporaryFolder();
@@ -87,7 +88,7 @@ public class StableDiffusionConvertTests
 
     public static TheoryData<string> Models => TinyModels.Names;
 
-    [Theory, MemberData(nameof(Models))]
+    [GoldenTheory, MemberData(nameof(Models))]
     public void WeightsGoIntoShardsOfASizeAndBack(string name)
     {
         using var folder = new TemporaryFolder();

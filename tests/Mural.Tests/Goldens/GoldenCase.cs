@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Mural.Checkpoints;
@@ -23,7 +25,8 @@ public sealed partial class GoldenCase : IDisposable
     /// <summary>Whether <c>MURAL_GOLDENS</c> names the root.</summary>
     public static bool RootIsGiven => Environment.GetEnvironmentVariable("MURAL_GOLDENS") is { Length: > 0 };
 
-    public static string Root { get; } = Environment.GetEnvironmentVariable("MURAL_GOLDENS") is { Length: > 0 } root ? root : InRepository();
+    public static string Root { get; } = Environment.GetEnvironmentVariable("MURAL_GOLDENS") is { Length: > 0 } root ? root : InRepository() ??
+        throw new DirectoryNotFoundException($"No folder above {AppContext.BaseDirectory} has tests/goldens; name the golden cases' folder in MURAL_GOLDENS.");
 
     public string Area { get; }
 
@@ -34,11 +37,24 @@ public sealed partial class GoldenCase : IDisposable
     public JsonNode Config => Json["config"] ?? new JsonObject();
 
     /// <summary>Folder of the checkpoint that the case runs on.</summary>
-    public string ModelFolder => Path.Combine(Root, "models", Json["model"]!.GetValue<string>());
+    public string ModelFolder => Model(Json["model"]!.GetValue<string>());
 
     public IReadOnlyDictionary<string, TensorEntry> Tensors => _tensors.Tensors;
 
     public static GoldenCase Open(string area, string name) => new(area, name);
+
+    /// <summary>A file or folder below the root. Cases that <c>MURAL_GOLDENS</c> names need not bring what they share with the repository's, such as models.</summary>
+    public static string At(params string[] parts)
+    {
+        string place = Path.Combine([Root, .. parts]);
+        return RootIsGiven && !Path.Exists(place) && InRepository() is { } repository ? Path.Combine([repository, .. parts]) : place;
+    }
+
+    /// <summary>Folder of a checkpoint that cases run on.</summary>
+    public static string Model(string name) => At("models", name);
+
+    /// <summary>A file of an adapter, or the folder of its image encoder.</summary>
+    public static string Adapter(string name) => At("adapters", "files", name);
 
     /// <summary>
     /// Names of the cases of an area that <paramref name="accepts"/> recognises. Unseen cases may have any name: recognise a case by what its json and
@@ -66,18 +82,26 @@ public sealed partial class GoldenCase : IDisposable
         string folder = Path.Combine(Root, area);
         if (!Directory.Exists(folder)) return names;
         foreach (string file in Directory.GetFiles(folder, "*.json").Order(StringComparer.Ordinal))
-            if (accepts(Parse(file))) names.Add(Path.GetFileNameWithoutExtension(file));
+            if (accepts(ReadJson(file))) names.Add(Path.GetFileNameWithoutExtension(file));
         return names;
     }
 
     /// <summary>The json of a case.</summary>
-    public static JsonObject ReadJson(string area, string name) => Parse(Path.Combine(Root, area, name + ".json"));
+    public static JsonObject ReadJson(string area, string name) => ReadJson(Path.Combine(Root, area, name + ".json"));
 
-    // Python writes infinity bare, which JSON does not know.
-    private static JsonObject Parse(string file) => JsonNode.Parse(BareInfinity().Replace(File.ReadAllText(file), "$1\"$2\""))!.AsObject();
+    /// <summary>The json of a file. Infinity and NaN, which Python writes bare and JSON does not know, become texts (see <see cref="Number"/>).</summary>
+    public static JsonObject ReadJson(string file) =>
+        JsonNode.Parse(TextOrInfinity().Replace(File.ReadAllText(file), match => match.Groups[1].Success ? $"\"{match.Value}\"" : match.Value))!.AsObject();
 
-    [GeneratedRegex(@"([:\[,]\s*)(-?Infinity)\b")]
-    private static partial Regex BareInfinity();
+    /// <summary>A number that may be infinite.</summary>
+    public static double Number(JsonNode node) =>
+        node.GetValueKind() == JsonValueKind.String ? double.Parse(node.GetValue<string>(), CultureInfo.InvariantCulture) : node.GetValue<double>();
+
+    // Texts are matched too, or the word would be quoted inside them.
+    [GeneratedRegex("""
+        "(?>[^"\\]+|\\.)*"|(-?Infinity|NaN)
+        """)]
+    private static partial Regex TextOrInfinity();
 
     public bool Has(string tensor) => _tensors.Tensors.ContainsKey(tensor);
 
@@ -153,14 +177,14 @@ public sealed partial class GoldenCase : IDisposable
     }
 
     // Compilers may map source paths, so the repository is found from where the tests run.
-    private static string InRepository()
+    private static string? InRepository()
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
             string goldens = Path.Combine(folder.FullName, "tests", "goldens");
             if (Directory.Exists(goldens)) return goldens;
         }
-        throw new DirectoryNotFoundException($"No folder above {AppContext.BaseDirectory} has tests/goldens; name the golden cases' folder in MURAL_GOLDENS.");
+        return null;
     }
 
     public void Dispose() => _tensors.Dispose();

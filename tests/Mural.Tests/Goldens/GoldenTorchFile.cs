@@ -38,5 +38,5 @@ internal sealed class GoldenTorchFile
         return names;
     }
 
-    private static JsonObject Entries(string list) => JsonNode.Parse(File.ReadAllText(System.IO.Path.Combine(GoldenCase.Root, list)))!.AsObject();
+    private static JsonObject Entries(string list) => GoldenCase.ReadJson(System.IO.Path.Combine(GoldenCase.Root, list));
 }

@@ -92,7 +92,7 @@ internal static class HiDiffusionGoldens
         return network;
     }
 
-    internal static UNet2DConditionModel LoadUNet(string model) => UNet2DConditionModel.FromFolder(Path.Combine(GoldenCase.Root, "models", model, "unet"));
+    internal static UNet2DConditionModel LoadUNet(string model) => UNet2DConditionModel.FromFolder(Path.Combine(GoldenCase.Model(model), "unet"));
 
     /// <summary>Latents, which large cases bring in two parts.</summary>
     internal static Tensor Sample(GoldenCase golden)

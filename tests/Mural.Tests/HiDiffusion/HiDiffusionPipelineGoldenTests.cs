@@ -121,7 +121,7 @@ public class HiDiffusionPipelineGoldenTests
     private static ControlNetModel? ControlNet(GoldenCase golden, KernelSet kernels)
     {
         if (HiDiffusionGoldens.Text(golden.Config, "controlnet") is not { } name) return null;
-        ControlNetModel network = ControlNetModel.FromFolder(Path.Combine(GoldenCase.Root, "models", name));
+        ControlNetModel network = ControlNetModel.FromFolder(GoldenCase.Model(name));
         network.PrepareForInference(kernels, float32);
         return network;
     }

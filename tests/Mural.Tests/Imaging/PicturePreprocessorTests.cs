@@ -29,9 +29,6 @@ public class PicturePreprocessorTests
     }
 
     [Fact]
-    public void ThereAreCases() => Assert.NotEmpty(Cases);
-
-    [Fact]
     public void EveryProportionFitsEverySize()
     {
         foreach (PictureFit fit in Enum.GetValues<PictureFit>())
@@ -42,6 +39,16 @@ public class PicturePreprocessorTests
                         Picture result = PicturePreprocessor.Resize(Picture.Filled(sourceWidth, sourceHeight, new Rgb(10, 200, 30)), width, height, fit);
                         Assert.Equal(Picture.Filled(width, height, new Rgb(10, 200, 30)).Data, result.Data);
                     }
+    }
+
+    [Theory, InlineData(PictureFit.Fill), InlineData(PictureFit.Crop)]
+    public void ColoursArePastedWithoutTheirAlpha(PictureFit fit)
+    {
+        using var scope = NewDisposeScope();
+        var picture = new Picture(16, 8, 4, [.. Enumerable.Repeat<byte[]>([255, 0, 255, 128], 16 * 8).SelectMany(pixel => pixel)]);
+        Tensor pixels = PicturePreprocessor.Prepare(picture, (16, 16), fit);
+        Assert.Equal([1L, 3L, 16L, 16L], pixels.shape);
+        Assert.True((pixels == tensor(new[] { 1f, -1f, 1f }).reshape(1, 3, 1, 1)).all().item<bool>());
     }
 
     [Fact]

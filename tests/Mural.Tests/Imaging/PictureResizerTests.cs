@@ -40,9 +40,6 @@ public class PictureResizerTests
         }
     }
 
-    [Fact]
-    public void ThereAreCases() => Assert.NotEmpty(Cases);
-
     // Pillow adds its steps up: some middles that lie on a border fall to the pixel before.
     [Fact]
     public void NearestTakesThePixelsThatPillowTakes()

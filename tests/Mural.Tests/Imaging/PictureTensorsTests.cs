@@ -26,9 +26,6 @@ public class PictureTensorsTests
             golden.AssertMatches("out.network_input_from_grey", PictureTensors.FromPicture(GoldenPictures.Picture(golden.Get("in.grey_picture"))));
     }
 
-    [Fact]
-    public void ThereAreCases() => Assert.NotEmpty(Cases);
-
     [Theory, InlineData(1), InlineData(3), InlineData(4)]
     public void EveryByteComesBack(int channels)
     {

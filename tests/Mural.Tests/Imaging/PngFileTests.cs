@@ -9,24 +9,15 @@ public class PngFileTests
 {
     private static string Folder => Path.Combine(GoldenCase.Root, "image");
 
-    private static JsonNode Json(string caseName) => JsonNode.Parse(File.ReadAllText(Path.Combine(Folder, caseName + ".json")))!;
+    private static JsonArray? Files(JsonObject json) => json["config"]?["files"] as JsonArray;
 
     // A case of files has a list of them in its config; damaged ones carry a verdict, good ones pixels.
-    private static IEnumerable<(string Case, JsonNode Entry)> Entries(bool damaged)
-    {
-        foreach (string path in Directory.GetFiles(Folder, "*.json").Order(StringComparer.Ordinal))
-        {
-            string name = Path.GetFileNameWithoutExtension(path);
-            if (Json(name)["config"]?["files"] is not JsonArray files) continue;
-            foreach (JsonNode? entry in files)
-                if (entry!["verdict"] is not null == damaged) yield return (name, entry);
-        }
-    }
-
     private static TheoryData<string, string> Names(bool damaged)
     {
         var names = new TheoryData<string, string>();
-        foreach ((string caseName, JsonNode entry) in Entries(damaged)) names.Add(caseName, entry["name"]!.GetValue<string>());
+        foreach (string caseName in GoldenCase.NamesByJson("image", json => Files(json) is not null).Select(row => row.Data))
+            foreach (JsonNode? entry in Files(GoldenCase.ReadJson("image", caseName))!)
+                if (entry!["verdict"] is not null == damaged) names.Add(caseName, entry["name"]!.GetValue<string>());
         return names;
     }
 
@@ -35,7 +26,7 @@ public class PngFileTests
     public static TheoryData<string, string> BadFiles => Names(damaged: true);
 
     internal static JsonNode Entry(string caseName, string file) =>
-        Json(caseName)["config"]!["files"]!.AsArray().Single(entry => entry!["name"]!.GetValue<string>() == file)!;
+        Files(GoldenCase.ReadJson("image", caseName))!.Single(entry => entry!["name"]!.GetValue<string>() == file)!;
 
     [GoldenTheory, MemberData(nameof(GoodFiles))]
     public void GoodFilesHaveTheExactPixels(string caseName, string file)
@@ -81,12 +72,5 @@ public class PngFileTests
             Assert.Contains(path, rejected.Message, StringComparison.Ordinal);
             Assert.DoesNotContain('\n', rejected.Message);
         }
-    }
-
-    [Fact]
-    public void ThereAreCases()
-    {
-        Assert.NotEmpty(GoodFiles);
-        Assert.NotEmpty(BadFiles);
     }
 }

@@ -58,13 +58,6 @@ public class ResamplingTests
         }
     }
 
-    [Fact]
-    public void ThereAreCases()
-    {
-        Assert.NotEmpty(InterpolationCases);
-        Assert.NotEmpty(PoolingCases);
-    }
-
     private static bool IsInterpolated(string tensor) => tensor.Split('.') is ["out", "nearest" or "nearest-exact" or "bilinear" or "bicubic" or "area", ..];
 
     private static bool IsPooled(string tensor) => tensor.Split('.') is ["out", "adaptive_avg" or "adaptive_max" or "avg_pool", ..];

@@ -159,5 +159,5 @@ public class LinFusionCheckpointTests
 
     private static string Refusal(Action action) => Assert.Throws<MuralException>(action).Message;
 
-    private static UNet2DConditionModel Network(string name) => UNet2DConditionModel.FromFolder(Path.Combine(GoldenCase.Root, "models", name, "unet"));
+    private static UNet2DConditionModel Network(string name) => UNet2DConditionModel.FromFolder(Path.Combine(GoldenCase.Model(name), "unet"));
 }

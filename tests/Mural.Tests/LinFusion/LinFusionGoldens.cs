@@ -30,7 +30,7 @@ internal static class LinFusionGoldens
     /// <summary>The folder of the checkpoint that a case mounts.</summary>
     internal static string Folder(GoldenCase golden) => At(golden.Config["linfusion"]!.GetValue<string>());
 
-    internal static string At(string path) => Path.Combine(GoldenCase.Root, Area, path);
+    internal static string At(string path) => GoldenCase.At(Area, path);
 
     internal static double Distance(Tensor got, Tensor want)
     {

@@ -96,7 +96,7 @@ public class LinFusionPipelineGoldenTests
     private static ControlNetModel? ControlNet(GoldenCase golden, KernelSet kernels)
     {
         if (PipelineGoldens.Text(golden, "controlnet") is not { } text) return null;
-        ControlNetModel network = ControlNetModel.FromFolder(Path.Combine(GoldenCase.Root, "models", text.Split(' ')[0]));
+        ControlNetModel network = ControlNetModel.FromFolder(GoldenCase.Model(text.Split(' ')[0]));
         network.PrepareForInference(kernels, float32);
         return network;
     }

@@ -16,12 +16,12 @@ public sealed class TinyDiM : IDisposable
 
     internal TinyDiM(bool words, bool pixels = false, Func<DiMModelIndex, DiMModelIndex>? change = null)
     {
-        string models = Path.Combine(GoldenCase.Root, "models"), source = Path.Combine(models, pixels ? "tiny-dim-pixel" : "tiny-dim-latent");
+        string source = GoldenCase.Model(pixels ? "tiny-dim-pixel" : "tiny-dim-latent");
         string dim = Directory.CreateDirectory(Path.Combine(Folder, "dim")).FullName, vae = Directory.CreateDirectory(Path.Combine(Folder, "vae")).FullName;
         DiMConfig config = DiMConfig.Load(Path.Combine(source, "config.json"));
         File.WriteAllText(Path.Combine(dim, "config.json"), (words ? config with { Conditioning = Conditioning.Words } : config).ToJson());
         File.Copy(Path.Combine(source, "nnet_ema.safetensors"), Path.Combine(dim, "model.safetensors"));
-        foreach (string file in Directory.GetFiles(Path.Combine(models, "tiny-sd15", "vae"))) File.Copy(file, Path.Combine(vae, Path.GetFileName(file)));
+        foreach (string file in Directory.GetFiles(Path.Combine(GoldenCase.Model("tiny-sd15"), "vae"))) File.Copy(file, Path.Combine(vae, Path.GetFileName(file)));
         File.WriteAllLines(Path.Combine(Folder, "vocabulary.txt"), Words);
         var index = new DiMModelIndex
         {

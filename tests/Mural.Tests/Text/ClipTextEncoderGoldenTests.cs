@@ -33,6 +33,7 @@ public partial class ClipTextEncoderGoldenTests
                 "out.pooled" => encoder.Encode(ids, HiddenState.Last, pooled: true).Pooled!,
                 "out.pooled_edge" => encoder.Encode(edge!, HiddenState.Penultimate, pooled: true).Pooled!,
                 "out.negative_edge" => encoder.Encode(edge!, HiddenState.Last, pooled: false).Context,
+                _ when Number(PooledAfterSkipping(), output) is { } skip => encoder.Encode(ids, HiddenState.Last.Skip(skip), pooled: true).Pooled!,
                 _ when Number(SkippedLayers(), output) is { } skip => encoder.Encode(ids, HiddenState.Last.Skip(skip), pooled: true).Context,
                 _ when Number(LayerFromEnd(), output) is { } layer => encoder.Encode(ids, new HiddenState(layer - 1, Normalized: false), pooled: false).Context,
                 _ => throw new InvalidDataException(output),
@@ -59,7 +60,7 @@ public partial class ClipTextEncoderGoldenTests
         }
         var encoder = new PromptEncoder(stages, PromptSyntax.Plain);
         Prompt[] prompts = TextGoldens.Prompts(golden, "prompts");
-        Prompt[] differing = [new Prompt(prompts[0].Text, prompts[1].Text)];
+        Prompt[] differing = [new Prompt(prompts[0].Text, prompts.Length > 1 ? prompts[1].Text : null)];
         foreach (string output in Outputs(golden))
         {
             string wanted = FirstTokens().Replace(output, "");
@@ -73,6 +74,7 @@ public partial class ClipTextEncoderGoldenTests
                 "out.two_prompts_pooled" => encoder.Encode(differing).Pooled!,
                 "out.empty_negative" => encoder.Encode([new Prompt("")]).Context,
                 "out.empty_negative_pooled" => encoder.Encode([new Prompt("")]).Pooled!,
+                _ when Number(PooledAfterSkipping(), wanted) is { } skip => encoder.Encode(prompts, skip).Pooled!,
                 _ when Number(SkippedLayers(), wanted) is { } skip => encoder.Encode(prompts, skip).Context,
                 _ => throw new InvalidDataException(output),
             };
@@ -95,6 +97,9 @@ public partial class ClipTextEncoderGoldenTests
 
     private static int? Number(Regex pattern, string text) =>
         pattern.Match(text) is { Success: true } match ? int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture) : null;
+
+    [GeneratedRegex(@"^out\.pooled_clip_skip_(\d+)$")]
+    private static partial Regex PooledAfterSkipping();
 
     [GeneratedRegex(@"clip_skip_(\d+)$")]
     private static partial Regex SkippedLayers();

@@ -7,7 +7,7 @@ namespace Mural.Tests.Text;
 
 public class PromptEncoderTests
 {
-    private static readonly string Model = Path.Combine(GoldenCase.Root, "models", "tiny-sd15"), Sdxl = Path.Combine(GoldenCase.Root, "models", "tiny-sdxl");
+    private static readonly string Model = GoldenCase.Model("tiny-sd15"), Sdxl = GoldenCase.Model("tiny-sdxl");
 
     [Fact]
     public void WeightsScaleVectorsAndKeepTheMean()

@@ -91,6 +91,9 @@ public class PromptTests
     [InlineData("[a (b)|c]", "a (b)", "c")]
     [InlineData("((a][:b:c [d:3]", "((a][:b:c ", "((a][:b:c d")]
     [InlineData("a [[[b]]:3]", "a ", "a [[b]]")]
+    [InlineData("[a|b] [c:d:0]", "b c", "b d")]
+    [InlineData("[a|b] [c:d:-0.1]", "a c", "b d")]
+    [InlineData("[a|b|c] [d:e:-0.2]", "a d", "a e")]
     public void PromptsChange(string prompt, string first, string last)
     {
         IReadOnlyList<ScheduledPrompt> schedule = PromptSchedule.Parse(prompt, 10);

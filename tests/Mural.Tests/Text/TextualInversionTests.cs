@@ -8,28 +8,46 @@ namespace Mural.Tests.Text;
 
 public class TextualInversionTests
 {
-    public static TheoryData<string> Cases => GoldenCase.Names("adapters", golden => golden.Config["new_tokens"] is JsonObject && golden.Has("out.ids") && golden.Has("out.text"));
+    public static TheoryData<string> Cases => GoldenCase.Names("adapters", golden => golden.Json["model"] is not null && golden.Config["new_tokens"] is JsonObject && golden.Config["files"] is JsonArray);
 
-    /// <summary>Files of all layouts against diffusers. A case is recognised by the tokens it adds.</summary>
+    /// <summary>Files of all layouts against diffusers, on one text encoder and on two. A case is recognised by the tokens it adds.</summary>
     [GoldenTheory, MemberData(nameof(Cases)), Trait("Area", "adapters")]
     public void WordsStandForTheirVectors(string name)
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         using GoldenCase golden = GoldenCase.Open("adapters", name);
-        TextStage stage = TextGoldens.Stage(golden.ModelFolder, "", HiddenState.Last);
-        using ClipTextEncoder encoder = stage.Encoder;
-        var prompts = new PromptEncoder([stage]);
+        bool two = Directory.Exists(Path.Combine(golden.ModelFolder, "text_encoder_2"));
+        string[] suffixes = two ? ["", "_2"] : [""];
+        TextStage[] stages = [.. suffixes.Select(suffix => TextGoldens.Stage(golden.ModelFolder, suffix, two ? HiddenState.Penultimate : HiddenState.Last))];
+        var prompts = new PromptEncoder(stages, PromptSyntax.Plain);
         foreach (JsonNode? file in golden.Config["files"]!.AsArray())
         {
-            string path = Path.Combine(GoldenCase.Root, "adapters", file!["file"]!.GetValue<string>());
+            string path = GoldenCase.At("adapters", file!["file"]!.GetValue<string>());
             using TextualInversion inversion = TextualInversion.Read(path, TextGoldens.Text(file["token"]));
             prompts.Add(inversion);
         }
-        string prompt = golden.Config["prompt"]!.GetValue<string>();
-        using Tensor ids = golden.Get("out.ids", int32);
-        Assert.Equal(ids.data<int>().ToArray(), stage.Tokenizer.EncodeWindow(prompt));
-        golden.AssertMatches("out.text", prompts.Encode([new Prompt(prompt)]).Context);
+        Prompt prompt = new(golden.Config["prompt"]!.GetValue<string>(), TextGoldens.Text(golden.Config["prompt_2"]));
+        int[][] ids = [.. stages.Select((stage, i) => stage.Tokenizer.EncodeWindow(i == 0 ? prompt.Text : prompt.SecondText ?? prompt.Text))];
+        EncodedWindows Alone(int stage) => stages[stage].Encoder.Encode(tensor(ids[stage]).unsqueeze(0), stages[stage].State, pooled: true);
+        foreach (string output in golden.Tensors.Keys.Where(key => key.StartsWith("out.", StringComparison.Ordinal) || key.StartsWith("in.ids", StringComparison.Ordinal)))
+        {
+            if (output[(output.IndexOf('.', StringComparison.Ordinal) + 1)..] is "ids" or "ids_1" or "ids_2")
+            {
+                using Tensor expected = golden.Get(output, int32);
+                Assert.Equal(expected.data<int>().ToArray(), ids[output.EndsWith("_2", StringComparison.Ordinal) ? 1 : 0]);
+                continue;
+            }
+            golden.AssertMatches(output, output switch
+            {
+                "out.text" or "out.context" => prompts.Encode([prompt]).Context,
+                "out.pooled" or "out.text_2_pooled" => Alone(stages.Length - 1).Pooled!,
+                "out.text_1_penultimate" when two => Alone(0).Context,
+                "out.text_2_penultimate" when two => Alone(1).Context,
+                _ => throw new InvalidDataException(output),
+            });
+        }
+        foreach (TextStage stage in stages) stage.Encoder.Dispose();
     }
 
     [Fact]
@@ -61,7 +79,7 @@ public class TextualInversionTests
     {
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
-        TextStage stage = TextGoldens.Stage(Path.Combine(GoldenCase.Root, "models", "tiny-sd15"), "", HiddenState.Last);
+        TextStage stage = TextGoldens.Stage(GoldenCase.Model("tiny-sd15"), "", HiddenState.Last);
         using ClipTextEncoder encoder = stage.Encoder;
         var prompts = new PromptEncoder([stage]);
         AssertRefused(folder, prompts, "emb_params", ones(2, 48), "48");

@@ -14,7 +14,7 @@ internal static class Vocabularies
     // Named, or with the golden cases.
     private static IEnumerable<string> ClipFolders => new[] { Environment.GetEnvironmentVariable(ClipVocabularyLocation.Variable), Path.Combine(GoldenCase.Root, "text", "clip-vocab") }.Where(folder => !string.IsNullOrEmpty(folder)).OfType<string>();
 
-    internal static string TinyFolder { get; } = Path.Combine(GoldenCase.Root, "models", "tiny-sd15", "tokenizer");
+    internal static string TinyFolder { get; } = Path.Combine(GoldenCase.Model("tiny-sd15"), "tokenizer");
 
     internal static ClipVocabulary Tiny() => ClipVocabularyFiles.Read(TinyFolder);
 
@@ -30,7 +30,7 @@ internal static class Vocabularies
     {
         if (golden.Config["rows"]![0]!["ids"]![0]!.GetValue<int>() == ClipBegin) return Clip();
         string names = golden.Json["model"]!.GetValue<string>();
-        return ClipVocabularyFiles.Read(names.Split(' ').Select(name => Path.Combine(GoldenCase.Root, "models", name, "tokenizer")).First(Directory.Exists));
+        return ClipVocabularyFiles.Read(names.Split(' ').Select(name => Path.Combine(GoldenCase.Model(name), "tokenizer")).First(Directory.Exists));
     }
 
     internal static int[] Numbers(JsonNode list) => [.. list.AsArray().Select(number => number!.GetValue<int>())];

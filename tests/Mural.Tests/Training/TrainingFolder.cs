@@ -87,7 +87,7 @@ internal sealed class TrainingFolder : IDisposable
         WriteText("list.jsonl", string.Join('\n', lines));
         WriteText("vocabulary.txt", "heart\nstar\nflat\n3d\n");
         Directory.CreateDirectory(At("vae"));
-        foreach (string file in Directory.GetFiles(Path.Combine(GoldenCase.Root, "models", "tiny-sd15", "vae"))) File.Copy(file, At("vae/" + Path.GetFileName(file)));
+        foreach (string file in Directory.GetFiles(Path.Combine(GoldenCase.Model("tiny-sd15"), "vae"))) File.Copy(file, At("vae/" + Path.GetFileName(file)));
     }
 
     internal string At(string name) => Path.Combine(_path, name);

@@ -36,7 +36,7 @@ public class ControlNetGoldenTests
 
     private static ControlResiduals Residuals(GoldenCase golden, Tensor hint, int index, KernelSet? kernels, ScalarType type)
     {
-        using ControlNetModel network = ControlNetModel.FromFolder(Path.Combine(GoldenCase.Root, "models", golden.Config["controlnet"]!.GetValue<string>()));
+        using ControlNetModel network = ControlNetModel.FromFolder(GoldenCase.Model(golden.Config["controlnet"]!.GetValue<string>()));
         golden.Change(network, "w." + Ordinals[index]);
         if (kernels is { } chosen) network.PrepareForInference(chosen, type);
         using PreparedPrompt prompt = network.Prepare(UNetGoldens.Conditioning(golden, type));

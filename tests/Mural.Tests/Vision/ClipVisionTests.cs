@@ -8,9 +8,6 @@ namespace Mural.Tests.Vision;
 
 public class ClipVisionTests
 {
-    // Where a case's encoder is named relative to its area.
-    private static readonly string Area = Path.Combine(GoldenCase.Root, "adapters");
-
     public static TheoryData<string, KernelSet?, ScalarType> Cases => UNetGoldens.CasesInAllWays("adapters", IsCase);
 
     public static TheoryData<string> Pictures => GoldenCase.Names("adapters", golden => IsCase(golden) && golden.Has("in.image_u8") && golden.Has("out.resized_u8"));
@@ -36,21 +33,29 @@ public class ClipVisionTests
         using var scope = NewDisposeScope();
         using GoldenCase golden = GoldenCase.Open("adapters", name);
         using ClipVisionEncoder encoder = Load(golden, float32);
-        Picture picture = ToPicture(golden.Get("in.image_u8").squeeze(0));
-        Picture cropped = ClipPicture.Crop(picture, encoder.Config.ImageSize), expected = ToPicture(golden.Get("out.resized_u8"));
-        Assert.Equal((expected.Width, expected.Height), (cropped.Width, cropped.Height));
-        Assert.All(cropped.Data.Zip(expected.Data), pair => Assert.InRange(pair.First - pair.Second, -1, 1));
-        Tensor difference = ClipPicture.Normalize(expected) - golden.Get("in.pixel_values");
-        Assert.True(difference.abs().max().item<float>() < 1e-5);
-        // One step of a byte is at most 1 / 255 / 0.26.
-        Assert.True((ClipPicture.Prepare(picture, encoder.Config.ImageSize) - golden.Get("in.pixel_values")).abs().max().item<float>() < 0.0152);
+        int side = encoder.Config.ImageSize;
+        AssertOwnSettings(golden, side);
+        Tensor all = golden.Get("in.image_u8"), resized = golden.Get("out.resized_u8"), pixels = golden.Get("in.pixel_values");
+        // One picture may stand without a batch.
+        if (all.dim() == 3) all = all.unsqueeze(0);
+        if (resized.dim() == 3) resized = resized.unsqueeze(0);
+        Assert.Equal((all.shape[0], all.shape[0]), (resized.shape[0], pixels.shape[0]));
+        for (int i = 0; i < all.shape[0]; i++)
+        {
+            Picture picture = ToPicture(all[i]), cropped = ClipPicture.Crop(picture, side), expected = ToPicture(resized[i]);
+            Assert.Equal((expected.Width, expected.Height), (cropped.Width, cropped.Height));
+            Assert.All(cropped.Data.Zip(expected.Data), pair => Assert.InRange(pair.First - pair.Second, -1, 1));
+            Assert.True((ClipPicture.Normalize(expected)[0] - pixels[i]).abs().max().item<float>() < 1e-5);
+            // One step of a byte is at most 1 / 255 / 0.26.
+            Assert.True((ClipPicture.Prepare(picture, side)[0] - pixels[i]).abs().max().item<float>() < 0.0152);
+        }
     }
 
     [Fact]
     public void PicturesOfOtherShapesAreRefused()
     {
         using var scope = NewDisposeScope();
-        using var encoder = ClipVisionEncoder.FromFolder(Path.Combine(Area, "files", "image_encoder"));
+        using var encoder = ClipVisionEncoder.FromFolder(GoldenCase.Adapter("image_encoder"));
         Assert.Contains("56", Assert.Throws<MuralException>(() => encoder.Embed(zeros(1, 3, 28, 56))).Message, StringComparison.Ordinal);
     }
 
@@ -68,7 +73,7 @@ public class ClipVisionTests
     public void EncodingLeavesNoTensorsBehind()
     {
         using var noGradient = no_grad();
-        using var encoder = ClipVisionEncoder.FromFolder(Path.Combine(Area, "files", "image_encoder"));
+        using var encoder = ClipVisionEncoder.FromFolder(GoldenCase.Adapter("image_encoder"));
         encoder.PrepareForInference(KernelSet.Mural, float32);
         LiveTensors.AssertFlat(() =>
         {
@@ -80,7 +85,16 @@ public class ClipVisionTests
     private static bool IsCase(GoldenCase golden) => golden.Config["image_encoder"] is not null && golden.Has("in.pixel_values") && golden.Has("out.image_embeds");
 
     private static ClipVisionEncoder Load(GoldenCase golden, ScalarType type) =>
-        ClipVisionEncoder.FromFolder(Path.Combine(Area, golden.Config["image_encoder"]!.GetValue<string>()), type);
+        ClipVisionEncoder.FromFolder(GoldenCase.At("adapters", golden.Config["image_encoder"]!.GetValue<string>()), type);
+
+    // The one way of preparing pictures that there is: to the encoder's own side, by Pillow's bicubic.
+    private static void AssertOwnSettings(GoldenCase golden, int side)
+    {
+        foreach (string setting in (string[])["shortest_edge", "crop"])
+            Assert.True((golden.Config[setting]?.ToString() ?? $"{side}") == $"{side}", $"{golden.Name}: {setting} is {golden.Config[setting]}, where only the encoder's side of {side} is supported");
+        string resample = golden.Config["resample"]?.ToString() ?? "PIL bicubic";
+        Assert.True(resample.StartsWith("PIL bicubic", StringComparison.Ordinal), $"{golden.Name}: resample is {resample}, where only PIL bicubic is supported");
+    }
 
     // [3, H, W]
     private static Picture ToPicture(Tensor planes)

@@ -17,13 +17,13 @@ internal static class DataLimit
 
     internal static Tensor Clip(Tensor data, SamplerOptions options) => data.clamp(-options.ClipSampleRange, options.ClipSampleRange);
 
-    /// <summary>Each picture is clipped to a quantile of its magnitudes, at least 1 and at most the maximum, and divided by it.</summary>
+    /// <summary>Each picture is clipped to a quantile of its magnitudes, at least 1 and at most the maximum, and divided by it. A maximum below 1 is every picture's limit.</summary>
     internal static Tensor Threshold(Tensor data, SamplerOptions options)
     {
         using var scope = NewDisposeScope();
         Tensor magnitudes = data.abs().flatten(1);
         Tensor limit = quantile(magnitudes, tensor(options.DynamicThresholdingRatio, magnitudes.dtype, magnitudes.device), dim: 1);
-        limit = limit.clamp(1, options.SampleMaxValue).reshape([-1, .. Enumerable.Repeat(1L, (int)data.dim() - 1)]);
+        limit = limit.clamp_min(1).clamp_max(options.SampleMaxValue).reshape([-1, .. Enumerable.Repeat(1L, (int)data.dim() - 1)]);
         return maximum(minimum(data, limit), -limit).div(limit).MoveToOuterDisposeScope();
     }
 }

@@ -36,7 +36,7 @@ internal static class SamplerChecks
         if (!(options.ClipSampleRange > 0)) throw new MuralException($"The range of clipping, clip_sample_range, is {options.ClipSampleRange}; give a number above 0.");
         if (!(options.DynamicThresholdingRatio >= 0 && options.DynamicThresholdingRatio <= 1))
             throw new MuralException($"The quantile of thresholding, dynamic_thresholding_ratio, is {options.DynamicThresholdingRatio}; give a number from 0 to 1.");
-        if (!(options.SampleMaxValue >= 1)) throw new MuralException($"The largest threshold, sample_max_value, is {options.SampleMaxValue}; give a number of at least 1.");
+        if (!(options.SampleMaxValue > 0)) throw new MuralException($"The largest threshold, sample_max_value, is {options.SampleMaxValue}; give a number above 0.");
         if (!((options.SigmaMin ?? 0.01) > 0 && double.IsFinite(options.SigmaMax ?? 100) && (options.SigmaMin ?? 0) < (options.SigmaMax ?? double.PositiveInfinity)))
             throw new MuralException($"The noise levels run from sigma_min {options.SigmaMin} to sigma_max {options.SigmaMax}; both must be above 0, the largest above the smallest.");
         EulerChurn churn = options.Churn;

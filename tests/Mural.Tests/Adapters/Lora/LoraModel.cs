@@ -28,7 +28,7 @@ internal sealed class LoraModel : IDisposable
         UNet2DConditionModel.FromFolder(Path.Combine(folder, "unet"), type),
         [.. new[] { "text_encoder", "text_encoder_2" }.Select(name => Path.Combine(folder, name)).Where(Directory.Exists).Select(path => ClipTextEncoder.FromFolder(path, type))]);
 
-    internal static LoraModel Tiny(string name = "tiny-sd15", ScalarType type = ScalarType.Float32) => Load(Path.Combine(GoldenCase.Root, "models", name), type);
+    internal static LoraModel Tiny(string name = "tiny-sd15", ScalarType type = ScalarType.Float32) => Load(GoldenCase.Model(name), type);
 
     /// <summary>Applies the LoRAs of a case with its weights, or a part of them.</summary>
     internal static void Apply(LoraMerge merge, GoldenCase golden, double factor = 1, bool forGood = false)
@@ -37,7 +37,7 @@ internal sealed class LoraModel : IDisposable
         try
         {
             foreach (JsonNode? entry in golden.Config["files"]!.AsArray())
-                loras.Add(new WeightedLora(LoraFile.Open(Path.Combine(GoldenCase.Root, golden.Area, entry!["file"]!.GetValue<string>())), factor * entry["scale"]!.GetValue<double>()));
+                loras.Add(new WeightedLora(LoraFile.Open(GoldenCase.At(golden.Area, entry!["file"]!.GetValue<string>())), factor * entry["scale"]!.GetValue<double>()));
             if (forGood) merge.ApplyForGood(loras);
             else merge.Apply(loras);
         }

@@ -210,6 +210,7 @@ public sealed class LoraTests : IDisposable
             ($"unet.{Query}.lora_A.weight", ones(2, 64)), ($"unet.{Query}.lora_B.weight", ones(64, 2)),
             ("bundle_emb.<fox>.clip_l", ones(3, 768)), ("bundle_emb.<fox>.clip_g", ones(3, 1280)), ("bundle_emb.<fox>.clip_l_out", ones(3, 768)), ("bundle_emb.ink.string_to_param.*", ones(1, 768)));
         Assert.Equal([$"unet.{Query}.weight"], Changed(path));
+        using (ITensorSource source = Checkpoint.Open(path)) Assert.Equal("LoRA", LoraFile.KindOf(source));
         using LoraFile file = LoraFile.Open(path);
         Assert.Equal(["<fox>", "ink"], file.Words.Order(StringComparer.Ordinal));
         using var loras = new OpenLoras([new StableDiffusionLora(path), new StableDiffusionLora(path, 0.5)]);
@@ -284,7 +285,7 @@ public sealed class LoraTests : IDisposable
         return path;
     }
 
-    private static string Golden(string file) => Path.Combine(GoldenCase.Root, "adapters", "files", file);
+    private static string Golden(string file) => GoldenCase.Adapter(file);
 
     private static void AssertClose(Tensor expected, Tensor actual)
     {

@@ -45,13 +45,13 @@ public sealed partial class ControlNetFileTests : IDisposable
     public void EveryFileIsTheFoldersNetwork(string name, string model)
     {
         using var scope = NewDisposeScope();
-        string folder = Path.Combine(GoldenCase.Root, "models", name);
-        UNetConfig unet = UNetConfig.Read(Path.Combine(GoldenCase.Root, "models", model, "unet"));
+        string folder = GoldenCase.Model(name);
+        UNetConfig unet = UNetConfig.Read(Path.Combine(GoldenCase.Model(model), "unet"));
         using ControlNetModel expected = ControlNetModel.FromFolder(folder);
         Dictionary<string, Tensor> own = ModuleWeights.Places(expected), original = own.ToDictionary(place => Original(place.Key, own.Keys), place => place.Value);
         Dictionary<string, Tensor> prefixed = original.ToDictionary(place => "control_model." + place.Key, place => place.Value), whole = new(prefixed);
         // The model that it was trained with, as in the first releases.
-        using StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(Path.Combine(GoldenCase.Root, "models", model));
+        using StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(GoldenCase.Model(model));
         using (var beside = new OriginalSource(model, checkpoint.Family, checkpoint.Components.ToDictionary(pair => pair.Key, pair => pair.Value.Weights)))
             foreach (string tensor in beside.Tensors.Keys) whole.Add(tensor, beside.Read(tensor));
         SafetensorsWriter.Save(_folder.File("prefixed.safetensors"), prefixed);
@@ -77,9 +77,9 @@ public sealed partial class ControlNetFileTests : IDisposable
     [InlineData("# global_average_pooling: True is for shuffle\n", false)]
     public void SettingsBesideTheFileTellWhetherResidualsAreAveraged(string settings, bool pools)
     {
-        File.Copy(Path.Combine(GoldenCase.Root, "models", "tiny-controlnet-sd15", "diffusion_pytorch_model.safetensors"), _folder.File("shuffle.safetensors"));
+        File.Copy(Path.Combine(GoldenCase.Model("tiny-controlnet-sd15"), "diffusion_pytorch_model.safetensors"), _folder.File("shuffle.safetensors"));
         File.WriteAllText(_folder.File("shuffle.yaml"), settings);
-        using ControlNetModel network = ControlNetModel.FromFile(_folder.File("shuffle.safetensors"), UNetConfig.Read(Path.Combine(GoldenCase.Root, "models", "tiny-sd15", "unet")));
+        using ControlNetModel network = ControlNetModel.FromFile(_folder.File("shuffle.safetensors"), UNetConfig.Read(Path.Combine(GoldenCase.Model("tiny-sd15"), "unet")));
         Assert.Equal(pools, network.Config.GlobalPooling);
     }
 

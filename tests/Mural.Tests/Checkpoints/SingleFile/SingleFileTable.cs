@@ -36,7 +36,7 @@ internal sealed class SingleFileTable
     internal Dictionary<string, Dictionary<string, long[]>>? Shapes { get; }
 
     /// <summary>The checkpoint folder that a table without shapes describes.</summary>
-    internal string ModelFolder => Path.Combine(GoldenCase.Root, "models", Name);
+    internal string ModelFolder => GoldenCase.Model(Name);
 
     /// <summary>Names of the tables that <paramref name="accepts"/> takes.</summary>
     internal static TheoryData<string> Names(Func<SingleFileTable, bool> accepts)
@@ -54,7 +54,7 @@ internal sealed class SingleFileTable
 
     internal static SingleFileTable Open(string name)
     {
-        using FileStream file = File.OpenRead(Path.Combine(GoldenCase.Root, "single-file", name + ".json.gz"));
+        using FileStream file = File.OpenRead(GoldenCase.At("single-file", name + ".json.gz"));
         using var text = new GZipStream(file, CompressionMode.Decompress);
         return new SingleFileTable(name, JsonNode.Parse(text)!.AsObject());
     }

@@ -2,6 +2,7 @@ using Mural.Checkpoints;
 using Mural.Checkpoints.SingleFile;
 using Mural.Checkpoints.StableDiffusion;
 using Mural.Tests.Checkpoints.StableDiffusion;
+using Mural.Tests.Goldens;
 
 namespace Mural.Tests.Checkpoints.SingleFile;
 
@@ -18,7 +19,7 @@ public sealed class SingleFileTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    [Theory, MemberData(nameof(Published))]
+    [GoldenTheory, MemberData(nameof(Published))]
     public void EveryTensorOfAPublishedFileFindsItsPlace(string name)
     {
         SingleFileTable table = SingleFileTable.Open(name);
@@ -34,7 +35,7 @@ public sealed class SingleFileTests : IDisposable
         AssertPlaces(table, file.Family, new SingleFileLayout(new ShapeSource(table.Stored.Select(pair => (pair.Key, pair.Value.Shape!))), file.Family));
     }
 
-    [Theory, MemberData(nameof(Published))]
+    [GoldenTheory, MemberData(nameof(Published))]
     public void APublishedFoldersTensorsFindTheirOriginalNames(string name)
     {
         SingleFileTable table = SingleFileTable.Open(name);
@@ -45,7 +46,7 @@ public sealed class SingleFileTests : IDisposable
         Assert.All(table.Stored, stored => Assert.Equal(stored.Value.Shape, original.Tensors[stored.Key].Shape));
     }
 
-    [Theory, MemberData(nameof(Tiny))]
+    [GoldenTheory, MemberData(nameof(Tiny))]
     public void ATinyCheckpointGoesToASingleFileAndBack(string name)
     {
         using var scope = NewDisposeScope();

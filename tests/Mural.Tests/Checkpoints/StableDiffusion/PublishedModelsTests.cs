@@ -79,9 +79,10 @@ public class PublishedModelsTests
     {
         SingleFileTable table = SingleFileTable.Open(name);
         using StableDiffusionCheckpoint plain = Open(table), marked = Open(table, ("v_pred", []), ("ztsnr", []));
-        bool second = plain.Family == ModelFamily.StableDiffusion2;
-        Assert.Equal(second, plain.PredictionIsGuessed);
-        Assert.Equal(second ? PredictionType.VPrediction : PredictionType.Epsilon, plain.Sampling.PredictionType);
+        // Of the second version's models, those for inpainting predict noise.
+        bool guesses = plain.Family == ModelFamily.StableDiffusion2 && plain.UNetConfig.InChannels != 9;
+        Assert.Equal(guesses, plain.PredictionIsGuessed);
+        Assert.Equal(guesses ? PredictionType.VPrediction : PredictionType.Epsilon, plain.Sampling.PredictionType);
         Assert.False(marked.PredictionIsGuessed);
         Assert.Equal(PredictionType.VPrediction, marked.Sampling.PredictionType);
         Assert.True(marked.Sampling.RescaleBetasZeroSnr);

@@ -3,6 +3,7 @@ using Mural.Checkpoints;
 using Mural.Checkpoints.SingleFile;
 using Mural.Checkpoints.StableDiffusion;
 using Mural.Samplers;
+using Mural.Tests.Goldens;
 using Mural.Text;
 using Mural.UNet;
 
@@ -17,7 +18,7 @@ public sealed class StableDiffusionCheckpointTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [Theory, MemberData(nameof(Tiny))]
+    [GoldenTheory, MemberData(nameof(Tiny))]
     public void NetworksAreTheSameFromAFolderAndFromAFile(string name)
     {
         using var scope = NewDisposeScope();
@@ -53,7 +54,7 @@ public sealed class StableDiffusionCheckpointTests : IDisposable
         }
     }
 
-    [Theory, MemberData(nameof(Tiny))]
+    [GoldenTheory, MemberData(nameof(Tiny))]
     public void WhatIsMissingIsNamed(string name)
     {
         using StableDiffusionCheckpoint model = StableDiffusionCheckpoint.Open(TinyModels.Folder(name));

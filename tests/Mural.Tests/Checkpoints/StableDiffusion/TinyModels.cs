@@ -10,7 +10,7 @@ internal static class TinyModels
     /// <summary>Their names: those that a table of the area <c>single-file</c> describes.</summary>
     internal static TheoryData<string> Names => SingleFileTable.Names(table => table.Shapes is null);
 
-    internal static string Folder(string name) => Path.Combine(GoldenCase.Root, "models", name);
+    internal static string Folder(string name) => GoldenCase.Model(name);
 
     /// <summary>Fails unless both have the same tensors, in the given type or, without one, in the first's.</summary>
     internal static void AssertSame(ITensorSource expected, ITensorSource actual, ScalarType? type = null, Func<string, string>? rename = null)

@@ -95,7 +95,7 @@ public sealed class LargePictureJobTests : IDisposable
 
     private static StableDiffusionParts Load(string path, StableDiffusionOptions options) => StableDiffusionParts.Load(path, options, RuntimePlan.Choose(options.Runtime));
 
-    private static ControlNetModel Control() => ControlNetModel.FromFolder(Path.Combine(GoldenCase.Root, "models", "tiny-controlnet-sd15"));
+    private static ControlNetModel Control() => ControlNetModel.FromFolder(GoldenCase.Model("tiny-controlnet-sd15"));
 
     private static string Job(StableDiffusionParts parts, StableDiffusionRequest picture, StableDiffusionOptions? options = null)
     {

@@ -78,7 +78,7 @@ public class LargePicturePartsGoldenTests
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
         using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, name);
-        using AutoencoderKL autoencoder = AutoencoderKL.FromFolder(Path.Combine(GoldenCase.Root, "models", golden.Config["vae"]!.GetValue<string>()));
+        using AutoencoderKL autoencoder = AutoencoderKL.FromFolder(GoldenCase.Model(golden.Config["vae"]!.GetValue<string>()));
         var tiles = new TileOptions(LargePictureGoldens.Number(golden, "tile_sample"), golden.Config["overlap"]!.GetValue<double>());
         golden.AssertMatches("out.decoded", autoencoder.Decode(golden.Get("in.latent"), tiles));
         golden.AssertMatches("out.moments", autoencoder.EncodeMoments(golden.Get("in.image_u8").to(float32) / 128 - 1, tiles));

@@ -73,16 +73,15 @@ public class HiDiffusionPipelineTests
     [Fact]
     public async Task LorasAndPicturePromptsGoWithIt()
     {
-        string files = Path.Combine(GoldenCase.Root, "adapters", "files");
         async Task<byte[][]> Paint(bool batched)
         {
             await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { BatchGuidance = batched });
             byte[] alone = await TinyStableDiffusion.Paint(pipeline, Request);
-            IpAdapter adapter = await pipeline.LoadIpAdapterAsync(Path.Combine(files, "ip-adapter_sd15.safetensors"), Path.Combine(files, "image_encoder"), TestContext.Current.CancellationToken);
+            IpAdapter adapter = await pipeline.LoadIpAdapterAsync(GoldenCase.Adapter("ip-adapter_sd15.safetensors"), GoldenCase.Adapter("image_encoder"), TestContext.Current.CancellationToken);
             StableDiffusionRequest Resembling(double scale) => Request with { PicturePrompts = [new PicturePrompt(adapter, TinyStableDiffusion.Gradient(70, 60)) { Scale = scale }] };
             Assert.Equal(alone, await TinyStableDiffusion.Paint(pipeline, Resembling(0)));
             byte[] resembling = await TinyStableDiffusion.Paint(pipeline, Resembling(0.8));
-            await pipeline.SetLorasAsync([new StableDiffusionLora(Path.Combine(files, "kohya-sd15.safetensors"), 0.8)], TestContext.Current.CancellationToken);
+            await pipeline.SetLorasAsync([new StableDiffusionLora(GoldenCase.Adapter("kohya-sd15.safetensors"), 0.8)], TestContext.Current.CancellationToken);
             byte[] both = await TinyStableDiffusion.Paint(pipeline, Resembling(0.8)), lora = await TinyStableDiffusion.Paint(pipeline, Request);
             await pipeline.SetLorasAsync([], TestContext.Current.CancellationToken);
             Assert.Equal(alone, await TinyStableDiffusion.Paint(pipeline, Request));

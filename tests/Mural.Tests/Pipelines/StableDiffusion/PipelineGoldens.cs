@@ -68,14 +68,14 @@ internal static class PipelineGoldens
     internal static StableDiffusionOptions Options(GoldenCase golden, KernelSet kernels) => new()
     {
         Loras = [.. (golden.Config["lora"] as JsonArray ?? []).Select(lora =>
-            new StableDiffusionLora(Path.Combine(GoldenCase.Root, Area, lora!["file"]!.GetValue<string>()), lora["scale"]!.GetValue<double>()))],
+            new StableDiffusionLora(GoldenCase.At(Area, lora!["file"]!.GetValue<string>()), lora["scale"]!.GetValue<double>()))],
         Runtime = new RuntimeOptions { Device = "cpu", Precision = Precision.Float32, Kernels = kernels },
         Prompts = PromptSyntax.Plain,
     };
 
     /// <summary>The IP-Adapter that the case names, or null.</summary>
     internal static IpAdapter? Adapter(GoldenCase golden, StableDiffusionParts parts) => golden.Config["ip_adapter"]?["file"] is { } file
-        ? IpAdapter.Load(Path.Combine(GoldenCase.Root, Area, file.GetValue<string>()), parts.UNet, parts.Runtime)
+        ? IpAdapter.Load(GoldenCase.At(Area, file.GetValue<string>()), parts.UNet, parts.Runtime)
         : null;
 
     /// <summary>The ControlNets that the case names, one for each control picture.</summary>
@@ -84,7 +84,7 @@ internal static class PipelineGoldens
         if (golden.Config["controlnet"] is not { } named) return [];
         return [.. Hints(golden).Select((_, i) =>
         {
-            var network = ControlNetModel.FromFolder(Path.Combine(GoldenCase.Root, "models", (named is JsonArray names ? names[i]! : named).GetValue<string>()));
+            var network = ControlNetModel.FromFolder(GoldenCase.Model((named is JsonArray names ? names[i]! : named).GetValue<string>()));
             network.PrepareForInference(kernels, float32);
             return network;
         })];

@@ -138,5 +138,5 @@ public class StableDiffusionLoraTests
         Assert.Equal(before, Tensor.TotalCount);
     }
 
-    private static string Adapter(string file) => Path.Combine(GoldenCase.Root, "adapters", "files", file);
+    private static string Adapter(string file) => GoldenCase.Adapter(file);
 }

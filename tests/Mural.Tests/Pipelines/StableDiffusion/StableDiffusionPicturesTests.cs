@@ -96,10 +96,9 @@ public class StableDiffusionPicturesTests
     [Fact]
     public async Task ARunThatCannotBeginLeavesNothingBehind()
     {
-        string files = Path.Combine(GoldenCase.Root, "adapters", "files");
         await using StableDiffusionPipeline pipeline = await Load(First);
         ControlNetModel network = await pipeline.LoadControlNetAsync(At("tiny-controlnet-sd15"), Cancellation);
-        IpAdapter adapter = await pipeline.LoadIpAdapterAsync(Path.Combine(files, "ip-adapter_sd15.safetensors"), Path.Combine(files, "image_encoder"), Cancellation);
+        IpAdapter adapter = await pipeline.LoadIpAdapterAsync(GoldenCase.Adapter("ip-adapter_sd15.safetensors"), GoldenCase.Adapter("image_encoder"), Cancellation);
         using Tensor strange = zeros(2, 3);
         StableDiffusionRequest request = Fox with
         {
@@ -116,12 +115,11 @@ public class StableDiffusionPicturesTests
     [InlineData("ip-adapter-plus_sd15")]
     public async Task APictureCanBeResembled(string file)
     {
-        string files = Path.Combine(GoldenCase.Root, "adapters", "files");
         await using StableDiffusionPipeline pipeline = await Load(First), apart = await Load(First, new StableDiffusionOptions { BatchGuidance = false });
         StableDiffusionRequest fox = Fox with { Width = 64, Height = 64 };
         async Task<byte[]> Resembling(StableDiffusionPipeline painter, double scale)
         {
-            IpAdapter adapter = await painter.LoadIpAdapterAsync(Path.Combine(files, file + ".safetensors"), Path.Combine(files, "image_encoder"), Cancellation);
+            IpAdapter adapter = await painter.LoadIpAdapterAsync(GoldenCase.Adapter(file + ".safetensors"), GoldenCase.Adapter("image_encoder"), Cancellation);
             return await Paint(painter, fox with { PicturePrompts = [new PicturePrompt(adapter, Gradient(70, 60)) { Scale = scale }] });
         }
         byte[] without = await Paint(pipeline, fox), with = await Resembling(pipeline, 0.8);

@@ -10,7 +10,7 @@ internal static class TinyStableDiffusion
 {
     internal const string First = "tiny-sd15", Second = "tiny-sd21", XL = "tiny-sdxl";
 
-    internal static string At(string name) => Path.Combine(GoldenCase.Root, "models", name);
+    internal static string At(string name) => GoldenCase.Model(name);
 
     /// <summary>A pipeline on the CPU, in float32 unless the options say otherwise.</summary>
     internal static Task<StableDiffusionPipeline> Load(string model, StableDiffusionOptions? options = null)

@@ -12,14 +12,7 @@ public class NoiseTableGoldenTests
     public static TheoryData<string, string> Noisings => SchedulerGoldens.Runs(golden => golden.Config["runs"]![0]!["timesteps_per_batch_entry"] is not null);
 
     // Not a case of tensors: rows of steps, strength and where the run starts.
-    public static TheoryData<string> Starts
-    {
-        get
-        {
-            string folder = Path.Combine(GoldenCase.Root, SchedulerGoldens.Area);
-            return Directory.Exists(folder) ? [.. Directory.GetFiles(folder, "*.json").Where(file => Rows(file) is not null).Select(file => Path.GetFileNameWithoutExtension(file))] : [];
-        }
-    }
+    public static TheoryData<string> Starts => GoldenCase.NamesByJson(SchedulerGoldens.Area, json => Rows(json) is not null);
 
     [GoldenTheory, MemberData(nameof(Tables))]
     public void BetasAreTheOfficialOnes(string name, string runName)
@@ -58,7 +51,7 @@ public class NoiseTableGoldenTests
     [GoldenTheory, MemberData(nameof(Starts))]
     public void ImageToImageStartsWhereTheOfficialPipelineDoes(string name)
     {
-        foreach (JsonNode? row in Rows(Path.Combine(GoldenCase.Root, SchedulerGoldens.Area, name + ".json"))!)
+        foreach (JsonNode? row in Rows(GoldenCase.ReadJson(SchedulerGoldens.Area, name))!)
         {
             var config = new JsonObject
             {
@@ -81,7 +74,7 @@ public class NoiseTableGoldenTests
         }
     }
 
-    private static JsonArray? Rows(string file) => JsonNode.Parse(File.ReadAllText(file))!["config"]?["rows"] as JsonArray;
+    private static JsonArray? Rows(JsonObject json) => json["config"]?["rows"] as JsonArray;
 
     // The class takes the second of equal timesteps; solvers take the last for one that is not in their list, those that work on the table need not have it there.
     private static double SigmaOf(Sampler sampler, double timestep) => sampler.Timesteps.Contains(timestep) ? sampler.Sigmas[Index(sampler, timestep)]

@@ -162,6 +162,16 @@ public class SamplerOptionsTests
         }
     }
 
+    [Fact]
+    public void AThresholdBelowOneIsEveryPicturesLimit()
+    {
+        using var scope = NewDisposeScope();
+        var options = new SamplerOptions { Thresholding = true, SampleMaxValue = 0.5 };
+        Sampler.Create(options, 5);
+        Tensor limited = DataLimit.Threshold(tensor(new[] { -3f, -0.5f, 0.25f, 4f }).reshape(1, 1, 2, 2), options);
+        Assert.Equal([-1f, -1f, 0.5f, 1f], limited.data<float>().ToArray());
+    }
+
     public static TheoryData<SamplerOptions, int> Contradictions => new()
     {
         { new() { Sampler = null }, 5 },
@@ -176,7 +186,8 @@ public class SamplerOptionsTests
         { new() { Eta = double.NaN, Sampler = SamplerKind.Tcd }, 5 },
         { new() { ClipSampleRange = 0 }, 5 },
         { new() { DynamicThresholdingRatio = 2 }, 5 },
-        { new() { SampleMaxValue = 0.5 }, 5 },
+        { new() { SampleMaxValue = 0 }, 5 },
+        { new() { SampleMaxValue = double.NaN }, 5 },
         { new() { SigmaMin = 3, SigmaMax = 2 }, 5 },
         { new() { Churn = new EulerChurn(-1) }, 5 },
         { new() { SigmaSchedule = SigmaSchedule.Lu }, 5 },

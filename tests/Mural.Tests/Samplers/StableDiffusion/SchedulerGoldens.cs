@@ -36,16 +36,16 @@ internal static class SchedulerGoldens
             {
                 "num_inference_steps" => options,
                 "original_inference_steps" => options with { OriginalInferenceSteps = value!.GetValue<int>() },
-                "strength" => options with { OriginalStepsShare = value!.GetValue<double>() },
+                "strength" => options with { OriginalStepsShare = GoldenCase.Number(value!) },
                 "timesteps" => options with { CustomTimesteps = [.. Numbers(value!)] },
                 "sigmas" => options with { CustomSigmas = [.. Numbers(value!)] },
-                "eta" => options with { Eta = value!.GetValue<double>() },
+                "eta" => options with { Eta = GoldenCase.Number(value!) },
                 "use_clipped_model_output" => options with { UseClippedModelOutput = value!.GetValue<bool>() },
                 "order" => options with { LmsOrder = value!.GetValue<int>() },
-                "s_churn" => options with { Churn = options.Churn with { Amount = value!.GetValue<double>() } },
-                "s_tmin" => options with { Churn = options.Churn with { Lowest = value!.GetValue<double>() } },
-                "s_tmax" => options with { Churn = options.Churn with { Highest = value!.GetValue<double>() } },
-                "s_noise" => options with { Churn = options.Churn with { Deviation = value!.GetValue<double>() } },
+                "s_churn" => options with { Churn = options.Churn with { Amount = GoldenCase.Number(value!) } },
+                "s_tmin" => options with { Churn = options.Churn with { Lowest = GoldenCase.Number(value!) } },
+                "s_tmax" => options with { Churn = options.Churn with { Highest = GoldenCase.Number(value!) } },
+                "s_noise" => options with { Churn = options.Churn with { Deviation = GoldenCase.Number(value!) } },
                 _ => throw new InvalidOperationException($"unknown argument '{key}'"),
             };
         }
@@ -65,5 +65,5 @@ internal static class SchedulerGoldens
 
     public static string Text(JsonNode node, string key) => node[key]!.GetValue<string>();
 
-    private static IEnumerable<double> Numbers(JsonNode list) => list.AsArray().Select(value => value!.GetValue<double>());
+    private static IEnumerable<double> Numbers(JsonNode list) => list.AsArray().Select(value => GoldenCase.Number(value!));
 }

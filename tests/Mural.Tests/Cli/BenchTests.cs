@@ -7,6 +7,7 @@ using Mural.Cli.Machine;
 using Mural.DiM;
 using Mural.Layers.Clip;
 using Mural.Runtime;
+using Mural.Tests.Goldens;
 using Mural.Tests.LinFusion;
 using Mural.Tests.UNet;
 using Mural.Text;
@@ -16,7 +17,7 @@ namespace Mural.Tests.Cli;
 
 public class BenchTests
 {
-    public static TheoryData<string> Costs => ["cost.json"];
+    public static TheoryData<string> Costs => GoldenCase.NamesByJson(LinFusionGoldens.Area, json => json["rows"] is JsonArray && json["formulas"] is not null);
 
     [Fact]
     public void MatmulComparesWithAProcessOfItsOwn()
@@ -114,10 +115,10 @@ public class BenchTests
         }
     }
 
-    [Theory, MemberData(nameof(Costs)), Trait("Area", LinFusionGoldens.Area)]
-    public void TheCountOfALayerIsThatOfTheGoldens(string file)
+    [GoldenTheory, MemberData(nameof(Costs)), Trait("Area", LinFusionGoldens.Area)]
+    public void TheCountOfALayerIsThatOfTheGoldens(string name)
     {
-        JsonArray rows = JsonNode.Parse(File.ReadAllText(LinFusionGoldens.At(file)))!["rows"]!.AsArray();
+        JsonArray rows = GoldenCase.ReadJson(LinFusionGoldens.Area, name)["rows"]!.AsArray();
         Assert.NotEmpty(rows);
         Assert.All(rows, row =>
         {

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Mural.HiDiffusion;
 using Mural.Runtime;
 using Mural.Tests.Goldens;
+using Mural.Tests.UNet;
 using Mural.UNet;
 
 namespace Mural.Tests.HiDiffusion;
@@ -104,7 +105,7 @@ internal static class HiDiffusionGoldens
 
     internal static UNet2DConditionModel LoadUNet(GoldenCase golden)
     {
-        if (golden.Json["model"]?.GetValue<string>() is { } model) return LoadUNet(model);
+        if (golden.Json["model"] is not null) return UNetGoldens.Load(golden);
         var network = new UNet2DConditionModel(UNetConfigJson.Parse(golden.Config["unet_config"]!.ToJsonString(), golden.Name));
         golden.Change(network);
         return network;

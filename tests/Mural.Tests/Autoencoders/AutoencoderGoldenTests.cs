@@ -65,6 +65,7 @@ public class AutoencoderGoldenTests
         using var noGrad = no_grad();
         using GoldenCase golden = GoldenCase.Open("vae", name);
         using AutoencoderTiny vae = AutoencoderTiny.FromFolder(Folder(golden));
+        golden.Change(vae);
         var results = new Results(golden, check);
         TileOptions? tiles = golden.Config["tile_sample_min_size"] is null ? null : Tiles(golden);
         if (golden.Has("in.image_u8"))

@@ -17,8 +17,7 @@ namespace Mural.Tests.Cli;
 
 public class BenchTests
 {
-    public static TheoryData<string> Costs => GoldenCase.NamesByJson(
-        LinFusionGoldens.Area, json => json["rows"] is JsonArray { Count: > 0 } rows && rows[0] is JsonObject row && row.ContainsKey("softmax_macs"));
+    public static TheoryData<string> Costs => GoldenCase.NamesByJson(LinFusionGoldens.Area, json => json["rows"] is JsonArray && json["formulas"] is not null);
 
     [Fact]
     public void MatmulComparesWithAProcessOfItsOwn()
@@ -119,7 +118,9 @@ public class BenchTests
     [GoldenTheory, MemberData(nameof(Costs)), Trait("Area", LinFusionGoldens.Area)]
     public void TheCountOfALayerIsThatOfTheGoldens(string name)
     {
-        Assert.All(GoldenCase.ReadJson(LinFusionGoldens.Area, name)["rows"]!.AsArray(), row =>
+        JsonArray rows = GoldenCase.ReadJson(LinFusionGoldens.Area, name)["rows"]!.AsArray();
+        Assert.NotEmpty(rows);
+        Assert.All(rows, row =>
         {
             int Of(string key) => row![key]!.GetValue<int>();
             double tokens = row!["tokens"]!.GetValue<double>();

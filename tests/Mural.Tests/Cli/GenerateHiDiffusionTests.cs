@@ -53,7 +53,7 @@ public sealed class GenerateHiDiffusionTests : IDisposable
     [Fact]
     public void LinearAttentionIsNotSplit()
     {
-        string linear = $"{Fast} --linfusion {LinFusionGoldens.At("weights/tiny-sd15")}";
+        string linear = $"{Fast} --linfusion {LinFusionGoldens.Beside("weights/tiny-sd15")}";
         foreach ((string file, string more) in new[] { ("linear.png", ""), ("windows.png", " --hidiffusion --no-raunet"), ("both.png", " --hidiffusion"), ("resampled.png", " --hidiffusion --no-window-attention") })
         {
             CommandRun run = Generate(TinyStableDiffusion.First, linear + more, file);

@@ -17,7 +17,7 @@ public sealed class GenerateLargeTests : IDisposable
     [Fact]
     public void LargePictureIsPaintedAndRepeated()
     {
-        string linear = $"--linfusion {LinFusionGoldens.At("weights/tiny-sd15")}";
+        string linear = $"--linfusion {LinFusionGoldens.Beside("weights/tiny-sd15")}";
         CommandRun run = Generate(TinyStableDiffusion.First, $"{Fast} --upscale-strength 0.6 --deep-zoom {linear}", "large.png");
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         Picture painted = PictureReader.Read(_folder.At("large.png"));

@@ -20,7 +20,7 @@ public sealed class GenerateLinFusionTests : IDisposable
     [InlineData(TinyStableDiffusion.XL)]
     public void EveryFamilyIsPaintedAndRepeated(string model)
     {
-        string option = $"--linfusion {LinFusionGoldens.At($"weights/{model}")}";
+        string option = $"--linfusion {LinFusionGoldens.Beside($"weights/{model}")}";
         CommandRun plain = Generate(model, $"{Fast}", "plain.png"), linear = Generate(model, $"{Fast} {option}", "linear.png");
         Assert.True(plain.ExitCode == ExitCode.Success && linear.ExitCode == ExitCode.Success, plain.Error + linear.Error);
         byte[] painted = PictureReader.Read(_folder.At("linear.png")).Data;
@@ -39,7 +39,7 @@ public sealed class GenerateLinFusionTests : IDisposable
     {
         PictureWriter.Write(_folder.At("start.png"), TinyStableDiffusion.Gradient(64, 64));
         PictureWriter.Write(_folder.At("mask.png"), TinyStableDiffusion.HalfMask(64, 64));
-        string option = $"{Fast} --linfusion {LinFusionGoldens.At("weights/tiny-sd15")}", lora = LinFusionGoldens.At("weights/lora-tiny-sd15.safetensors");
+        string option = $"{Fast} --linfusion {LinFusionGoldens.Beside("weights/tiny-sd15")}", lora = LinFusionGoldens.Beside("weights/lora-tiny-sd15.safetensors");
         string painting = $"--init-image {_folder.At("start.png")} --mask {_folder.At("mask.png")}";
         var pictures = new HashSet<string>();
         foreach (string more in new[] { "", "--sampler dpmpp-2m --schedule karras", $"--lora {lora}:0.7", painting, $"{painting} --lora {lora}:0.7" })
@@ -53,7 +53,7 @@ public sealed class GenerateLinFusionTests : IDisposable
     [Fact]
     public void WrongWeightsAreRefusedInOneSentence()
     {
-        Assert.Contains("family", Assert.Single(Generate(TinyStableDiffusion.First, $"{Fast} --linfusion {LinFusionGoldens.At("weights/tiny-sdxl")}", "fox.png").Problems), StringComparison.Ordinal);
+        Assert.Contains("family", Assert.Single(Generate(TinyStableDiffusion.First, $"{Fast} --linfusion {LinFusionGoldens.Beside("weights/tiny-sdxl")}", "fox.png").Problems), StringComparison.Ordinal);
         Assert.Contains("config.json", Assert.Single(Generate(TinyStableDiffusion.First, $"{Fast} --linfusion {_folder.Path}", "fox.png").Problems), StringComparison.Ordinal);
     }
 

@@ -86,6 +86,9 @@ public sealed partial class GoldenCase : IDisposable
         return names;
     }
 
+    /// <summary>Skips the test where the golden cases given lack a file or folder that the repository's have beside the cases.</summary>
+    public static void Require(string path) => Assert.SkipWhen(RootIsGiven && !Path.Exists(path), $"the golden cases given have no {Path.GetRelativePath(Root, path)}");
+
     /// <summary>The json of a case.</summary>
     public static JsonObject ReadJson(string area, string name) => ReadJson(Path.Combine(Root, area, name + ".json"));
 
@@ -112,12 +115,13 @@ public sealed partial class GoldenCase : IDisposable
     /// </summary>
     /// <param name="module">The network.</param>
     /// <param name="prefix">What stands before the network's names in the case.</param>
-    public void Change(nn.Module module, string prefix = "w.")
+    /// <param name="takes">Which of the network's names are meant; null for all.</param>
+    public void Change(nn.Module module, string prefix = "w.", Func<string, bool>? takes = null)
     {
         string[] layers = [.. (Config["layer_endings"] as JsonArray ?? []).Select(ending => ending!.GetValue<string>())];
         foreach ((string name, TorchSharp.Modules.Parameter parameter) in module.named_parameters())
         {
-            if (Has(prefix + name)) _tensors.CopyInto(prefix + name, parameter);
+            if (takes?.Invoke(name) != false && Has(prefix + name)) _tensors.CopyInto(prefix + name, parameter);
             string layer = name[..name.LastIndexOf('.')];
             if (layers.Any(ending => layer.EndsWith(ending, StringComparison.Ordinal))) parameter.mul_(1 / 128f);
         }

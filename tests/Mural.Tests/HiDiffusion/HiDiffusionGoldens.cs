@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Mural.HiDiffusion;
 using Mural.Runtime;
 using Mural.Tests.Goldens;
+using Mural.Tests.UNet;
 using Mural.UNet;
 
 namespace Mural.Tests.HiDiffusion;
@@ -11,6 +12,8 @@ namespace Mural.Tests.HiDiffusion;
 internal static class HiDiffusionGoldens
 {
     internal const string Area = "hidiffusion";
+
+    private const string Turbo = "sdxl_turbo";
 
     /// <summary>Asks for the cases that take minutes too.</summary>
     private static readonly bool Slow = Environment.GetEnvironmentVariable("MURAL_HIDIFFUSION") == "full";
@@ -52,15 +55,18 @@ internal static class HiDiffusionGoldens
     /// <summary>What the official code does under the name and flags that a case or one of its evaluations gives.</summary>
     internal static HiDiffusionOptions Options(JsonNode config, JsonNode? evaluation = null)
     {
-        string family = Text(evaluation, "family") ?? Text(config, "family")!;
+        string family = FamilyOf(config, evaluation)!;
         JsonNode? size = evaluation?["latent_size"] ?? config["latent_size"];
-        (string? preset, JsonNode? overwritten) = Overwritten(config["thresholds_overwritten"]?.AsObject(), family, size is JsonArray ? Size(size) : null);
+        JsonNode? table = evaluation?["thresholds_overwritten"] ?? config["thresholds_overwritten"];
+        (string? preset, JsonNode? overwritten) = Overwritten(table?.AsObject(), family, size is JsonArray ? Size(size) : null);
         bool Named(string word) => family.Contains(word, StringComparison.Ordinal) || Text(config, "official_name")?.Contains(word, StringComparison.Ordinal) == true;
-        bool named = Named("inpainting") || Named("playground") || Flag(evaluation, "playground") || Flag(evaluation, "is_playground") || Flag(evaluation, "is_inpainting_task");
+        bool Flagged(string key) => Flag(evaluation, key);
+        bool named = Named("inpainting") || Named("playground") || Flagged("playground") || Flagged("is_playground") || Flagged("is_inpainting_task");
         return new HiDiffusionOptions
         {
             T1 = Number(overwritten, "T1_ratio"),
-            T2 = Number(overwritten, "T2_ratio"),
+            // The official code has no strided convolution for the turbo family, whatever the table says.
+            T2 = family == Turbo ? null : Number(overwritten, "T2_ratio"),
             // The official code goes by name and size alone, whatever the thresholds are.
             Aggressive = named ? false : preset == "sdxl_2048" ? true : null,
             RauNet = Flag(evaluation ?? config, "raunet"),
@@ -69,24 +75,37 @@ internal static class HiDiffusionGoldens
         };
     }
 
+    /// <summary>Whether an evaluation is one of text to picture under the control of a picture.</summary>
+    internal static bool Controlled(JsonNode? evaluation) => Flag(evaluation, "text_to_image_controlnet") || Flag(evaluation, "text_to_img_controlnet");
+
     // The row of a table that holds for the family at that size, or the first where that is not told.
     private static (string? Preset, JsonNode? Thresholds) Overwritten(JsonObject? table, string family, (int Height, int Width)? size)
     {
         if (table is null) return default;
-        if (size is not { } known) return (table.First().Key, table.First().Value);
-        bool xl = family.StartsWith("sdxl", StringComparison.Ordinal);
-        int large = Math.Min(known.Height, known.Width) >= (xl ? 512 : 256) ? 2 : 1;
-        string preset = string.Create(CultureInfo.InvariantCulture, $"{(xl ? 2048 : 1024) * large}");
-        return table.Where(row => row.Key.EndsWith(preset, StringComparison.Ordinal)).Select(row => (row.Key, row.Value)).FirstOrDefault();
+        string preset;
+        if (family == Turbo) preset = "sdxl_turbo_1024";
+        else if (size is not { } known) preset = table.First().Key;
+        else
+        {
+            bool xl = IsXL(family);
+            int large = Math.Min(known.Height, known.Width) >= (xl ? 512 : 256) ? 2 : 1;
+            preset = string.Create(CultureInfo.InvariantCulture, $"{(xl ? "sdxl" : "sd15")}_{(xl ? 2048 : 1024) * large}");
+        }
+        return table[preset] is { } row ? (preset, row) : default;
     }
 
     /// <summary>The official code resamples at every size, and knows by a model's name that it was distilled.</summary>
-    internal static HiDiffusionArchitecture Architecture(UNetConfig config, JsonNode? golden) =>
-        HiDiffusionArchitecture.Find(config, fewSteps: Text(golden, "family") == "sdxl_turbo")! with { TrainedSide = 1 };
+    internal static HiDiffusionArchitecture Architecture(UNetConfig config, JsonNode? golden, JsonNode? evaluation = null) =>
+        HiDiffusionArchitecture.Find(config, fewSteps: FamilyOf(golden, evaluation) == Turbo)! with { TrainedSide = 1 };
+
+    /// <summary>Whether a family, as cases call it, is SDXL's or made from it.</summary>
+    internal static bool IsXL(string? family) => family?.StartsWith("sdxl", StringComparison.Ordinal) == true;
+
+    private static string? FamilyOf(JsonNode? config, JsonNode? evaluation) => Text(evaluation, "family") ?? Text(config, "family");
 
     internal static UNet2DConditionModel LoadUNet(GoldenCase golden)
     {
-        if (golden.Json["model"]?.GetValue<string>() is { } model) return LoadUNet(model);
+        if (golden.Json["model"] is not null) return UNetGoldens.Load(golden);
         var network = new UNet2DConditionModel(UNetConfigJson.Parse(golden.Config["unet_config"]!.ToJsonString(), golden.Name));
         golden.Change(network);
         return network;

@@ -5,6 +5,8 @@ using Mural.Pipelines;
 using Mural.Runtime;
 using Mural.Samplers;
 using Mural.Tests.Goldens;
+using Mural.Tests.Pipelines;
+using Mural.Tests.UNet;
 using Mural.UNet;
 
 namespace Mural.Tests.HiDiffusion;
@@ -24,11 +26,11 @@ public class HiDiffusionPipelineGoldenTests
         using var quiet = no_grad();
         using GoldenCase golden = GoldenCase.Open(HiDiffusionGoldens.Area, name);
         var runtime = new RuntimeOptions { Device = "cpu", Precision = type == float32 ? Precision.Float32 : null, Kernels = kernels };
-        using StableDiffusionParts parts = StableDiffusionParts.Load(golden.ModelFolder, new StableDiffusionOptions { Runtime = runtime }, RuntimePlan.Choose(runtime));
-        using ControlNetModel? control = ControlNet(golden, kernels);
-        StableDiffusionPlan plan = new StableDiffusionPlanner(parts).Plan(Request(golden, parts, control));
+        using var model = new PipelineModel(golden);
+        using StableDiffusionParts parts = StableDiffusionParts.Load(model.Folder, new StableDiffusionOptions { Runtime = runtime }, RuntimePlan.Choose(runtime));
+        using ControlNetModel? control = golden.Config["controlnet"] is null ? null : ControlNetGoldens.Load(golden, 0, kernels);
+        StableDiffusionPlan plan = PipelineRequests.Shortened(golden, new StableDiffusionPlanner(parts).Plan(Request(golden, parts, control)));
         plan = plan with { Architecture = HiDiffusionGoldens.Architecture(parts.UNet.Config, golden.Config) };
-        if (HiDiffusionGoldens.Number(golden.Config, "denoising_end") is { } end and < 1) plan = plan with { EndCall = plan.Sampler.CallsBefore(end) };
         JsonArray calls = golden.Json["observed"]!["calls"]!.AsArray();
         Assert.Equal(calls.Count, plan.Calls);
         Assert.Equal(
@@ -58,15 +60,19 @@ public class HiDiffusionPipelineGoldenTests
     {
         var states = new List<Tensor>();
         Tensor Row(Tensor tensor) => tensor.narrow(0, index, 1);
+        Tensor Map(Tensor plane) => plane.reshape(1, 1, plane.shape[^2], plane.shape[^1]);
         var noise = new Queue<Tensor>(golden.Has("in.noise") ? golden.Get("in.noise", float32).unbind().Select(Row) : []);
-        Tensor? clean = golden.Has("in.image_latents") ? Row(golden.Get("in.image_latents", float32)) : null;
-        Tensor? first = clean is null ? null : noise.Dequeue(), mask = golden.Has("in.mask") ? golden.Get("in.mask", float32) : null;
-        Tensor start = clean is null ? Row(HiDiffusionGoldens.Sample(golden)) * plan.Sampler.InitialNoiseSigma : plan.Sampler.AddNoise(clean, first!, plan.FirstCall);
+        Tensor? clean = golden.Has("in.image_latents") ? Row(golden.Get("in.image_latents", float32)) : null, mask = golden.Has("in.mask") ? golden.Get("in.mask", float32) : null;
+        Tensor drawn = clean is null && (golden.Has("in.sample") || golden.Has("in.sample_coarse")) ? Row(HiDiffusionGoldens.Sample(golden)) : noise.Dequeue();
+        // At full strength, inpainting starts from noise alone, where picture to picture does not.
+        Tensor start = clean is null || (mask is not null && plan.Strength == 1) ? drawn * plan.Sampler.InitialNoiseSigma : plan.Sampler.AddNoise(clean, drawn, plan.FirstCall);
+        // What networks made for inpainting see beside the latents; the others have the kept part put back.
+        Tensor? channels = !parts.Info.Inpaints ? null : cat([Map(mask!), Row(golden.Get("in.masked_image_latents", float32))], 1);
         Tensor After(Tensor state, int next)
         {
-            if (mask is not null)
+            if (mask is not null && channels is null)
             {
-                Tensor kept = next < plan.Sampler.Timesteps.Count ? plan.Sampler.AddNoise(clean!, first!, next) : clean!;
+                Tensor kept = next < plan.Sampler.Timesteps.Count ? plan.Sampler.AddNoise(clean!, drawn, next) : clean!;
                 state = kept * (1 - mask) + state * mask;
             }
             states.Add(state.clone().DetachFromDisposeScope());
@@ -75,7 +81,7 @@ public class HiDiffusionPipelineGoldenTests
         using TextTimeline texts = Texts(golden, index);
         using var denoiser = new GuidedDenoiser(parts.UNet, plan, texts, batched: true);
         var shifts = new RecordedCalls(golden.Has("in.shift_k") ? [.. golden.Get("in.shift_k").unbind().Select(HiDiffusionGoldens.Integers)] : []);
-        plan.Sampler.Sample(denoiser.For(null, shifts), start, _ => noise.Dequeue().clone(), plan.FirstCall..plan.EndCall, After);
+        plan.Sampler.Sample(denoiser.For(channels, shifts), start, _ => noise.Dequeue().clone(), plan.FirstCall..plan.EndCall, After);
         Assert.Empty(noise);
         return [.. states];
     }
@@ -95,6 +101,7 @@ public class HiDiffusionPipelineGoldenTests
         (height, width) = (height * parts.Info.Multiple, width * parts.Info.Multiple);
         JsonObject scheduler = golden.Config["scheduler_config"]!.DeepClone().AsObject();
         scheduler["_class_name"] = golden.Config["scheduler"]!.DeepClone();
+        bool masked = golden.Has("in.mask"), given = masked || golden.Has("in.image_latents");
         return new StableDiffusionRequest
         {
             Width = width,
@@ -104,9 +111,10 @@ public class HiDiffusionPipelineGoldenTests
             GuidanceRescale = HiDiffusionGoldens.Number(golden.Config, "guidance_rescale") ?? 0,
             Eta = HiDiffusionGoldens.Number(golden.Config, "eta") ?? 0,
             Sampling = SchedulerConfig.Read(scheduler, golden.Name),
-            // Only that there is one counts: the case has its latents.
-            InitialPicture = golden.Has("in.image_latents") ? new Picture(width, height, 3) : null,
-            Strength = HiDiffusionGoldens.Number(golden.Config, "strength"),
+            // Only that there are pictures counts: the case has their latents.
+            InitialPicture = given ? new Picture(width, height, 3) : null,
+            Mask = masked ? new Picture(width, height, 1) : null,
+            Strength = given ? PipelineRequests.Strength(golden) : null,
             HiDiffusion = HiDiffusionGoldens.Options(golden.Config),
             Controls = control is null ? [] : [new ControlInput(control, new Picture(1, 1, 3))
             {
@@ -116,14 +124,6 @@ public class HiDiffusionPipelineGoldenTests
                 End = golden.Config["control_guidance"]?[1]!.GetValue<double>() ?? 1,
             }],
         };
-    }
-
-    private static ControlNetModel? ControlNet(GoldenCase golden, KernelSet kernels)
-    {
-        if (HiDiffusionGoldens.Text(golden.Config, "controlnet") is not { } name) return null;
-        ControlNetModel network = ControlNetModel.FromFolder(GoldenCase.Model(name));
-        network.PrepareForInference(kernels, float32);
-        return network;
     }
 
     private sealed class RecordedCalls(int[][] shifts) : IWindowShifts

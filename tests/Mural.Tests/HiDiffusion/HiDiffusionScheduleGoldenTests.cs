@@ -23,13 +23,9 @@ public class HiDiffusionScheduleGoldenTests
         foreach (int[] row in HiDiffusionGoldens.Integers(rows).Chunk(columns))
         {
             JsonNode kind = golden.Config["kinds"]![$"{row[0]}"]!;
-            HiDiffusionOptions options = HiDiffusionGoldens.Options(new JsonObject { ["family"] = "", ["raunet"] = true }, null) with
-            {
-                Aggressive = HiDiffusionGoldens.Flag(kind, "is_inpainting_task") || HiDiffusionGoldens.Flag(kind, "is_playground") ? false : null,
-            };
-            UNetConfig config = HiDiffusionGoldens.Text(kind, "family") == "sd15" ? new UNetConfig() : UNetConfig.StableDiffusionXL;
-            HiDiffusionPlan plan = HiDiffusionPlan.For(
-                HiDiffusionGoldens.Architecture(config, kind), row[1], row[2], row[3], options, HiDiffusionGoldens.Flag(kind, "text_to_img_controlnet"));
+            HiDiffusionOptions options = HiDiffusionGoldens.Options(golden.Config, kind) with { RauNet = true };
+            UNetConfig config = HiDiffusionGoldens.IsXL(HiDiffusionGoldens.Text(kind, "family")) ? UNetConfig.StableDiffusionXL : new UNetConfig();
+            HiDiffusionPlan plan = HiDiffusionPlan.For(HiDiffusionGoldens.Architecture(config, kind), row[1], row[2], row[3], options, HiDiffusionGoldens.Controlled(kind));
             Assert.Equal((row[4], row[5], row[6], row[7]), (plan.Strided.Begin, plan.Strided.End, plan.Pooled.Begin, plan.Pooled.End));
         }
     }

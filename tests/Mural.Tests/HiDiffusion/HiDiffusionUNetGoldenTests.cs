@@ -50,8 +50,8 @@ public class HiDiffusionUNetGoldenTests
     {
         (int height, int width) = HiDiffusionGoldens.Size(golden.Config["latent_size"]);
         HiDiffusionPlan plan = HiDiffusionPlan.For(
-            HiDiffusionGoldens.Architecture(config, golden.Config), height, width, golden.Config["num_timesteps_N"]!.GetValue<int>(),
-            HiDiffusionGoldens.Options(golden.Config, evaluation), HiDiffusionGoldens.Flag(evaluation, "text_to_image_controlnet"));
+            HiDiffusionGoldens.Architecture(config, golden.Config, evaluation), height, width, golden.Config["num_timesteps_N"]!.GetValue<int>(),
+            HiDiffusionGoldens.Options(golden.Config, evaluation), HiDiffusionGoldens.Controlled(evaluation));
         string drawn = $"in.shift_k.{key}";
         int[] shifts = golden.Has(drawn) ? HiDiffusionGoldens.Integers(golden.Get(drawn)) : [];
         if (golden.Has(drawn)) Assert.Equal(shifts, golden.Get($"in.shift_u.{key}").data<float>().ToArray().Select(uniform => WindowShifts.Of(uniform)));

@@ -54,8 +54,9 @@ public partial class ResamplingGoldenTests
         foreach ((string key, JsonNode? one) in golden.Config["cases"]!.AsObject())
         {
             (int height, int width) = HiDiffusionGoldens.Size(one!["latent_size"]);
+            HiDiffusionOptions options = HiDiffusionGoldens.Options(golden.Config, one) with { RauNet = true, WindowAttention = false };
             HiDiffusionPlan plan = HiDiffusionPlan.For(
-                HiDiffusionGoldens.Architecture(network.Config, golden.Config), height, width, one["N"]!.GetValue<int>(), Options(one), controlled: false);
+                HiDiffusionGoldens.Architecture(network.Config, golden.Config, one), height, width, one["N"]!.GetValue<int>(), options, HiDiffusionGoldens.Controlled(one));
             HiDiffusionStep step = plan.At(one["i"]!.GetValue<int>(), new HiDiffusionGoldens.Recorded([]));
             Assert.Equal(one["R"]!.GetValue<bool>(), step.StridedLevel is not null);
             Assert.Equal(one["P"]!.GetValue<bool>(), step.PooledLevel is not null);
@@ -73,14 +74,6 @@ public partial class ResamplingGoldenTests
             for (int i = 2; i >= 0; i--) joined.Add(golden.Get($"in.{key}.skip{i}", float32));
             HiDiffusionGoldens.AssertView(golden, $"out.{key}.up", up.Forward(golden.Get($"in.{key}.up_in", float32), joined, inputs), view);
         }
-    }
-
-    // The case tells what the ratios are, or the named ones hold.
-    private static HiDiffusionOptions Options(JsonNode one)
-    {
-        JsonNode? overwritten = one["thresholds_overwritten"];
-        var config = new JsonObject { ["family"] = "", ["thresholds_overwritten"] = overwritten?.DeepClone(), ["raunet"] = true, ["windows"] = false };
-        return HiDiffusionGoldens.Options(config) with { Aggressive = overwritten is null ? null : false };
     }
 
     private static UNetConditioning Conditioning(UNetConfig config, Tensor context) => new(context)

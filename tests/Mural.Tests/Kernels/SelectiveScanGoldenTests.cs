@@ -22,6 +22,7 @@ public class SelectiveScanGoldenTests
     {
         using var scope = NewDisposeScope();
         using GoldenCase golden = GoldenCase.Open("dim", name);
+        Assert.False(golden.Config["delta_softplus"]?.GetValue<bool>() == false, $"{golden.Name} has a delta without softplus, which DiM's scan always takes");
         Dictionary<string, Tensor> leaves = [];
         foreach (string input in (string[])["u", "delta", "A", "B", "C", .. Optional])
             if (golden.Has("in." + input)) leaves[input] = golden.Get("in." + input).requires_grad_();

@@ -26,8 +26,8 @@ public class LinFusionCheckpointTests
     [GoldenTheory, MemberData(nameof(Releases)), Trait("Area", Area)]
     public void TheReleasedConfigsAreWrittenAndReadToTheByte(string name, UNetConfig unet, int divisor)
     {
-        string text = File.ReadAllText(At(Path.Combine(Released, name + ".config.json")));
-        JsonNode summary = JsonNode.Parse(File.ReadAllText(At(Path.Combine(Released, "summary.json"))))!["models"]![name]!;
+        string text = File.ReadAllText(Beside(Path.Combine(Released, name + ".config.json")));
+        JsonNode summary = JsonNode.Parse(File.ReadAllText(Beside(Path.Combine(Released, "summary.json"))))!["models"]![name]!;
         Assert.Equal(summary["config_bytes"]!.GetValue<int>(), text.Length);
         LinFusionConfig config = LinFusionConfig.For(unet, divisor), read = LinFusionConfigJson.Parse(text, name);
         Assert.Equal(text, config.ToJson());
@@ -48,7 +48,7 @@ public class LinFusionCheckpointTests
     {
         using var folder = new TemporaryFolder();
         using UNet2DConditionModel network = Network(name);
-        string source = At(Path.Combine("weights", name));
+        string source = Beside(Path.Combine("weights", name));
         network.LoadLinFusion(source);
         network.SaveLinFusion(folder.Path, float16);
         Assert.Equal(File.ReadAllText(Path.Combine(source, Config)), File.ReadAllText(folder.File(Config)));
@@ -66,7 +66,7 @@ public class LinFusionCheckpointTests
     public void EveryUNetHasTheAttentionsThatItsConfigSays(string name)
     {
         using UNet2DConditionModel network = Network(name);
-        LinFusionConfig expected = LinFusionConfig.Read(At(Path.Combine("weights", name))), made = LinFusionConfig.For(network.Config);
+        LinFusionConfig expected = LinFusionConfig.Read(Beside(Path.Combine("weights", name))), made = LinFusionConfig.For(network.Config);
         Assert.Equal(expected.Modules.Select(module => (module.Name, module.Width, module.Heads)), made.Modules.Select(module => (module.Name, module.Width, module.Heads)));
         Assert.Equal(expected.Modules.Select(module => module.Name), network.TransformerBlocks().Select(entry => LinFusionConfig.NameOf(entry.Name)));
     }
@@ -90,7 +90,7 @@ public class LinFusionCheckpointTests
     public void TheFirstReleasesFormIsReadToo()
     {
         using var folder = new TemporaryFolder();
-        string source = At(Path.Combine("weights", "tiny-sd15"));
+        string source = Beside(Path.Combine("weights", "tiny-sd15"));
         LinFusionConfig config = LinFusionConfig.Read(source);
         var triples = new JsonArray([.. config.Modules.Select(module => new JsonArray(module.Name, module.Width, module.Heads))]);
         File.WriteAllText(folder.File(Config), new JsonObject { ["_class_name"] = "StableMamba", ["modules_list"] = triples }.ToJsonString());
@@ -108,7 +108,7 @@ public class LinFusionCheckpointTests
     public void WeightsThatDoNotFitAreRefusedAndNothingChanges(string? left, string? added, string expected)
     {
         using var folder = new TemporaryFolder();
-        string source = At(Path.Combine("weights", "tiny-sd15"));
+        string source = Beside(Path.Combine("weights", "tiny-sd15"));
         File.Copy(Path.Combine(source, Config), folder.File(Config));
         var tensors = new Dictionary<string, Tensor>();
         using (SafetensorsFile file = SafetensorsFile.Open(Path.Combine(source, Weights)))
@@ -127,11 +127,12 @@ public class LinFusionCheckpointTests
     [Fact, Trait("Area", Area)]
     public void AnotherFamilysCheckpointIsRefused()
     {
+        string forFirst = Beside("weights/tiny-sd15"), forXL = Beside("weights/tiny-sdxl");
         using UNet2DConditionModel first = Network("tiny-sd15"), xl = Network("tiny-sdxl");
-        Assert.Contains("use a LinFusion checkpoint of the model's family", Refusal(() => first.LoadLinFusion(At("weights/tiny-sdxl"))), StringComparison.Ordinal);
-        Assert.Contains("use a LinFusion checkpoint of the model's family", Refusal(() => xl.LoadLinFusion(At("weights/tiny-sd15"))), StringComparison.Ordinal);
+        Assert.Contains("use a LinFusion checkpoint of the model's family", Refusal(() => first.LoadLinFusion(forXL)), StringComparison.Ordinal);
+        Assert.Contains("use a LinFusion checkpoint of the model's family", Refusal(() => xl.LoadLinFusion(forFirst)), StringComparison.Ordinal);
         using var folder = new TemporaryFolder();
-        LinFusionConfig config = LinFusionConfig.Read(At("weights/tiny-sd15"));
+        LinFusionConfig config = LinFusionConfig.Read(forFirst);
         File.WriteAllText(folder.File(Config), (config with { Modules = [.. config.Modules.Select(module => module with { Heads = 2 * module.Heads })] }).ToJson());
         Assert.Contains("but the UNet has", Refusal(() => first.LoadLinFusion(folder.Path)), StringComparison.Ordinal);
     }

@@ -32,6 +32,13 @@ internal static class LinFusionGoldens
 
     internal static string At(string path) => GoldenCase.At(Area, path);
 
+    /// <summary>A file or folder beside the cases that a test needs, whatever cases there are.</summary>
+    internal static string Beside(string path)
+    {
+        GoldenCase.Require(At(path));
+        return At(path);
+    }
+
     internal static double Distance(Tensor got, Tensor want)
     {
         using var scope = NewDisposeScope();

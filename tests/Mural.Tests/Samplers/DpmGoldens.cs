@@ -21,6 +21,8 @@ internal static partial class DpmGoldens
     public static DpmSolverOptions Options(JsonNode config)
     {
         string? Text(string key) => (config[key] ?? config["defaults"]?[key])?.GetValue<string>();
+        double? Value(string key) => (config[key] ?? config["defaults"]?[key])?.GetValue<double>();
+        var usual = new DpmSolverOptions();
         bool pixel = Schedule(config) is LinearNoiseSchedule;
         return new DpmSolverOptions
         {
@@ -48,6 +50,8 @@ internal static partial class DpmGoldens
             EndTime = config["t_end"]?.GetValue<double>() ?? 1e-3,
             Denoise = config["denoise"]?.GetValue<bool>() ?? false,
             Threshold = config["thresholding"]?.GetValue<bool>() is true ? new DynamicThreshold(Maximum: config["max_val"]?.GetValue<double>() ?? 1) : null,
+            AbsoluteTolerance = Value("atol") ?? usual.AbsoluteTolerance,
+            RelativeTolerance = Value("rtol") ?? usual.RelativeTolerance,
         };
     }
 

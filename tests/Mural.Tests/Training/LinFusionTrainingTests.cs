@@ -189,7 +189,7 @@ public sealed class LinFusionTrainingTests : IDisposable
     [Fact]
     public void ARunGoesOnFromACheckpoint()
     {
-        string from = LinFusion.LinFusionGoldens.At("weights/tiny-sd15");
+        string from = LinFusion.LinFusionGoldens.Beside("weights/tiny-sd15");
         TrainingFolder.Train(_folder.Settings(Settings, ("steps", 1), ("initialise_from", from), ("optimizer.learning_rate", 1e-12)));
         using UNet2DConditionModel expected = UNet2DConditionModel.FromFolder(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "unet")), found = UNet2DConditionModel.FromFolder(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "unet"));
         expected.LoadLinFusion(from);

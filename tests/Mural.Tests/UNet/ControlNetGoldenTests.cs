@@ -9,9 +9,6 @@ namespace Mural.Tests.UNet;
 [Trait("Area", "control")]
 public class ControlNetGoldenTests
 {
-    // What stands before the names of the weights that a case brings for each of its ControlNets.
-    private static readonly string[] Ordinals = ["", "second.", "third."];
-
     public static TheoryData<string, KernelSet?, ScalarType> Cases => UNetGoldens.CasesInAllWays("control", UNetGoldens.RunsControlNet);
 
     [GoldenTheory, MemberData(nameof(Cases))]
@@ -36,8 +33,7 @@ public class ControlNetGoldenTests
 
     private static ControlResiduals Residuals(GoldenCase golden, Tensor hint, int index, KernelSet? kernels, ScalarType type)
     {
-        using ControlNetModel network = ControlNetModel.FromFolder(GoldenCase.Model(golden.Config["controlnet"]!.GetValue<string>()));
-        golden.Change(network, "w." + Ordinals[index]);
+        using ControlNetModel network = ControlNetGoldens.Load(golden, index);
         if (kernels is { } chosen) network.PrepareForInference(chosen, type);
         using PreparedPrompt prompt = network.Prepare(UNetGoldens.Conditioning(golden, type));
         Tensor picture = network.EmbedPicture(hint, prompt);

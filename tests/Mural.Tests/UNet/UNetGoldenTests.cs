@@ -40,7 +40,9 @@ public class UNetGoldenTests
             entry => (object)entry.module, entry => entry.name.Replace(".transformer_blocks.0.", ".", StringComparison.Ordinal));
         var results = new Dictionary<string, Tensor>();
         if (prompt.Added is not null) results.Add("add_embedding", prompt.Added[^1..]);
-        network.Run(golden.Get("in.sample"), golden.Get("in.timestep"), prompt, observe: (part, result) => results.Add(names[part], result[^1..].clone().DetachFromDisposeScope()));
+        network.Run(
+            golden.Get("in.sample"), golden.Get("in.timestep"), prompt, UNetGoldens.Residuals(golden),
+            (part, result) => results.Add(names[part], result[^1..].clone().DetachFromDisposeScope()));
         foreach ((string part, _) in golden.Json["mid"]!.AsObject()) golden.AssertMatches($"mid.{part}", results[part]);
         foreach (Tensor result in results.Values) result.Dispose();
     }

@@ -1,7 +1,6 @@
 using Mural.Autoencoders;
 using Mural.Layers.Strips;
 using Mural.Runtime;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Mural.Pipelines;

@@ -4,7 +4,8 @@ namespace Mural.Samplers;
 
 /// <summary>
 /// DPM-Solver-2 in σ (Lu et al., arXiv 2206.00927, in k-diffusion's form): the slope in the middle of a step in ln σ serves the whole step. The ancestral
-/// one overshoots and adds noise back, as <see cref="EulerAncestral"/> does.
+/// one overshoots and adds noise back, as <see cref="EulerAncestral"/> does. It draws in the second call of a step alone, as the reference does from its release 0.31
+/// on; earlier ones drew in the first call too, for nothing.
 /// </summary>
 internal static class Dpm2
 {

@@ -52,6 +52,15 @@ internal static class LargePictureGoldens
         },
     };
 
+    /// <summary>The tiles that a case's autoencoder cuts pictures into, or null for none: it cuts none where the case says so, or tells no size.</summary>
+    internal static TileOptions? Tiles(GoldenCase golden)
+    {
+        bool? asked = golden.Config["vae_tiling"]?.GetValue<bool>();
+        JsonNode? tiles = golden.Config["vae_tile"];
+        Assert.False(asked == true && tiles is null, $"{golden.Name} tiles its autoencoder but tells no size of the tiles");
+        return asked == false || tiles is null ? null : Tiles(tiles);
+    }
+
     internal static TileOptions Tiles(JsonNode tiles) => new(tiles["sample"]!.GetValue<int>(), tiles["overlap"]!.GetValue<double>());
 
     /// <summary>A picture of rows of RGB. Shape: <c>[H, W, 3]</c>.</summary>

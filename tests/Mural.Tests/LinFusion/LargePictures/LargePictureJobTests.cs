@@ -68,7 +68,7 @@ public sealed class LargePictureJobTests : IDisposable
                 Of(model, Plain with { Prompts = PromptSyntax.Plain }),
                 Of(model, Plain with { Variant = "fp16" }),
                 Of(model, Plain with { Runtime = Plain.Runtime with { Kernels = KernelSet.Libtorch } }),
-                Of(model, Plain with { LinFusion = LinFusionGoldens.At("weights/tiny-sd15") }));
+                Of(model, Plain with { LinFusion = LinFusionGoldens.Beside("weights/tiny-sd15") }));
         }
         finally
         {

@@ -3,8 +3,8 @@ using Mural.Adapters;
 using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.Runtime;
-using Mural.Samplers;
 using Mural.Tests.Goldens;
+using Mural.Tests.UNet;
 using Mural.Text;
 using Mural.UNet;
 
@@ -15,7 +15,23 @@ internal static class PipelineGoldens
 {
     internal const string Area = "pipelines";
 
-    /// <summary>Every case whose settings are all known, on each set of kernels.</summary>
+    private static readonly HashSet<string> Known =
+    [
+        "pipeline", "prompt", "prompt_2", "negative_prompt", "negative_prompt_2", "clip_skip", "force_zeros_for_empty_prompt",
+        "height", "width", "steps", "guidance_scale", "guidance_rescale", "eta", "images_per_prompt",
+        "scheduler", "timesteps", "sigmas", "denoising_start", "denoising_end", "strength", "padding_mask_crop",
+        "original_size", "crops_coords_top_left", "target_size", "aesthetic_score",
+        "negative_original_size", "negative_crops_coords_top_left", "negative_target_size", "negative_aesthetic_score",
+        "controlnet", "controlnet_conditioning_scale", "control_guidance_start", "control_guidance_end", "guess_mode",
+        "global_pool_conditions", "controlnet_conditioning_channel_order", "ip_adapter", "lora", "vae",
+        // These follow from the files, the tensors or the settings above.
+        "unet", "requires_aesthetics_score", "init_noise_sigma", "noise_order", "note",
+    ];
+
+    // What a request has one of; a case may bring one for each picture of its batch.
+    private static readonly string[] PictureNames = ["in.image_u8", "in.mask_u8", "in.hint"];
+
+    /// <summary>Every case, on each set of kernels.</summary>
     internal static TheoryData<string, KernelSet> Cases
     {
         get
@@ -27,68 +43,39 @@ internal static class PipelineGoldens
         }
     }
 
-    internal static StableDiffusionRequest Request(GoldenCase golden, IReadOnlyList<ControlNetModel> networks, IpAdapter? adapter) => new()
+    /// <summary>Fails where a case has a setting that would be passed over.</summary>
+    internal static void RequireKnown(GoldenCase golden)
     {
-        Prompt = Text(golden, "prompt") ?? "",
-        SecondPrompt = Text(golden, "prompt_2"),
-        NegativePrompt = Text(golden, "negative_prompt"),
-        SecondNegativePrompt = Text(golden, "negative_prompt_2"),
-        Width = (int?)Number(golden, "width"),
-        Height = (int?)Number(golden, "height"),
-        Steps = (int?)Number(golden, "steps"),
-        Guidance = Number(golden, "guidance_scale"),
-        GuidanceRescale = Number(golden, "guidance_rescale") ?? 0,
-        Eta = Number(golden, "eta") ?? 0,
-        Count = (int?)Number(golden, "images_per_prompt") ?? 1,
-        Sampling = Sampling(golden),
-        InitialPicture = OnePicture(golden, "in.image_u8"),
-        Mask = OnePicture(golden, "in.mask_u8"),
-        Strength = Number(golden, "strength"),
-        Controls = [.. Hints(golden).Zip(networks, (hint, network) => (hint, network)).Select((pair, i) => new ControlInput(pair.network, OnePicture(golden, pair.hint)!)
-        {
-            Scale = Nth(golden, "controlnet_conditioning_scale", i) ?? 1,
-            Start = Nth(golden, "control_guidance_start", i) ?? 0,
-            End = Nth(golden, "control_guidance_end", i) ?? 1,
-            GuessMode = golden.Config["guess_mode"]?.GetValue<bool>() == true,
-        })],
-        PicturePrompts = adapter is null ? [] : [new PicturePrompt(adapter, new Picture(1, 1, 3))
-        {
-            Features = cat([zeros_like(golden.Get("in.image_embeds")), golden.Get("in.image_embeds")]),
-            Scale = golden.Config["ip_adapter"]!["scale"]!.GetValue<double>(),
-        }],
-        ClipSkip = (int?)Number(golden, "clip_skip") ?? 0,
-        NegativeClipSkip = 0,
-        Sizes = new SizeConditioning { Original = Pair(golden, "original_size"), Crop = Pair(golden, "crops_coords_top_left") ?? (0, 0), Target = Pair(golden, "target_size") },
-        // diffusers looks at them only where both sizes are given.
-        NegativeSizes = Pair(golden, "negative_original_size") is { } original && Pair(golden, "negative_target_size") is { } target
-            ? new SizeConditioning { Original = original, Crop = Pair(golden, "negative_crops_coords_top_left") ?? (0, 0), Target = target }
-            : null,
-    };
+        string[] unknown = [.. golden.Config.AsObject().Where(entry => entry.Value is not null && !Known.Contains(entry.Key)).Select(entry => entry.Key)];
+        Assert.True(unknown.Length == 0, $"{golden.Name} has settings that this test does not know: {string.Join(", ", unknown)}");
+    }
+
+    /// <summary>The parts of a case's batch that are painted at once: all pictures (null), or each alone, by its number, where prompts or given pictures differ.</summary>
+    internal static int?[] Runs(GoldenCase golden)
+    {
+        int prompts = golden.Config["prompt"] is JsonArray texts ? texts.Count : 1;
+        bool differ = prompts > 1 || golden.Tensors.Any(entry => PictureNames.Any(name => entry.Key.StartsWith(name, StringComparison.Ordinal)) && entry.Value.Shape[0] > 1);
+        return differ ? [.. Enumerable.Range(0, prompts * Count(golden)).Select(row => (int?)row)] : [null];
+    }
+
+    /// <summary>Pictures of each prompt.</summary>
+    internal static int Count(GoldenCase golden) => (int?)Number(golden, "images_per_prompt") ?? 1;
 
     internal static StableDiffusionOptions Options(GoldenCase golden, KernelSet kernels) => new()
     {
-        Loras = [.. (golden.Config["lora"] as JsonArray ?? []).Select(lora =>
-            new StableDiffusionLora(GoldenCase.At(Area, lora!["file"]!.GetValue<string>()), lora["scale"]!.GetValue<double>()))],
+        Autoencoder = Text(golden, "vae") is { } name ? Autoencoder(GoldenCase.Model(name.Split(' ')[0])) : null,
+        Loras = [.. Several(golden.Config["lora"]).Select(lora => new StableDiffusionLora(At(lora), lora["scale"]?.GetValue<double>() ?? 1))],
         Runtime = new RuntimeOptions { Device = "cpu", Precision = Precision.Float32, Kernels = kernels },
         Prompts = PromptSyntax.Plain,
     };
 
-    /// <summary>The IP-Adapter that the case names, or null.</summary>
-    internal static IpAdapter? Adapter(GoldenCase golden, StableDiffusionParts parts) => golden.Config["ip_adapter"]?["file"] is { } file
-        ? IpAdapter.Load(GoldenCase.At(Area, file.GetValue<string>()), parts.UNet, parts.Runtime)
-        : null;
+    /// <summary>The IP-Adapters that the case names.</summary>
+    internal static IpAdapter[] Adapters(GoldenCase golden, StableDiffusionParts parts) =>
+        [.. Several(golden.Config["ip_adapter"]).Select(adapter => IpAdapter.Load(At(adapter), parts.UNet, parts.Runtime))];
 
     /// <summary>The ControlNets that the case names, one for each control picture.</summary>
-    internal static ControlNetModel[] Networks(GoldenCase golden, KernelSet kernels)
-    {
-        if (golden.Config["controlnet"] is not { } named) return [];
-        return [.. Hints(golden).Select((_, i) =>
-        {
-            var network = ControlNetModel.FromFolder(GoldenCase.Model((named is JsonArray names ? names[i]! : named).GetValue<string>()));
-            network.PrepareForInference(kernels, float32);
-            return network;
-        })];
-    }
+    internal static ControlNetModel[] Networks(GoldenCase golden, string pictures, KernelSet kernels) =>
+        golden.Config["controlnet"] is null ? [] : [.. Numbered(golden, pictures).Select((_, i) => ControlNetGoldens.Load(golden, i, kernels))];
 
     /// <summary>The pictures of a tensor of bytes. Shape: <c>[B, C, H, W]</c>.</summary>
     internal static Picture[] Pictures(Tensor bytes)
@@ -102,25 +89,30 @@ internal static class PipelineGoldens
         return [.. pictures];
     }
 
-    private static SamplerOptions? Sampling(GoldenCase golden)
+    /// <summary>The tensors of that name, of which the second and later ones have their number after it.</summary>
+    internal static string[] Numbered(GoldenCase golden, string name) =>
+        [.. golden.Tensors.Keys.Where(key => key.StartsWith(name, StringComparison.Ordinal)).OrderBy(key => key.Replace("_u8", "", StringComparison.Ordinal), StringComparer.Ordinal)];
+
+    /// <summary>The entries of a setting that may have one or a list.</summary>
+    internal static IReadOnlyList<JsonNode> Several(JsonNode? setting) => setting switch
     {
-        if (golden.Config["scheduler"]?.DeepClone() is not JsonObject config) return null;
-        config["_class_name"] = config["class"]!.DeepClone();
-        return SchedulerConfig.Read(config, golden.Name);
-    }
+        null => [],
+        JsonArray entries => [.. entries.Select(entry => entry!)],
+        _ => [setting],
+    };
 
-    private static IEnumerable<string> Hints(GoldenCase golden) =>
-        golden.Tensors.Keys.Where(key => key.StartsWith("in.hint", StringComparison.Ordinal)).OrderBy(key => key.Replace("_u8", "", StringComparison.Ordinal), StringComparer.Ordinal);
-
-    private static Picture? OnePicture(GoldenCase golden, string name) => golden.Has(name) ? Pictures(golden.Get(name))[0] : null;
-
-    private static double? Nth(GoldenCase golden, string key, int index) =>
-        (golden.Config[key] is JsonArray values ? values[index] : golden.Config[key])?.GetValue<double>();
-
-    internal static string? Text(GoldenCase golden, string key) => golden.Config[key]?.GetValue<string>();
+    /// <summary>A text, or that of a prompt where there is a list.</summary>
+    internal static string? Text(GoldenCase golden, string key, int prompt = 0) =>
+        (golden.Config[key] is JsonArray texts ? texts[prompt] : golden.Config[key])?.GetValue<string>();
 
     internal static double? Number(GoldenCase golden, string key) => golden.Config[key]?.GetValue<double>();
 
-    private static (int, int)? Pair(GoldenCase golden, string key) =>
-        golden.Config[key] is JsonArray pair ? (pair[0]!.GetValue<int>(), pair[1]!.GetValue<int>()) : null;
+    private static string At(JsonNode adapter) => GoldenCase.At(Area, adapter["file"]!.GetValue<string>());
+
+    // A model is a pipeline's folder, or the autoencoder's own.
+    private static string Autoencoder(string folder)
+    {
+        string inside = Path.Combine(folder, "vae");
+        return Directory.Exists(inside) ? inside : folder;
+    }
 }

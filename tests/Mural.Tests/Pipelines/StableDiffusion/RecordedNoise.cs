@@ -6,23 +6,28 @@ using Mural.Tests.HiDiffusion;
 namespace Mural.Tests.Pipelines;
 
 /// <summary>The random numbers that a case was made with, in the order in which they were drawn.</summary>
-internal sealed class RecordedNoise(GoldenCase golden) : INoise
+/// <param name="golden">The case.</param>
+/// <param name="row">The picture of the batch that is painted alone, or null for all.</param>
+internal sealed class RecordedNoise(GoldenCase golden, int? row = null) : INoise
 {
-    private int _next = golden.Has("in.latents") ? -1 : 0;
+    // What a run from noise starts with has a name of its own.
+    private static readonly string[] Starts = ["in.latents", "in.noise"];
+
+    private int _next = Starts.Any(golden.Has) ? -1 : 0;
 
     /// <summary>Whether every number was used.</summary>
-    internal bool IsUsedUp => !golden.Has(Name);
+    internal bool IsUsedUp => Name is null;
 
-    private string Name => _next < 0 ? "in.latents" : $"in.noise.{_next}";
+    private string? Name => (_next < 0 ? Starts : [$"in.noise.{_next}", $"in.draw{_next}"]).FirstOrDefault(golden.Has);
 
     public IWindowShifts Shifts { get; } = new HiDiffusionGoldens.Recorded([]);
 
     public Tensor Draw(long[] shape)
     {
-        Assert.True(golden.Has(Name), $"{golden.Name} brings no {Name}");
-        using Tensor drawn = golden.Get(Name);
+        string name = Name ?? throw new InvalidOperationException($"{golden.Name} brings no draw {_next}");
         _next++;
+        using Tensor drawn = golden.Get(name), own = row is { } one ? drawn.narrow(0, one % drawn.shape[0], 1) : drawn.alias();
         // One picture's latent serves the whole batch in the library, which draws for it once.
-        return drawn.expand(shape).clone();
+        return own.expand(shape).clone();
     }
 }

@@ -94,7 +94,7 @@ public sealed class RefinerTests : IDisposable
     public async Task ForecastKnowsTheRefinersOwnNetwork()
     {
         await using StableDiffusionPipeline both = await Load(XL, new StableDiffusionOptions { Refiner = _refiner });
-        var linear = new StableDiffusionOptions { Refiner = _refiner, LinFusion = Mural.Tests.LinFusion.LinFusionGoldens.At("weights/tiny-sdxl") };
+        var linear = new StableDiffusionOptions { Refiner = _refiner, LinFusion = Mural.Tests.LinFusion.LinFusionGoldens.Beside("weights/tiny-sdxl") };
         await using StableDiffusionPipeline mixed = await Load(XL, linear);
         MemoryStage Stage(StableDiffusionPipeline pipeline, string name) => pipeline.Forecast(pipeline.Plan(Fox), MemoryMode.Strips).Stages.Single(stage => stage.Name == name);
         // Linear attention is the base model's alone.

@@ -69,26 +69,27 @@ public class SamplerRunTests
 
     // Computed apart, number by number, from the formulas of the reference's classes; m = tanh(0.6 x + 0.5 sin(t/100)).
     [Theory]
-    [InlineData(SamplerKind.Dpm2, new[] { 751, 633.911029, 501, 372.846388, 251, 29.841035, 1 }, new[] { 3.02709702, 2.75665218, 2.54945255, 2.15791468, 1.69511546, 1.62064567, 1.5895949 })]
-    [InlineData(SamplerKind.Dpm2Ancestral, new double[] { 751, 501, 501, 251, 251, 1, 1 }, new[] { 2.2676159, 4.17869097, 3.54570135, 2.14286845, 1.56864909, 1.64184437, 1.61056732 })]
-    [InlineData(SamplerKind.DpmSde, new[] { 751, 633.911029, 501, 372.846388, 251, 29.841035, 1 }, new[] { 3.27358204, 1.52707445, 1.76596041, 1.86082362, 1.24503718, 1.13259321, 1.10804838 })]
-    [InlineData(SamplerKind.Tcd, new double[] { 999, 759, 499, 259 }, new[] { 2.84993644, 4.07985743, 5.55671895, 6.15337159 })]
-    public void FourStepsHaveTheReferencesValues(SamplerKind kind, double[] timesteps, double[] states)
+    [InlineData(SamplerKind.Dpm2, 0, new[] { 751, 633.911029, 501, 372.846388, 251, 29.841035, 1 }, new[] { 3.02709702, 2.75665218, 2.54945255, 2.15791468, 1.69511546, 1.62064567, 1.5895949 })]
+    [InlineData(SamplerKind.Dpm2Ancestral, 3, new double[] { 751, 501, 501, 251, 251, 1, 1 }, new[] { 2.2676159, 4.17869097, 3.54570135, 2.14286845, 1.56864909, 1.64184437, 1.61056732 })]
+    [InlineData(SamplerKind.DpmSde, 6, new[] { 751, 633.911029, 501, 372.846388, 251, 29.841035, 1 }, new[] { 3.27358204, 1.52707445, 1.76596041, 1.86082362, 1.24503718, 1.13259321, 1.10804838 })]
+    [InlineData(SamplerKind.Tcd, 3, new double[] { 999, 759, 499, 259 }, new[] { 2.84993644, 4.07985743, 5.55671895, 6.15337159 })]
+    public void FourStepsHaveTheReferencesValues(SamplerKind kind, int draws, double[] timesteps, double[] states)
     {
         using var scope = NewDisposeScope();
         SamplerOptions options = Checkpoint(kind) with { TimestepSpacing = TimestepSpacing.Leading, StepsOffset = 1, OriginalInferenceSteps = 50 };
         Sampler sampler = Sampler.Create(options, 4);
         double[] drawn = [0.5, -1.2, 0.3, 0.9, -0.4, 1.1];
-        int draws = 0;
+        int used = 0;
         List<double> kept = [];
         Tensor Keep(Tensor state, int next)
         {
             kept.Add(state.item<double>());
             return state;
         }
-        sampler.Sample(MadeUp, ones([1, 1, 1, 1], float64) * sampler.InitialNoiseSigma, like => full_like(like, drawn[draws++]), afterCall: Keep);
+        sampler.Sample(MadeUp, ones([1, 1, 1, 1], float64) * sampler.InitialNoiseSigma, like => full_like(like, drawn[used++]), afterCall: Keep);
         Assert.Equal(timesteps, sampler.Timesteps, (a, b) => Math.Abs(a - b) < 1e-5);
         Assert.Equal(states, kept, (a, b) => Math.Abs(a - b) < 1e-7);
+        Assert.Equal(draws, used);
     }
 
     // The reference's own test of its class, whose network is m = x t/(t + 1) and whose sample counts up to 1.

@@ -1,5 +1,4 @@
 using Mural.Autoencoders;
-using Mural.Tests.Checkpoints;
 using static Mural.Tests.Autoencoders.TinyAutoencoders;
 
 namespace Mural.Tests.Autoencoders;
@@ -66,7 +65,7 @@ public class AutoencoderConfigTests
         using var folder = new TemporaryFolder();
         MuralException noConfig = Assert.Throws<MuralException>(() => AutoencoderKL.FromFolder(folder.Path));
         Assert.Contains("config.json", noConfig.Message);
-        File.WriteAllText(folder.File("config.json"), KLConfig.ToJson());
+        File.WriteAllText(folder.At("config.json"), KLConfig.ToJson());
         MuralException noWeights = Assert.Throws<MuralException>(() => AutoencoderKL.FromFolder(folder.Path));
         Assert.Contains("diffusion_pytorch_model.safetensors", noWeights.Message);
         AssertOneSentence(noConfig.Message);
@@ -80,7 +79,7 @@ public class AutoencoderConfigTests
     private static T Read<T>(string json, Func<string, T> read)
     {
         using var folder = new TemporaryFolder();
-        File.WriteAllText(folder.File("config.json"), json);
+        File.WriteAllText(folder.At("config.json"), json);
         return read(folder.Path);
     }
 }

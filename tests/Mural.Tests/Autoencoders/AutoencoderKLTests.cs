@@ -1,7 +1,6 @@
 using Mural.Autoencoders;
 using Mural.Checkpoints;
 using Mural.Runtime;
-using Mural.Tests.Checkpoints;
 using Mural.Tests.Goldens;
 using static Mural.Tests.Autoencoders.TinyAutoencoders;
 

@@ -1,6 +1,5 @@
 using Mural.Autoencoders;
 using Mural.Checkpoints;
-using Mural.Tests.Checkpoints;
 using static Mural.Tests.Autoencoders.TinyAutoencoders;
 
 namespace Mural.Tests.Autoencoders;
@@ -70,8 +69,8 @@ public class AutoencoderKeysTests
         }
         if (prefix.Length > 0) stored.Add("model.diffusion_model.time_embed.0.weight", ones(3));
         Assert.NotEqual(ModuleWeights.Places(vae).Keys.Order(), stored.Keys.Order());
-        SafetensorsWriter.Save(folder.File("vae"), stored);
-        using var source = SafetensorsFile.Open(folder.File("vae"));
+        SafetensorsWriter.Save(folder.At("vae"), stored);
+        using var source = SafetensorsFile.Open(folder.At("vae"));
         using var loaded = new AutoencoderKL(KLConfig);
         loaded.Load(source);
         Assert.True(loaded.forward(Pictures(8, 12)).equal(vae.forward(Pictures(8, 12))).all().item<bool>());
@@ -86,12 +85,12 @@ public class AutoencoderKeysTests
         using AutoencoderKL vae = KL(), other = KL(KLConfig with { LayersPerBlock = 2 });
         other.Save(folder.Path);
         Tensor before = vae.forward(Pictures(8, 8));
-        using var source = SafetensorsFile.Open(folder.File(ModelFolder.WeightsName));
+        using var source = SafetensorsFile.Open(folder.At(ModelFolder.WeightsName));
         CheckpointMismatchException problem = Assert.Throws<CheckpointMismatchException>(() => vae.Load(source));
         Assert.NotEmpty(problem.Unexpected);
         AssertOneSentence(problem.Message);
         Assert.True(before.equal(vae.forward(Pictures(8, 8))).all().item<bool>());
-        File.WriteAllText(folder.File(ModelFolder.ConfigName), vae.Config.ToJson());
+        File.WriteAllText(folder.At(ModelFolder.ConfigName), vae.Config.ToJson());
         Assert.Throws<CheckpointMismatchException>(() => AutoencoderKL.FromFolder(folder.Path));
     }
 

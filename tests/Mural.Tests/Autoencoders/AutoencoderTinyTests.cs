@@ -1,7 +1,6 @@
 using Mural.Autoencoders;
 using Mural.Checkpoints;
 using Mural.Runtime;
-using Mural.Tests.Checkpoints;
 using static Mural.Tests.Autoencoders.TinyAutoencoders;
 
 namespace Mural.Tests.Autoencoders;
@@ -121,8 +120,8 @@ public class AutoencoderTinyTests
 
         ITensorSource Write(string name, Dictionary<string, Tensor> tensors)
         {
-            SafetensorsWriter.Save(folder.File(name), tensors);
-            return SafetensorsFile.Open(folder.File(name));
+            SafetensorsWriter.Save(folder.At(name), tensors);
+            return SafetensorsFile.Open(folder.At(name));
         }
     }
 

@@ -24,7 +24,7 @@ public sealed class CheckpointTests : IDisposable
     [InlineData(0x3C)] // the bracket of a web page
     public void ALengthThatLooksLikeAnotherKindIsNone(int headerBytes)
     {
-        string path = _folder.File("a");
+        string path = _folder.At("a");
         File.WriteAllBytes(path, SafetensorsHeaderTests.Bytes("{}".PadRight(headerBytes), 0));
         Assert.Equal("safetensors", FormatOf(path));
     }
@@ -58,7 +58,7 @@ public sealed class CheckpointTests : IDisposable
             else WriteTorch(file);
         }
         using ITensorSource source = Checkpoint.Open(_folder.Path);
-        Assert.Equal(_folder.File(expected), source.Path);
+        Assert.Equal(_folder.At(expected), source.Path);
     }
 
     [Fact]
@@ -79,7 +79,7 @@ public sealed class CheckpointTests : IDisposable
     [InlineData("Not Found\r\n", "plain text")]
     public void WhatDownloadsLeaveIsNamed(string content, string message)
     {
-        string path = _folder.File("model.safetensors");
+        string path = _folder.At("model.safetensors");
         File.WriteAllText(path, content);
         Assert.Contains(message, Assert.Throws<MuralException>(() => Checkpoint.Open(path)).Message, StringComparison.Ordinal);
         Assert.Contains(message, Assert.Throws<MuralException>(() => SafetensorsFile.Open(path)).Message, StringComparison.Ordinal);
@@ -89,7 +89,7 @@ public sealed class CheckpointTests : IDisposable
     [Fact]
     public void ATorchFileIsCopiedToSafetensors()
     {
-        string path = _folder.File("copy.safetensors");
+        string path = _folder.At("copy.safetensors");
         using (ITensorSource torch = Checkpoint.Open(WriteTorch("b.pth"))) SafetensorsWriter.Save(path, torch, new Dictionary<string, string> { ["from"] = "b.pth" });
         using SafetensorsFile copy = SafetensorsFile.Open(path);
         Assert.Equal("b.pth", copy.Metadata["from"]);
@@ -106,7 +106,7 @@ public sealed class CheckpointTests : IDisposable
     private string WriteSafetensors(string name)
     {
         using var scope = NewDisposeScope();
-        string path = _folder.File(name);
+        string path = _folder.At(name);
         SafetensorsWriter.Save(path, new Dictionary<string, Tensor>
         {
             ["a"] = zeros([4, 3], ScalarType.Float16),
@@ -118,7 +118,7 @@ public sealed class CheckpointTests : IDisposable
 
     private string WriteTorch(string name)
     {
-        string path = _folder.File(name);
+        string path = _folder.At(name);
         byte[] pickle = new PickleBuilder().Op(PickleOpcode.EmptyDict).Text("w").Tensor("0", "ByteStorage", 4, 0, [4], [1]).Op(PickleOpcode.SetItem)
             .Text("step").Integer(7).Op(PickleOpcode.SetItem).ToArray();
         File.WriteAllBytes(path, TorchZip.Build(pickle, ("0", [1, 2, 3, 4])));

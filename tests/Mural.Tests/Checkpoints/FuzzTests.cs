@@ -59,7 +59,7 @@ public sealed class FuzzTests(ITestOutputHelper output) : IDisposable
 
     private void Run(int cases, string name, Func<byte[]> next)
     {
-        string path = _folder.File(name);
+        string path = _folder.At(name);
         var watch = Stopwatch.StartNew();
         for (int i = 0; i < cases; i++)
         {

@@ -16,7 +16,7 @@ public sealed class ModuleWeightsTests : IDisposable
     {
         using var scope = NewDisposeScope();
         using Sequential saved = Model(), loaded = Model();
-        string path = _folder.File("m.safetensors");
+        string path = _folder.At("m.safetensors");
         ModuleWeights.Save(saved, path);
         using SafetensorsFile file = SafetensorsFile.Open(path);
         Tensor place = loaded.get_parameter("proj.weight")!;
@@ -31,7 +31,7 @@ public sealed class ModuleWeightsTests : IDisposable
     {
         using var scope = NewDisposeScope();
         using Sequential model = Model(), wider = Model(5);
-        string path = _folder.File("m.safetensors");
+        string path = _folder.At("m.safetensors");
         Dictionary<string, Tensor> state = wider.state_dict();
         state.Remove("norm.weight");
         state.Remove("norm.bias");
@@ -52,7 +52,7 @@ public sealed class ModuleWeightsTests : IDisposable
     {
         using var scope = NewDisposeScope();
         using Linear model = nn.Linear(3, 4);
-        string path = _folder.File("m.safetensors");
+        string path = _folder.At("m.safetensors");
         SafetensorsWriter.Save(path, new Dictionary<string, Tensor> { ["ema.weight"] = ones(2, 3), ["ema.bias"] = full(4, 2f), ["optimizer.step"] = ones(1) });
         using SafetensorsFile file = SafetensorsFile.Open(path);
         ModuleWeights.Load(

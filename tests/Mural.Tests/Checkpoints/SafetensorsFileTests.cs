@@ -35,7 +35,7 @@ public sealed class SafetensorsFileTests : IDisposable
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Only Linux tells how much of a file is held.");
         using var scope = NewDisposeScope();
-        string path = _folder.File("large.safetensors");
+        string path = _folder.At("large.safetensors");
         const long Size = 16 << 20;
         SafetensorsWriter.Save(path, Enumerable.Range(0, 4).ToDictionary(i => $"tensor.{i}", _ => zeros(Size / 2, float16)));
         using SafetensorsFile file = SafetensorsFile.Open(path);
@@ -68,7 +68,7 @@ public sealed class SafetensorsFileTests : IDisposable
     public void ComplexNumbersAreNotTruncatedSilently()
     {
         using var scope = NewDisposeScope();
-        string path = _folder.File("a.safetensors");
+        string path = _folder.At("a.safetensors");
         SafetensorsWriter.Save(path, new Dictionary<string, Tensor> { ["z"] = zeros(2, dtype: ScalarType.ComplexFloat32) });
         using SafetensorsFile file = SafetensorsFile.Open(path);
         Assert.Contains("complex", Assert.Throws<MuralException>(() => file.Read("z", ScalarType.Float32)).Message, StringComparison.Ordinal);
@@ -80,7 +80,7 @@ public sealed class SafetensorsFileTests : IDisposable
         using var scope = NewDisposeScope();
         // More elements than are staged at once, and a destination that is contiguous in no dimension.
         Tensor weight = randn(70, 60, 16, 20);
-        string path = _folder.File("a.safetensors");
+        string path = _folder.At("a.safetensors");
         SafetensorsWriter.Save(path, new Dictionary<string, Tensor> { ["weight"] = weight });
         using SafetensorsFile file = SafetensorsFile.Open(path);
         Tensor channelsLast = zeros(70, 16, 20, 60).permute(0, 3, 1, 2), narrow = zeros(70, 60, 16, 20, dtype: ScalarType.BFloat16);
@@ -102,7 +102,7 @@ public sealed class SafetensorsFileTests : IDisposable
         using var scope = NewDisposeScope();
         const long Large = (5L << 30) + 3;
         string header = $"{{\"large\":{{\"dtype\":\"U8\",\"shape\":[{Large}],\"data_offsets\":[0,{Large}]}},\"after\":{{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[{Large},{Large + 8}]}}}}";
-        string path = _folder.File("large.safetensors");
+        string path = _folder.At("large.safetensors");
         byte[] start = SafetensorsHeaderTests.Bytes(header, 0);
         using (FileStream stream = File.Create(path))
         {
@@ -126,7 +126,7 @@ public sealed class SafetensorsFileTests : IDisposable
         Gen<string> names = ArbMap.Default.GeneratorFor<NonNull<string>>().Select(name => name.Get).Where(name => IsText(name) && name != "__metadata__");
         Gen<(string Name, int[] Shape, ScalarType Type)[]> tensors =
             (from name in names from shape in Gen.Choose(0, 4).ArrayOf() from type in Gen.Elements(Types) select (name, shape, type)).ArrayOf();
-        string path = _folder.File("a.safetensors");
+        string path = _folder.At("a.safetensors");
         Prop.ForAll(tensors.ToArbitrary(), drawn =>
         {
             using var scope = NewDisposeScope();
@@ -153,7 +153,7 @@ public sealed class SafetensorsFileTests : IDisposable
 
     private string Write(string type, int elements, byte[] data)
     {
-        string path = _folder.File("x.safetensors");
+        string path = _folder.At("x.safetensors");
         byte[] start = SafetensorsHeaderTests.Bytes($"{{\"x\":{{\"dtype\":\"{type}\",\"shape\":[{elements}],\"data_offsets\":[0,{data.Length}]}}}}", 0);
         File.WriteAllBytes(path, [.. start, .. data]);
         return path;

@@ -79,8 +79,8 @@ public sealed class SafetensorsHeaderTests : IDisposable
     [Fact]
     public void PathsWithoutAFileAreRefused()
     {
-        Assert.Contains("does not exist", Assert.Throws<MuralException>(() => SafetensorsFile.Open(_folder.File("absent"))).Message, StringComparison.Ordinal);
-        Assert.Contains("does not exist", Assert.Throws<MuralException>(() => SafetensorsFile.Open(_folder.File("no/such/folder"))).Message, StringComparison.Ordinal);
+        Assert.Contains("does not exist", Assert.Throws<MuralException>(() => SafetensorsFile.Open(_folder.At("absent"))).Message, StringComparison.Ordinal);
+        Assert.Contains("does not exist", Assert.Throws<MuralException>(() => SafetensorsFile.Open(_folder.At("no/such/folder"))).Message, StringComparison.Ordinal);
         Assert.Contains("is a folder", Assert.Throws<MuralException>(() => SafetensorsFile.Open(_folder.Path)).Message, StringComparison.Ordinal);
     }
 
@@ -88,7 +88,7 @@ public sealed class SafetensorsHeaderTests : IDisposable
     public void AFileWithoutPermissionIsRefused()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows() || Environment.IsPrivilegedProcess, "Permissions do not bind this user.");
-        string path = _folder.File("a.safetensors");
+        string path = _folder.At("a.safetensors");
         File.WriteAllBytes(path, Bytes("{}", 0));
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(path, UnixFileMode.None);
         Assert.Contains("may not be read", Assert.Throws<MuralException>(() => SafetensorsFile.Open(path)).Message, StringComparison.Ordinal);
@@ -150,7 +150,7 @@ public sealed class SafetensorsHeaderTests : IDisposable
 
     private string Write(byte[] content)
     {
-        string path = _folder.File("a.safetensors");
+        string path = _folder.At("a.safetensors");
         File.WriteAllBytes(path, content);
         return path;
     }

@@ -22,7 +22,7 @@ public sealed class SafetensorsWriterTests : IDisposable
         foreach (long[] shape in new long[][] { [], [1], [0, 3], [5], [2, 3, 4], [1, 1, 1, 1, 7] })
             tensors[$"of [{string.Join(",", shape)}]"] = (rand(shape) * 100 - 20).to(type);
         tensors["transposed \"ünïcode\""] = (rand(7, 3) * 50).to(type).t();
-        string path = _folder.File("a.safetensors");
+        string path = _folder.At("a.safetensors");
 
         SafetensorsWriter.Save(path, tensors, new Dictionary<string, string> { ["note"] = "a \"quoted\" line\n" });
 
@@ -44,7 +44,7 @@ public sealed class SafetensorsWriterTests : IDisposable
     public void TensorsAreAlignedAndOrderedBySizeThenName()
     {
         using var scope = NewDisposeScope();
-        string path = _folder.File("a.safetensors");
+        string path = _folder.At("a.safetensors");
         SafetensorsWriter.Save(path, new Dictionary<string, Tensor>
         {
             ["a"] = zeros(3, dtype: ScalarType.Byte),
@@ -63,7 +63,7 @@ public sealed class SafetensorsWriterTests : IDisposable
     {
         using var scope = NewDisposeScope();
         Tensor weight = randn(1500, 1000).t(), steps = arange(5);
-        string path = _folder.File("a.safetensors");
+        string path = _folder.At("a.safetensors");
         SafetensorsWriter.Save(path, new Dictionary<string, Tensor> { ["weight"] = weight, ["steps"] = steps }, type: ScalarType.BFloat16);
         using SafetensorsFile file = SafetensorsFile.Open(path);
         Assert.Equal("BF16", file.Tensors["weight"].Stored);
@@ -76,7 +76,7 @@ public sealed class SafetensorsWriterTests : IDisposable
     public void ValuesBeyondFloat16AreRefusedByName()
     {
         using var scope = NewDisposeScope();
-        string path = _folder.File("a.safetensors");
+        string path = _folder.At("a.safetensors");
         var error = Assert.Throws<MuralException>(() => SafetensorsWriter.Save(path, new Dictionary<string, Tensor> { ["large"] = full(3, 1e5f) }, type: ScalarType.Float16));
         Assert.Contains("large", error.Message, StringComparison.Ordinal);
         SafetensorsWriter.Save(path, new Dictionary<string, Tensor> { ["infinite"] = full(3, float.PositiveInfinity) }, type: ScalarType.Float16);
@@ -86,7 +86,7 @@ public sealed class SafetensorsWriterTests : IDisposable
     public void AFailingSaveLeavesTheOldFileAndNothingElse()
     {
         using var scope = NewDisposeScope();
-        string path = _folder.File("a.safetensors");
+        string path = _folder.At("a.safetensors");
         SafetensorsWriter.Save(path, new Dictionary<string, Tensor> { ["x"] = ones(3) });
         byte[] before = File.ReadAllBytes(path);
         using var cancelled = new CancellationTokenSource();

@@ -13,8 +13,8 @@ public sealed class ShardedTests : IDisposable
     {
         using var scope = NewDisposeScope();
         Dictionary<string, Tensor> tensors = Tensors();
-        string index = ShardedWriter.Save(_folder.File("model.safetensors"), tensors, 110, new Dictionary<string, string> { ["made by"] = "a test" });
-        Assert.Equal(_folder.File("model.safetensors.index.json"), index);
+        string index = ShardedWriter.Save(_folder.At("model.safetensors"), tensors, 110, new Dictionary<string, string> { ["made by"] = "a test" });
+        Assert.Equal(_folder.At("model.safetensors.index.json"), index);
         Assert.Equal(["model-00001-of-00003.safetensors", "model-00002-of-00003.safetensors", "model-00003-of-00003.safetensors", "model.safetensors.index.json"], _folder.Names);
         foreach (string path in new[] { index, _folder.Path })
         {
@@ -32,9 +32,9 @@ public sealed class ShardedTests : IDisposable
     {
         using var scope = NewDisposeScope();
         Dictionary<string, Tensor> tensors = Tensors();
-        string index = ShardedWriter.Save(_folder.File("model.safetensors"), tensors, 110);
+        string index = ShardedWriter.Save(_folder.At("model.safetensors"), tensors, 110);
         using ITensorSource sharded = Checkpoint.Open(index);
-        string single = _folder.File("single/again.safetensors");
+        string single = _folder.At("single/again.safetensors");
         Assert.Equal(single, ShardedWriter.Save(single, sharded, long.MaxValue, type: ScalarType.Float16));
         using ITensorSource copy = Checkpoint.Open(Path.GetDirectoryName(single)!);
         Assert.Equal(["format"], copy.Metadata.Keys);
@@ -47,9 +47,9 @@ public sealed class ShardedTests : IDisposable
     {
         using var scope = NewDisposeScope();
         Dictionary<string, Tensor> tensors = Tensors();
-        string single = _folder.File("model.safetensors"), index = _folder.File("model.safetensors.index.json");
+        string single = _folder.At("model.safetensors"), index = _folder.At("model.safetensors.index.json");
         string[] others = ["model-00001-of-00009.safetensors", "model-extra.safetensors", "model.fp16.safetensors"];
-        foreach (string other in others) File.WriteAllText(_folder.File(other), "mine");
+        foreach (string other in others) File.WriteAllText(_folder.At(other), "mine");
         Assert.Equal(single, ShardedWriter.Save(single, tensors, long.MaxValue));
         Assert.Equal([single], ShardedWriter.FormsOf(single));
         Assert.Equal(index, ShardedWriter.Save(single, tensors, 110));
@@ -72,7 +72,7 @@ public sealed class ShardedTests : IDisposable
         using var scope = NewDisposeScope();
         Dictionary<string, Tensor> tensors = Tensors();
         tensors["zz"] = full(40, 1e9);
-        Assert.Throws<MuralException>(() => ShardedWriter.Save(_folder.File("model.safetensors"), tensors, 100, type: ScalarType.Float16));
+        Assert.Throws<MuralException>(() => ShardedWriter.Save(_folder.At("model.safetensors"), tensors, 100, type: ScalarType.Float16));
         Assert.Empty(_folder.Names);
     }
 
@@ -92,7 +92,7 @@ public sealed class ShardedTests : IDisposable
     [InlineData("{\"weight_map\": {\"a\": \"absent.safetensors\"}}", "'absent.safetensors'")]
     public void ABrokenIndexIsRefused(string json, string message)
     {
-        string path = _folder.File("m.safetensors.index.json");
+        string path = _folder.At("m.safetensors.index.json");
         File.WriteAllText(path, json);
         Assert.Contains(message, Assert.Throws<MuralException>(() => ShardedSafetensors.Open(path)).Message, StringComparison.Ordinal);
     }
@@ -101,8 +101,8 @@ public sealed class ShardedTests : IDisposable
     public void AnIndexThatContradictsItsShardsIsRefused()
     {
         using var scope = NewDisposeScope();
-        string index = _folder.File("m.safetensors.index.json");
-        SafetensorsWriter.Save(_folder.File("one.safetensors"), new Dictionary<string, Tensor> { ["a"] = ones(1), ["b"] = ones(1) });
+        string index = _folder.At("m.safetensors.index.json");
+        SafetensorsWriter.Save(_folder.At("one.safetensors"), new Dictionary<string, Tensor> { ["a"] = ones(1), ["b"] = ones(1) });
         File.WriteAllText(index, "{\"weight_map\": {\"a\": \"one.safetensors\"}}");
         Assert.Contains("does not say", Assert.Throws<MuralException>(() => ShardedSafetensors.Open(index)).Message, StringComparison.Ordinal);
         File.WriteAllText(index, "{\"weight_map\": {\"a\": \"one.safetensors\", \"b\": \"one.safetensors\", \"c\": \"one.safetensors\"}}");

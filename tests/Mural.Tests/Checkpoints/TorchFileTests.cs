@@ -202,7 +202,7 @@ public sealed class TorchFileTests : IDisposable
 
     private string Write(byte[] content)
     {
-        string path = _folder.File("a.pth");
+        string path = _folder.At("a.pth");
         File.WriteAllBytes(path, content);
         return path;
     }

@@ -16,7 +16,7 @@ public sealed class ZipDirectoryTests : IDisposable
         using var scope = NewDisposeScope();
         const long Large = (5L << 30) + 16;
         byte[] pickle = new PickleBuilder().Tensor("0", "ByteStorage", Large, Large - 6, [2, 2], [1, 3]).ToArray();
-        string path = _folder.File("large.pth");
+        string path = _folder.At("large.pth");
         using (FileStream stream = File.Create(path))
         {
             SparseFile.Mark(stream);
@@ -37,7 +37,7 @@ public sealed class ZipDirectoryTests : IDisposable
     public void EveryCutOfAnArchiveIsRefused()
     {
         byte[] whole = TorchZip.Build(new PickleBuilder().Tensor("0", "ByteStorage", 4, 0, [4], [1]).ToArray(), ("0", [1, 2, 3, 4]));
-        string path = _folder.File("cut.pth");
+        string path = _folder.At("cut.pth");
         for (int length = 0; length < whole.Length; length++)
         {
             File.WriteAllBytes(path, whole[..length]);
@@ -53,7 +53,7 @@ public sealed class ZipDirectoryTests : IDisposable
         byte[] whole = TorchZip.Build(new PickleBuilder().Tensor("0", "ByteStorage", 4, 0, [4], [1]).ToArray(), ("0", [1, 2, 3, 4]));
         byte[] commented = [.. whole, .. new byte[300]];
         BinaryPrimitives.WriteUInt16LittleEndian(commented.AsSpan(whole.Length - 2), 300);
-        string path = _folder.File("comment.pth");
+        string path = _folder.At("comment.pth");
         File.WriteAllBytes(path, commented);
         using TorchFile file = TorchFile.Open(path);
         Assert.Equal([1, 2, 3, 4], file.Read(file.Tensors.Keys.Single()).data<byte>().ToArray());
@@ -95,7 +95,7 @@ public sealed class ZipDirectoryTests : IDisposable
     [Fact]
     public void TheNumberOfEntriesIsLimited()
     {
-        string path = _folder.File("a.pth");
+        string path = _folder.At("a.pth");
         File.WriteAllBytes(path, TorchZip.Build(new PickleBuilder().Op(Mural.Checkpoints.Pickle.PickleOpcode.EmptyDict).ToArray()));
         TorchFile.Open(path, new CheckpointLimits { ArchiveEntries = 3 }).Dispose();
         Assert.Throws<MuralException>(() => TorchFile.Open(path, new CheckpointLimits { ArchiveEntries = 2 }));
@@ -103,7 +103,7 @@ public sealed class ZipDirectoryTests : IDisposable
 
     private void AssertRefused(byte[] archive, string message)
     {
-        string path = _folder.File("a.pth");
+        string path = _folder.At("a.pth");
         File.WriteAllBytes(path, archive);
         Assert.Contains(message, Assert.Throws<MuralException>(() => TorchFile.Open(path)).Message, StringComparison.Ordinal);
     }

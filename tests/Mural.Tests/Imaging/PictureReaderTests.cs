@@ -176,8 +176,8 @@ public class PictureReaderTests
     public void MissingFilesAndFoldersAreNamed()
     {
         using var folder = new TemporaryFolder();
-        Assert.Contains("There is no file", Assert.Throws<MuralException>(() => PictureReader.Read(folder.File("none.png"))).Message, StringComparison.Ordinal);
-        Assert.Contains("is a folder", Assert.Throws<MuralException>(() => PictureReader.Read(folder.File("."))).Message, StringComparison.Ordinal);
+        Assert.Contains("There is no file", Assert.Throws<MuralException>(() => PictureReader.Read(folder.At("none.png"))).Message, StringComparison.Ordinal);
+        Assert.Contains("is a folder", Assert.Throws<MuralException>(() => PictureReader.Read(folder.At("."))).Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -24,8 +24,8 @@ public class PictureWriterTests
     {
         using var folder = new TemporaryFolder();
         Picture picture = Gradient(37, 29, channels);
-        PictureWriter.Write(folder.File(name), picture, new PictureWriteOptions { Lossless = true });
-        Picture back = PictureReader.Read(folder.File(name));
+        PictureWriter.Write(folder.At(name), picture, new PictureWriteOptions { Lossless = true });
+        Picture back = PictureReader.Read(folder.At(name));
         Assert.Equal((37, 29, channels), (back.Width, back.Height, back.Channels));
         Assert.Equal(picture.Data, back.Data);
         Assert.Equal([name], folder.Names);
@@ -39,13 +39,13 @@ public class PictureWriterTests
     {
         using var folder = new TemporaryFolder();
         Picture picture = Gradient(40, 32, channels);
-        PictureWriter.Write(folder.File(name), picture);
-        Picture back = PictureReader.Read(folder.File(name)), same = channels == 1 ? back.ToGrey() : back;
+        PictureWriter.Write(folder.At(name), picture);
+        Picture back = PictureReader.Read(folder.At(name)), same = channels == 1 ? back.ToGrey() : back;
         Assert.InRange(picture.Data.Zip(same.Data, (a, b) => Math.Abs(a - b)).Average(), 0, 3);
 
-        long best = new FileInfo(folder.File(name)).Length;
-        PictureWriter.Write(folder.File(name), picture, new PictureWriteOptions { Quality = 10 });
-        Assert.InRange(new FileInfo(folder.File(name)).Length, 1, best - 1);
+        long best = new FileInfo(folder.At(name)).Length;
+        PictureWriter.Write(folder.At(name), picture, new PictureWriteOptions { Quality = 10 });
+        Assert.InRange(new FileInfo(folder.At(name)).Length, 1, best - 1);
     }
 
     [Fact]
@@ -66,7 +66,7 @@ public class PictureWriterTests
     {
         using var folder = new TemporaryFolder();
         var options = new PictureWriteOptions { Quality = quality, Compression = compression };
-        MuralException exception = Assert.Throws<MuralException>(() => PictureWriter.Write(folder.File(name), Gradient(4, 4, 3), options));
+        MuralException exception = Assert.Throws<MuralException>(() => PictureWriter.Write(folder.At(name), Gradient(4, 4, 3), options));
         Assert.Contains(part, exception.Message, StringComparison.Ordinal);
         Assert.Empty(folder.Names);
     }
@@ -88,8 +88,8 @@ public class PictureWriterTests
         Assert.Equal(["a.png"], folder.Names);
 
         // A folder stands where the file should go: the rename fails after the bytes are written.
-        Directory.CreateDirectory(folder.File("b.png"));
-        Assert.Throws<MuralException>(() => PictureWriter.Write(folder.File("b.png"), Gradient(5, 5, 3)));
+        Directory.CreateDirectory(folder.At("b.png"));
+        Assert.Throws<MuralException>(() => PictureWriter.Write(folder.At("b.png"), Gradient(5, 5, 3)));
         // A file stands where the folder should be.
         Assert.Throws<MuralException>(() => PictureWriter.Write(Path.Combine(path, "c.png"), Gradient(5, 5, 3)));
         Assert.Equal(["a.png"], folder.Names);
@@ -101,7 +101,7 @@ public class PictureWriterTests
         Assert.SkipUnless(OperatingSystem.IsLinux(), "The size of files is limited by a call of Linux.");
         const int Side = 1200, Limit = 4 << 20;
         using var folder = new TemporaryFolder();
-        string path = folder.File("a.png");
+        string path = folder.At("a.png");
         PictureWriter.Write(path, Gradient(5, 5, 3));
         var plain = new PictureWriteOptions { Compression = 0 };
         using (new FileSizeLimit(Limit))
@@ -121,7 +121,7 @@ public class PictureWriterTests
     public void WhoeverReadsWhileOthersWriteSeesAWholeFile()
     {
         using var folder = new TemporaryFolder();
-        string path = folder.File("a.png");
+        string path = folder.At("a.png");
         PictureWriter.Write(path, Picture.Filled(1, 8, Rgb.White));
         Parallel.For(0, 40, i =>
         {

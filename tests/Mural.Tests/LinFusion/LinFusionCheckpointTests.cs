@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Mural.Checkpoints;
 using Mural.Layers;
 using Mural.LinFusion;
-using Mural.Tests.Checkpoints;
 using Mural.Tests.Goldens;
 using Mural.Tests.UNet;
 using Mural.UNet;
@@ -51,8 +50,8 @@ public class LinFusionCheckpointTests
         string source = Beside(Path.Combine("weights", name));
         network.LoadLinFusion(source);
         network.SaveLinFusion(folder.Path, float16);
-        Assert.Equal(File.ReadAllText(Path.Combine(source, Config)), File.ReadAllText(folder.File(Config)));
-        using SafetensorsFile before = SafetensorsFile.Open(Path.Combine(source, Weights)), after = SafetensorsFile.Open(folder.File(Weights));
+        Assert.Equal(File.ReadAllText(Path.Combine(source, Config)), File.ReadAllText(folder.At(Config)));
+        using SafetensorsFile before = SafetensorsFile.Open(Path.Combine(source, Weights)), after = SafetensorsFile.Open(folder.At(Weights));
         Assert.Equal(before.Tensors.Keys.Order(StringComparer.Ordinal), after.Tensors.Keys.Order(StringComparer.Ordinal));
         foreach (string tensor in before.Tensors.Keys)
         {
@@ -93,8 +92,8 @@ public class LinFusionCheckpointTests
         string source = Beside(Path.Combine("weights", "tiny-sd15"));
         LinFusionConfig config = LinFusionConfig.Read(source);
         var triples = new JsonArray([.. config.Modules.Select(module => new JsonArray(module.Name, module.Width, module.Heads))]);
-        File.WriteAllText(folder.File(Config), new JsonObject { ["_class_name"] = "StableMamba", ["modules_list"] = triples }.ToJsonString());
-        File.Copy(Path.Combine(source, Weights), folder.File(Weights));
+        File.WriteAllText(folder.At(Config), new JsonObject { ["_class_name"] = "StableMamba", ["modules_list"] = triples }.ToJsonString());
+        File.Copy(Path.Combine(source, Weights), folder.At(Weights));
         Assert.Equal(config.Modules, LinFusionConfig.Read(folder.Path).Modules);
         using UNet2DConditionModel network = Network("tiny-sd15");
         network.LoadLinFusion(folder.Path);
@@ -109,12 +108,12 @@ public class LinFusionCheckpointTests
     {
         using var folder = new TemporaryFolder();
         string source = Beside(Path.Combine("weights", "tiny-sd15"));
-        File.Copy(Path.Combine(source, Config), folder.File(Config));
+        File.Copy(Path.Combine(source, Config), folder.At(Config));
         var tensors = new Dictionary<string, Tensor>();
         using (SafetensorsFile file = SafetensorsFile.Open(Path.Combine(source, Weights)))
             foreach (string name in file.Tensors.Keys.Where(name => name != left)) tensors.Add(name, file.Read(name));
         if (added is not null) tensors.Add(added, zeros(3, 3, float16));
-        SafetensorsWriter.Save(folder.File(Weights), tensors);
+        SafetensorsWriter.Save(folder.At(Weights), tensors);
         using UNet2DConditionModel network = Network("tiny-sd15");
         string[] names = [.. network.named_parameters().Select(entry => entry.name)];
         CheckpointMismatchException error = Assert.Throws<CheckpointMismatchException>(() => network.LoadLinFusion(folder.Path));
@@ -133,7 +132,7 @@ public class LinFusionCheckpointTests
         Assert.Contains("use a LinFusion checkpoint of the model's family", Refusal(() => xl.LoadLinFusion(forFirst)), StringComparison.Ordinal);
         using var folder = new TemporaryFolder();
         LinFusionConfig config = LinFusionConfig.Read(forFirst);
-        File.WriteAllText(folder.File(Config), (config with { Modules = [.. config.Modules.Select(module => module with { Heads = 2 * module.Heads })] }).ToJson());
+        File.WriteAllText(folder.At(Config), (config with { Modules = [.. config.Modules.Select(module => module with { Heads = 2 * module.Heads })] }).ToJson());
         Assert.Contains("but the UNet has", Refusal(() => first.LoadLinFusion(folder.Path)), StringComparison.Ordinal);
     }
 

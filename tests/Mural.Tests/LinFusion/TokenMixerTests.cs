@@ -1,7 +1,6 @@
 using Mural.Attention;
 using Mural.Layers;
 using Mural.LinFusion;
-using Mural.Tests.Checkpoints;
 using Mural.Tests.UNet;
 using Mural.UNet;
 using static Mural.Tests.LinFusion.LinFusionGoldens;

@@ -1,5 +1,4 @@
 using System.Text;
-using Mural.Tests.Checkpoints;
 using Mural.Text;
 
 namespace Mural.Tests.Text;

@@ -1,5 +1,4 @@
 using System.Text;
-using Mural.Tests.Checkpoints;
 using Mural.Text;
 
 namespace Mural.Tests.Text;
@@ -72,9 +71,9 @@ public class ClipTokenizerTests
         string pairs = string.Join(", ", merges.Skip(1).Where(line => line.Length > 0).Select(line => System.Text.Json.JsonSerializer.Serialize(line.Split(' '))));
         List<int> expected = new ClipTokenizer(Vocabularies.Tiny()).Encode("a castle at sunset, it's 8k café");
 
-        File.WriteAllText(folder.File("tokenizer.json"), $$"""{"model": {"vocab": {{vocabulary}}, "merges": [{{pairs}}] } }""");
+        File.WriteAllText(folder.At("tokenizer.json"), $$"""{"model": {"vocab": {{vocabulary}}, "merges": [{{pairs}}] } }""");
         Assert.Equal(expected, new ClipTokenizer(ClipVocabularyFiles.Read(folder.Path)).Encode("a castle at sunset, it's 8k café"));
-        File.WriteAllLines(folder.File("merges.txt"), merges);
+        File.WriteAllLines(folder.At("merges.txt"), merges);
         Assert.Equal(expected, new ClipTokenizer(ClipVocabularyFiles.Read(folder.Path)).Encode("a castle at sunset, it's 8k café"));
     }
 
@@ -82,11 +81,11 @@ public class ClipTokenizerTests
     public void SpecialTokensMapDecidesAboutPadding()
     {
         using var folder = new TemporaryFolder();
-        foreach (string name in (string[])["vocab.json", "merges.txt"]) File.Copy(Path.Combine(Vocabularies.TinyFolder, name), folder.File(name));
+        foreach (string name in (string[])["vocab.json", "merges.txt"]) File.Copy(Path.Combine(Vocabularies.TinyFolder, name), folder.At(name));
         Assert.Equal(829, ClipTokenizerFolder.Read(folder.Path).Pad);
-        File.WriteAllText(folder.File("tokenizer_config.json"), """{"pad_token": "<|endoftext|>"}""");
-        File.WriteAllText(folder.File("special_tokens_map.json"), """{"pad_token": {"content": "!", "lstrip": false}}""");
-        File.WriteAllText(folder.File("added_tokens.json"), """{"<toy>": 830}""");
+        File.WriteAllText(folder.At("tokenizer_config.json"), """{"pad_token": "<|endoftext|>"}""");
+        File.WriteAllText(folder.At("special_tokens_map.json"), """{"pad_token": {"content": "!", "lstrip": false}}""");
+        File.WriteAllText(folder.At("added_tokens.json"), """{"<toy>": 830}""");
         ClipTokenizer tokenizer = ClipTokenizerFolder.Read(folder.Path);
         Assert.Equal([828, 320, 830, 829, 0], tokenizer.EncodeWindow("a <toy>")[..5]);
     }
@@ -102,8 +101,8 @@ public class ClipTokenizerTests
     public void MalformedFilesAreRefused(string name, string content)
     {
         using var folder = new TemporaryFolder();
-        foreach (string file in (string[])["vocab.json", "merges.txt"]) File.WriteAllBytes(folder.File(file), File.ReadAllBytes(Path.Combine(Vocabularies.TinyFolder, file)));
-        File.WriteAllText(folder.File(name), content);
+        foreach (string file in (string[])["vocab.json", "merges.txt"]) File.WriteAllBytes(folder.At(file), File.ReadAllBytes(Path.Combine(Vocabularies.TinyFolder, file)));
+        File.WriteAllText(folder.At(name), content);
         Assert.Throws<MuralException>(() => ClipTokenizerFolder.Read(folder.Path));
     }
 
@@ -111,7 +110,7 @@ public class ClipTokenizerTests
     public void VocabularyOfASingleFileIsFoundBesideIt()
     {
         using var folder = new TemporaryFolder();
-        string checkpoint = folder.File("model.safetensors"), own = folder.File("own"), named = folder.File("named"), beside = folder.File("tokenizer");
+        string checkpoint = folder.At("model.safetensors"), own = folder.At("own"), named = folder.At("named"), beside = folder.At("tokenizer");
         Assert.Contains(own, Assert.Throws<MuralException>(() => ClipVocabularyLocation.Find(checkpoint, null, own)).Message, StringComparison.Ordinal);
         foreach (string place in (string[])[own, named, beside])
         {

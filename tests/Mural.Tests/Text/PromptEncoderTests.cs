@@ -1,5 +1,4 @@
 using Mural.Runtime;
-using Mural.Tests.Checkpoints;
 using Mural.Tests.Goldens;
 using Mural.Text;
 
@@ -126,7 +125,7 @@ public class PromptEncoderTests
     public void OtherArchitecturesAreRefused(string json, string reason)
     {
         using var folder = new TemporaryFolder();
-        File.WriteAllText(folder.File("config.json"), json);
+        File.WriteAllText(folder.At("config.json"), json);
         Assert.Contains(reason, Assert.Throws<MuralException>(() => ClipTextConfig.Read(folder.Path)).Message, StringComparison.Ordinal);
     }
 

@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Mural.Checkpoints;
-using Mural.Tests.Checkpoints;
 using Mural.Tests.Goldens;
 using Mural.Text;
 
@@ -87,7 +86,7 @@ public class TextualInversionTests
         AssertRefused(folder, prompts, "emb_params", full([2, 32], float.NaN), "finite");
         AssertRefused(folder, prompts, "emb_params", ones(2, 32, int64), "no textual inversion");
         AssertRefused(folder, prompts, "<|endoftext|>", ones(2, 32), "stands for something already");
-        string lora = folder.File("lora.safetensors");
+        string lora = folder.At("lora.safetensors");
         SafetensorsWriter.Save(lora, new Dictionary<string, Tensor> { ["lora.up"] = ones(4, 32), ["lora.down"] = ones(32, 4) });
         Assert.Contains("no textual inversion", Assert.Throws<MuralException>(() => TextualInversion.Read(lora)).Message, StringComparison.Ordinal);
         Assert.Equal(encoder.Config.VocabularySize, encoder.TokenCount);
@@ -95,7 +94,7 @@ public class TextualInversionTests
 
     private static void AssertRefused(TemporaryFolder folder, PromptEncoder prompts, string tensor, Tensor vectors, string reason)
     {
-        string path = folder.File("style.safetensors");
+        string path = folder.At("style.safetensors");
         SafetensorsWriter.Save(path, new Dictionary<string, Tensor> { [tensor] = vectors });
         MuralException error = Assert.Throws<MuralException>(() =>
         {

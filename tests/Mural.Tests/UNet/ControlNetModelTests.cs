@@ -1,6 +1,5 @@
 using Mural.Layers;
 using Mural.Runtime;
-using Mural.Tests.Checkpoints;
 using Mural.UNet;
 using static Mural.Tests.Autoencoders.TinyAutoencoders;
 using static Mural.Tests.UNet.TinyUNets;
@@ -147,7 +146,7 @@ public class ControlNetModelTests
     public void WrongConfigIsOneSentence(string json)
     {
         using var folder = new TemporaryFolder();
-        File.WriteAllText(folder.File("config.json"), json);
+        File.WriteAllText(folder.At("config.json"), json);
         AssertOneSentence(Assert.Throws<MuralException>(() => ControlNetConfig.Read(folder.Path)).Message);
     }
 
@@ -157,7 +156,7 @@ public class ControlNetModelTests
     public void AUnionIsNamed(string json)
     {
         using var folder = new TemporaryFolder();
-        File.WriteAllText(folder.File("config.json"), json);
+        File.WriteAllText(folder.At("config.json"), json);
         string message = Assert.Throws<MuralException>(() => ControlNetConfig.Read(folder.Path)).Message;
         AssertOneSentence(message);
         Assert.Contains("holds a ControlNet-Union", message, StringComparison.Ordinal);

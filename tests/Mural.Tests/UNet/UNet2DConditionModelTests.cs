@@ -2,7 +2,6 @@ using Mural.Attention;
 using Mural.Checkpoints;
 using Mural.Layers;
 using Mural.Runtime;
-using Mural.Tests.Checkpoints;
 using Mural.UNet;
 using static Mural.Tests.Autoencoders.TinyAutoencoders;
 using static Mural.Tests.UNet.TinyUNets;
@@ -218,8 +217,8 @@ public class UNet2DConditionModelTests
         stored.Save(folder.Path);
         using ITensorSource weights = Checkpoint.Open(folder.Path);
         network.PrepareForInference(KernelSet.Mural, ScalarType.Float32);
-        foreach (Action action in new Action[] { () => network.Save(folder.File("again")), () => network.Load(weights), () => network.PrepareForInference(KernelSet.Mural, ScalarType.Float32) })
+        foreach (Action action in new Action[] { () => network.Save(folder.At("again")), () => network.Load(weights), () => network.PrepareForInference(KernelSet.Mural, ScalarType.Float32) })
             AssertOneSentence(Assert.Throws<MuralException>(action).Message);
-        Assert.False(Directory.Exists(folder.File("again")));
+        Assert.False(Directory.Exists(folder.At("again")));
     }
 }

@@ -1,4 +1,3 @@
-using Mural.Tests.Checkpoints;
 using Mural.UNet;
 using static Mural.Tests.Autoencoders.TinyAutoencoders;
 
@@ -73,7 +72,7 @@ public class UNetConfigTests
     private static UNetConfig Read(string json)
     {
         using var folder = new TemporaryFolder();
-        File.WriteAllText(folder.File("config.json"), json);
+        File.WriteAllText(folder.At("config.json"), json);
         return UNetConfig.Read(folder.Path);
     }
 }

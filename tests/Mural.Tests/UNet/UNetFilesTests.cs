@@ -1,5 +1,4 @@
 using Mural.Checkpoints;
-using Mural.Tests.Checkpoints;
 using Mural.UNet;
 using static Mural.Tests.Autoencoders.TinyAutoencoders;
 using static Mural.Tests.UNet.TinyUNets;
@@ -38,7 +37,7 @@ public class UNetFilesTests
         using var folder = new TemporaryFolder();
         using UNet2DConditionModel network = Network();
         network.Save(folder.Path);
-        if (file != Weights + ".safetensors") File.Move(folder.File(Weights + ".safetensors"), folder.File(file));
+        if (file != Weights + ".safetensors") File.Move(folder.At(Weights + ".safetensors"), folder.At(file));
         using UNet2DConditionModel loaded = UNet2DConditionModel.FromFolder(folder.Path, variant: variant);
         AssertSameWeights(network, loaded);
     }
@@ -51,7 +50,7 @@ public class UNetFilesTests
         using UNet2DConditionModel network = Network(), other = Network();
         using (no_grad()) foreach (TorchSharp.Modules.Parameter parameter in other.parameters()) parameter.add_(1);
         other.Save(folder.Path);
-        File.Move(folder.File(Weights + ".safetensors"), folder.File(Weights + ".fp16.safetensors"));
+        File.Move(folder.At(Weights + ".safetensors"), folder.At(Weights + ".fp16.safetensors"));
         network.Save(folder.Path);
         using UNet2DConditionModel plain = UNet2DConditionModel.FromFolder(folder.Path), variant = UNet2DConditionModel.FromFolder(folder.Path, variant: "fp16");
         AssertSameWeights(network, plain);
@@ -68,10 +67,10 @@ public class UNetFilesTests
         using var folder = new TemporaryFolder();
         using UNet2DConditionModel network = Network();
         network.Save(folder.Path);
-        File.Delete(folder.File(Weights + ".safetensors"));
-        string written = ShardedWriter.Save(folder.File(Weights + ".safetensors"), ModuleWeights.Places(network), 50_000);
+        File.Delete(folder.At(Weights + ".safetensors"));
+        string written = ShardedWriter.Save(folder.At(Weights + ".safetensors"), ModuleWeights.Places(network), 50_000);
         Assert.True(folder.Names.Length > 3);
-        if (written != folder.File(index)) File.Move(written, folder.File(index));
+        if (written != folder.At(index)) File.Move(written, folder.At(index));
         using UNet2DConditionModel loaded = UNet2DConditionModel.FromFolder(folder.Path, variant: variant);
         AssertSameWeights(network, loaded);
     }
@@ -92,8 +91,8 @@ public class UNetFilesTests
             bool projection = name.EndsWith("proj_in.weight", StringComparison.Ordinal) || name.EndsWith("proj_out.weight", StringComparison.Ordinal);
             stored.Add(old, !projection ? weight : linear ? weight.unsqueeze(-1).unsqueeze(-1) : weight.squeeze(-1).squeeze(-1));
         }
-        SafetensorsWriter.Save(folder.File("old.safetensors"), stored);
-        using SafetensorsFile source = SafetensorsFile.Open(folder.File("old.safetensors"));
+        SafetensorsWriter.Save(folder.At("old.safetensors"), stored);
+        using SafetensorsFile source = SafetensorsFile.Open(folder.At("old.safetensors"));
         using UNet2DConditionModel loaded = Network(network.Config);
         using (no_grad()) foreach (TorchSharp.Modules.Parameter parameter in loaded.parameters()) parameter.zero_();
         loaded.Load(source);
@@ -105,10 +104,10 @@ public class UNetFilesTests
     {
         using var folder = new TemporaryFolder();
         AssertOneSentence(Assert.Throws<MuralException>(() => UNet2DConditionModel.FromFolder(folder.Path)).Message);
-        File.WriteAllText(folder.File("config.json"), Plain.ToJson());
+        File.WriteAllText(folder.At("config.json"), Plain.ToJson());
         AssertOneSentence(Assert.Throws<MuralException>(() => UNet2DConditionModel.FromFolder(folder.Path)).Message);
         using (UNet2DConditionModel other = Network(Sized)) other.Save(folder.Path);
-        File.WriteAllText(folder.File("config.json"), Plain.ToJson());
+        File.WriteAllText(folder.At("config.json"), Plain.ToJson());
         CheckpointMismatchException mismatch = Assert.Throws<CheckpointMismatchException>(() => UNet2DConditionModel.FromFolder(folder.Path));
         Assert.NotEmpty(mismatch.Unexpected);
         AssertOneSentence(mismatch.Message);

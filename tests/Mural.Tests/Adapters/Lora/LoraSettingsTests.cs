@@ -1,6 +1,5 @@
 using Mural.Adapters.Lora;
 using Mural.Checkpoints;
-using Mural.Tests.Checkpoints;
 
 namespace Mural.Tests.Adapters.Lora;
 
@@ -23,7 +22,7 @@ public sealed class LoraSettingsTests : IDisposable
     public void PeftsSettingsGiveTheScale(string settings, double expected)
     {
         using var scope = NewDisposeScope();
-        string path = _folder.File("settings.safetensors");
+        string path = _folder.At("settings.safetensors");
         SafetensorsWriter.Save(
             path, new Dictionary<string, Tensor> { [$"unet.{Query}.lora_A.weight"] = ones(2, 64), [$"unet.{Query}.lora_B.weight"] = ones(64, 2) },
             new Dictionary<string, string> { ["lora_adapter_metadata"] = settings });
@@ -40,17 +39,17 @@ public sealed class LoraSettingsTests : IDisposable
     {
         using var scope = NewDisposeScope();
         string path = Write(($"base_model.model.{Query}.lora_A.weight", ones(2, 64)), ($"base_model.model.{Query}.lora_B.weight", ones(64, 2)));
-        File.WriteAllText(_folder.File("adapter_config.json"), settings);
+        File.WriteAllText(_folder.At("adapter_config.json"), settings);
         using (LoraFile file = LoraFile.Open(path)) Assert.Equal(expected, Assert.Single(file.Modules).Scale, 12);
         // Files of other names do not belong to it.
         using (LoraFile other = LoraFile.Open(Write(($"{Query}.lora_A.weight", ones(2, 64)), ($"{Query}.lora_B.weight", ones(64, 2))))) Assert.Equal(1, Assert.Single(other.Modules).Scale);
-        File.WriteAllText(_folder.File("adapter_config.json"), "{");
+        File.WriteAllText(_folder.At("adapter_config.json"), "{");
         Assert.Contains("adapter_config.json", Assert.Throws<MuralException>(() => LoraFile.Open(path)).Message, StringComparison.Ordinal);
     }
 
     private string Write(params (string Name, Tensor Values)[] tensors)
     {
-        string path = _folder.File($"{Guid.NewGuid():N}.safetensors");
+        string path = _folder.At($"{Guid.NewGuid():N}.safetensors");
         SafetensorsWriter.Save(path, tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Values));
         return path;
     }

@@ -2,7 +2,6 @@ using Mural.Adapters.Lora;
 using Mural.Checkpoints;
 using Mural.Pipelines;
 using Mural.Runtime;
-using Mural.Tests.Checkpoints;
 using Mural.Tests.Goldens;
 
 namespace Mural.Tests.Adapters.Lora;
@@ -280,7 +279,7 @@ public sealed class LoraTests : IDisposable
 
     private string Write(params (string Name, Tensor Values)[] tensors)
     {
-        string path = _folder.File($"{Guid.NewGuid():N}.safetensors");
+        string path = _folder.At($"{Guid.NewGuid():N}.safetensors");
         SafetensorsWriter.Save(path, tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Values));
         return path;
     }

@@ -54,21 +54,21 @@ public sealed partial class ControlNetFileTests : IDisposable
         using StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(GoldenCase.Model(model));
         using (var beside = new OriginalSource(model, checkpoint.Family, checkpoint.Components.ToDictionary(pair => pair.Key, pair => pair.Value.Weights)))
             foreach (string tensor in beside.Tensors.Keys) whole.Add(tensor, beside.Read(tensor));
-        SafetensorsWriter.Save(_folder.File("prefixed.safetensors"), prefixed);
-        SafetensorsWriter.Save(_folder.File("plain.safetensors"), original);
-        SafetensorsWriter.Save(_folder.File("whole.safetensors"), whole);
-        SafetensorsWriter.Save(_folder.File("diffusers.safetensors"), own);
-        using (SafetensorsFile prefixedFile = SafetensorsFile.Open(_folder.File("prefixed.safetensors"))) TorchWriter.Save(_folder.File("prefixed.pth"), prefixedFile);
+        SafetensorsWriter.Save(_folder.At("prefixed.safetensors"), prefixed);
+        SafetensorsWriter.Save(_folder.At("plain.safetensors"), original);
+        SafetensorsWriter.Save(_folder.At("whole.safetensors"), whole);
+        SafetensorsWriter.Save(_folder.At("diffusers.safetensors"), own);
+        using (SafetensorsFile prefixedFile = SafetensorsFile.Open(_folder.At("prefixed.safetensors"))) TorchWriter.Save(_folder.At("prefixed.pth"), prefixedFile);
         foreach (string file in (string[])["prefixed.safetensors", "plain.safetensors", "whole.safetensors", "diffusers.safetensors", "prefixed.pth"])
         {
-            using ControlNetModel actual = ControlNetModel.FromFile(_folder.File(file), unet);
+            using ControlNetModel actual = ControlNetModel.FromFile(_folder.At(file), unet);
             TinyModels.AssertSame(expected, actual);
             Assert.Equal(expected.Config.EmbeddingChannels, actual.Config.EmbeddingChannels);
             Assert.Equal(expected.Config.Network.AttentionHeads, actual.Config.Network.AttentionHeads);
             Assert.Equal((expected.Config.Network.CrossAttentionWidth, expected.Config.Network.AddedEmbeddingWidth), (actual.Config.Network.CrossAttentionWidth, actual.Config.Network.AddedEmbeddingWidth));
             Assert.False(actual.Config.GlobalPooling);
         }
-        using (ControlNetModel half = ControlNetModel.FromFile(_folder.File("prefixed.safetensors"), unet, ScalarType.BFloat16)) Assert.Equal(bfloat16, ModuleWeights.Places(half)["conv_in.weight"].dtype);
+        using (ControlNetModel half = ControlNetModel.FromFile(_folder.At("prefixed.safetensors"), unet, ScalarType.BFloat16)) Assert.Equal(bfloat16, ModuleWeights.Places(half)["conv_in.weight"].dtype);
     }
 
     [Theory]
@@ -77,9 +77,9 @@ public sealed partial class ControlNetFileTests : IDisposable
     [InlineData("# global_average_pooling: True is for shuffle\n", false)]
     public void SettingsBesideTheFileTellWhetherResidualsAreAveraged(string settings, bool pools)
     {
-        File.Copy(Path.Combine(GoldenCase.Model("tiny-controlnet-sd15"), "diffusion_pytorch_model.safetensors"), _folder.File("shuffle.safetensors"));
-        File.WriteAllText(_folder.File("shuffle.yaml"), settings);
-        using ControlNetModel network = ControlNetModel.FromFile(_folder.File("shuffle.safetensors"), UNetConfig.Read(Path.Combine(GoldenCase.Model("tiny-sd15"), "unet")));
+        File.Copy(Path.Combine(GoldenCase.Model("tiny-controlnet-sd15"), "diffusion_pytorch_model.safetensors"), _folder.At("shuffle.safetensors"));
+        File.WriteAllText(_folder.At("shuffle.yaml"), settings);
+        using ControlNetModel network = ControlNetModel.FromFile(_folder.At("shuffle.safetensors"), UNetConfig.Read(Path.Combine(GoldenCase.Model("tiny-sd15"), "unet")));
         Assert.Equal(pools, network.Config.GlobalPooling);
     }
 

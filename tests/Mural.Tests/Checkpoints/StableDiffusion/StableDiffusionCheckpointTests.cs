@@ -24,8 +24,8 @@ public sealed class StableDiffusionCheckpointTests : IDisposable
         using var scope = NewDisposeScope();
         string folder = TinyModels.Folder(name);
         using StableDiffusionCheckpoint original = StableDiffusionCheckpoint.Open(folder);
-        StableDiffusionWriter.SaveFile(original, _folder.File("model.safetensors"));
-        using StableDiffusionCheckpoint file = StableDiffusionCheckpoint.Open(_folder.File("model.safetensors"));
+        StableDiffusionWriter.SaveFile(original, _folder.At("model.safetensors"));
+        using StableDiffusionCheckpoint file = StableDiffusionCheckpoint.Open(_folder.At("model.safetensors"));
         Assert.Equal(original.Family, file.Family);
         Assert.Equal(original.Components.Keys.Order(), file.Components.Keys.Order());
         Assert.Equal(original.UNetConfig.ToJson(), file.UNetConfig.ToJson());
@@ -36,7 +36,7 @@ public sealed class StableDiffusionCheckpointTests : IDisposable
 
         using UNet2DConditionModel unet = UNet2DConditionModel.FromFolder(Path.Combine(folder, "unet"));
         using AutoencoderKL autoencoder = AutoencoderKL.FromFolder(Path.Combine(folder, "vae"));
-        Directory.CreateDirectory(_folder.File("tokenizer"));
+        Directory.CreateDirectory(_folder.At("tokenizer"));
         foreach (string vocabulary in (string[])["vocab.json", "merges.txt"]) File.Copy(Path.Combine(folder, "tokenizer", vocabulary), Path.Combine(_folder.Path, "tokenizer", vocabulary));
         foreach (StableDiffusionCheckpoint model in (StableDiffusionCheckpoint[])[original, file])
         {
@@ -58,7 +58,7 @@ public sealed class StableDiffusionCheckpointTests : IDisposable
     public void WhatIsMissingIsNamed(string name)
     {
         using StableDiffusionCheckpoint model = StableDiffusionCheckpoint.Open(TinyModels.Folder(name));
-        string path = _folder.File("unet.safetensors");
+        string path = _folder.At("unet.safetensors");
         using (var unet = new OriginalSource("unet", model.Family, new Dictionary<string, ITensorSource> { ["unet"] = model.Require("unet").Weights })) SafetensorsWriter.Save(path, unet);
         // Text features of 32 channels are no published model's.
         if (model.Family < ModelFamily.StableDiffusionXL)
@@ -77,7 +77,7 @@ public sealed class StableDiffusionCheckpointTests : IDisposable
         StableDiffusionCheckpoint.Open(_folder.Path).Dispose();
         foreach ((string file, string expected) in new[] { ("vae/config.json", "lacks vae"), ("scheduler/scheduler_config.json", "lacks scheduler"), ("unet/config.json", "lacks unet") })
         {
-            string path = Path.Combine(_folder.Path, file), aside = _folder.File("aside");
+            string path = Path.Combine(_folder.Path, file), aside = _folder.At("aside");
             File.Move(path, aside);
             string message = Assert.Throws<MuralException>(() => StableDiffusionCheckpoint.Open(_folder.Path)).Message;
             Assert.Contains(expected, message.Replace('\\', '/'), StringComparison.Ordinal);
@@ -89,7 +89,7 @@ public sealed class StableDiffusionCheckpointTests : IDisposable
     public void TheStepThatTrainingEndedAtTellsNoiseFromVelocity()
     {
         using StableDiffusionCheckpoint model = StableDiffusionCheckpoint.Open(TinyModels.Folder("tiny-sd21"));
-        string path = _folder.File("model.ckpt");
+        string path = _folder.At("model.ckpt");
         StableDiffusionWriter.SaveFile(model, path);
         using (StableDiffusionCheckpoint silent = StableDiffusionCheckpoint.Open(path))
         {

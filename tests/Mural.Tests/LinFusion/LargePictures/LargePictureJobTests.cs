@@ -7,7 +7,6 @@ using Mural.Tests.Goldens;
 using Mural.Tests.Pipelines;
 using Mural.Text;
 using Mural.UNet;
-using TemporaryFolder = Mural.Tests.Cli.TemporaryFolder;
 
 namespace Mural.Tests.LinFusion;
 

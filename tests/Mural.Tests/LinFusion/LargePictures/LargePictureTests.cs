@@ -2,7 +2,6 @@ using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.Tests.Autoencoders;
 using Mural.Tests.Pipelines;
-using TemporaryFolder = Mural.Tests.Cli.TemporaryFolder;
 
 namespace Mural.Tests.LinFusion;
 

@@ -15,7 +15,7 @@ public sealed class MemoryModeTests : IDisposable
 {
     private static readonly StableDiffusionRequest Request = new() { Prompt = "fox", Width = 128, Height = 96, Steps = 3, Seed = 4 };
 
-    private readonly Cli.TemporaryFolder _folder = new();
+    private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
 

@@ -1,7 +1,6 @@
 using Mural.Checkpoints;
 using Mural.Pipelines;
 using Mural.Runtime;
-using Mural.Tests.Checkpoints;
 using Mural.Tests.Goldens;
 using static Mural.Tests.Pipelines.TinyStableDiffusion;
 
@@ -58,7 +57,7 @@ public class StableDiffusionLoraTests
     public async Task WhatIsNotUsedOfThemIsSaid()
     {
         using var folder = new TemporaryFolder();
-        string[] bundles = [folder.File("one.safetensors"), folder.File("two.safetensors")];
+        string[] bundles = [folder.At("one.safetensors"), folder.At("two.safetensors")];
         using (Tensor vector = ones(1, 32))
         using (ITensorSource lora = Checkpoint.Open(Kohya.Path))
         {
@@ -86,7 +85,7 @@ public class StableDiffusionLoraTests
         byte[] painted = await Paint(pipeline, Fox);
         using var folder = new TemporaryFolder();
         // Only a text encoder is of another shape.
-        string text = folder.File("text.safetensors");
+        string text = folder.At("text.safetensors");
         using (Tensor down = ones(2, 16), up = ones(32, 2))
         {
             SafetensorsWriter.Save(text, new Dictionary<string, Tensor>
@@ -97,7 +96,7 @@ public class StableDiffusionLoraTests
         }
         (StableDiffusionLora Lora, string Reason)[] wrong =
         [
-            (new(Adapter("kohya-sdxl-sgm.safetensors")), "made for this family"), (new(text), "self_attn_q_proj' changes 32x16 values where the model has 32x32"), (new(folder.File("none.safetensors")), "does not exist"),
+            (new(Adapter("kohya-sdxl-sgm.safetensors")), "made for this family"), (new(text), "self_attn_q_proj' changes 32x16 values where the model has 32x32"), (new(folder.At("none.safetensors")), "does not exist"),
             (Kohya with { Weight = double.NaN }, "must be a number"),
         ];
         foreach ((StableDiffusionLora lora, string reason) in wrong)

@@ -10,7 +10,7 @@ namespace Mural.Autoencoders;
 public sealed partial class AutoencoderTiny
 {
     // More rows than other networks' strips have: those around a strip are computed for each, through all layers.
-    internal const int StripFactor = 16;
+    internal const int StripFactor = 8;
 
     // Maps whose sides are this many times smaller than the picture's are kept.
     internal const int KeptDownscale = 4;

@@ -7,11 +7,11 @@ namespace Mural.Pipelines;
 /// <param name="mode">How it runs.</param>
 internal sealed class TinyAutoencoderEstimate(AutoencoderTinyConfig config, MemoryMode mode)
 {
-    // A block's input, what its convolutions read and write, and its activations.
-    private const double Maps = 3;
+    // Maps that are alive at once: a block's input, what its convolutions read and write, its activations; in strips also what waits for the rows around them.
+    private const double WholeMaps = 3.5, StripMaps = 5.5;
 
-    // Rows around a strip are computed again, through all layers at the picture's size and at half of it.
-    private const double RowsTwice = 1.4;
+    // Rows of the picture around a strip that are computed for it too, through all layers at the picture's size and at half of it.
+    private const double RowsAround = 48;
 
     /// <summary>Bytes and multiply-adds of decoding a picture of that size in pixels.</summary>
     internal LiveBytes Decode(double height, double width, int elementBytes, double stripBytes) =>
@@ -25,19 +25,20 @@ internal sealed class TinyAutoencoderEstimate(AutoencoderTinyConfig config, Memo
     private LiveBytes Half(double height, double width, int channels, IEnumerable<int> blocks, int elementBytes, double stripBytes)
     {
         var live = new LiveBytes();
-        double pixels = height * width, row = width * channels * elementBytes;
-        if (mode == MemoryMode.Whole) live.Hold(Maps * height * row);
+        double pixels = height * width, row = width * channels * elementBytes, again = 1;
+        if (mode == MemoryMode.Whole) live.Hold(WholeMaps * height * row);
         else
         {
-            double rows = Math.Max(1, Math.Floor(stripBytes / row)) * AutoencoderTiny.StripFactor;
-            live.Hold(Maps * RowsTwice * Math.Min(height, rows) * row);
+            double rows = Math.Min(height, Math.Max(1, Math.Floor(stripBytes / row)) * AutoencoderTiny.StripFactor);
+            again = Math.Min(height, rows + RowsAround) / rows;
+            live.Hold(StripMaps * again * rows * row);
         }
         // The two smallest maps that are kept, the one made from the other.
         if (mode == MemoryMode.Strips) live.Hold(1.25 * pixels * channels * elementBytes / (AutoencoderTiny.KeptDownscale * AutoencoderTiny.KeptDownscale));
         double shrink = 1;
         foreach (int count in blocks)
         {
-            live.Multiply(9.0 * channels * channels * (3 * count + 1) * pixels * shrink * (mode == MemoryMode.Whole ? 1 : RowsTwice));
+            live.Multiply(9.0 * channels * channels * (3 * count + 1) * pixels * shrink * again);
             shrink /= 4;
         }
         return live;

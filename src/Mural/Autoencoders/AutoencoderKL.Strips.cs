@@ -45,7 +45,7 @@ public sealed partial class AutoencoderKL
         if (latent.shape[0] != 1) throw new ArgumentException("Strips are of one picture at a time.", nameof(latent));
         using var runner = new StripRunner(latent.dtype, latent.device, options);
         Tensor map = (_postQuantConv?.forward(latent) ?? latent).ForConvolution();
-        using var source = new ComputedMap(map.shape[2], map.shape[3], map.shape[1], map.shape[2], (first, count) => map.narrow(2, first, count));
+        using var source = new RowsAtHand(map, 0, map.shape[2]);
         _decoder.Run(source, runner, take);
     }
 }

@@ -34,11 +34,10 @@ public sealed partial class AutoencoderTiny
         foreach ((long first, long count) in runner.Strips(latent.Height, Scaled(strip, latent.Height, height))) parts.Add(latent.Rows(first, count));
         return cat(parts, 2).contiguous().MoveToOuterDisposeScope();
 
-        // The network works on pictures from 0 to 1.
         Tensor Prepared(long first, long count)
         {
             using DisposeScope inner = NewDisposeScope();
-            return ((rows(first, count).to(type) + 1) / 2).ForConvolution().MoveToOuterDisposeScope();
+            return ToNetwork(rows(first, count).to(type)).ForConvolution().MoveToOuterDisposeScope();
         }
     }
 
@@ -54,13 +53,13 @@ public sealed partial class AutoencoderTiny
         _input.Require(latent, "latent", Config.LatentChannels, 1);
         if (latent.shape[0] != 1) throw new ArgumentException("Strips are of one picture at a time.", nameof(latent));
         using var runner = new StripRunner(latent.dtype, latent.device, options);
-        Tensor bounded = ((latent / 3).tanh() * 3).ForConvolution();
+        Tensor bounded = Bounded(latent).ForConvolution();
         long height = latent.shape[2] * Config.Downscale, strip = StripRows(runner, latent.shape[3] * Config.Downscale, Config.DecoderChannels);
         using FeatureMap picture = _decoder.Run(new RowsAtHand(bounded, 0, bounded.shape[2]), runner, map => Kept(map, runner, strip, height));
         foreach ((long first, long count) in runner.Strips(picture.Height, strip))
         {
             using DisposeScope inner = NewDisposeScope();
-            take(first, picture.Rows(first, count) * 2 - 1);
+            take(first, FromNetwork(picture.Rows(first, count)));
         }
     }
 

@@ -133,13 +133,19 @@ public sealed partial class AutoencoderTiny : nn.Module<Tensor, Tensor>
     private Tensor EncodeWhole(Tensor image)
     {
         using DisposeScope scope = NewDisposeScope();
-        return _encoder.forward((image + 1) / 2).contiguous().MoveToOuterDisposeScope();
+        return _encoder.forward(ToNetwork(image)).contiguous().MoveToOuterDisposeScope();
     }
 
     private Tensor DecodeWhole(Tensor latent)
     {
         using DisposeScope scope = NewDisposeScope();
-        // The network works on pictures from 0 to 1.
-        return (_decoder.forward((latent / 3).tanh() * 3) * 2 - 1).contiguous().MoveToOuterDisposeScope();
+        return FromNetwork(_decoder.forward(Bounded(latent))).contiguous().MoveToOuterDisposeScope();
     }
+
+    // The network works on pictures from 0 to 1.
+    private static Tensor ToNetwork(Tensor image) => (image + 1) / 2;
+
+    private static Tensor FromNetwork(Tensor image) => image * 2 - 1;
+
+    private static Tensor Bounded(Tensor latent) => (latent / 3).tanh() * 3;
 }

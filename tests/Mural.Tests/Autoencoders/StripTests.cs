@@ -246,20 +246,7 @@ public class StripTests
         }
     }
 
-    private static Tensor Decode(AutoencoderKL vae, Tensor latent, StripOptions options)
-    {
-        var strips = new List<Tensor>();
-        long next = 0;
-        vae.DecodeStrips(latent, (first, rows) =>
-        {
-            Assert.Equal(next, first);
-            next += rows.shape[2];
-            strips.Add(rows.clone().DetachFromDisposeScope());
-        }, options);
-        Tensor picture = cat(strips, 2);
-        foreach (Tensor strip in strips) strip.Dispose();
-        return picture;
-    }
+    private static Tensor Decode(AutoencoderKL vae, Tensor latent, StripOptions options) => Joined(take => vae.DecodeStrips(latent, take, options));
 
     // Random weights of which every norm and every bias does something.
     private static AutoencoderKL Trained()

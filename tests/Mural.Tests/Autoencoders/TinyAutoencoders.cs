@@ -36,6 +36,23 @@ internal static class TinyAutoencoders
         return randn([2, 4, height, width], generator: generator);
     }
 
+    /// <summary>The picture whose strips come one after the other, from top to bottom.</summary>
+    /// <param name="decode">Hands out rows, given the first of them.</param>
+    internal static Tensor Joined(Action<Action<long, Tensor>> decode)
+    {
+        var strips = new List<Tensor>();
+        long next = 0;
+        decode((first, rows) =>
+        {
+            Assert.Equal(next, first);
+            next += rows.shape[2];
+            strips.Add(rows.clone().DetachFromDisposeScope());
+        });
+        Tensor picture = cat(strips, 2);
+        foreach (Tensor strip in strips) strip.Dispose();
+        return picture;
+    }
+
     internal static double Distance(Tensor actual, Tensor expected)
     {
         using var scope = NewDisposeScope();

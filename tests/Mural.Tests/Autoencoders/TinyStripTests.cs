@@ -105,18 +105,5 @@ public class TinyStripTests
         });
     }
 
-    private static Tensor Decode(AutoencoderTiny vae, Tensor latent, StripOptions options)
-    {
-        var strips = new List<Tensor>();
-        long next = 0;
-        vae.DecodeStrips(latent, (first, rows) =>
-        {
-            Assert.Equal(next, first);
-            next += rows.shape[2];
-            strips.Add(rows.clone().DetachFromDisposeScope());
-        }, options);
-        Tensor picture = cat(strips, 2);
-        foreach (Tensor strip in strips) strip.Dispose();
-        return picture;
-    }
+    private static Tensor Decode(AutoencoderTiny vae, Tensor latent, StripOptions options) => Joined(take => vae.DecodeStrips(latent, take, options));
 }

@@ -9,20 +9,15 @@ namespace Mural.Pipelines;
 internal sealed class FullCodec : PictureCodec
 {
     private readonly AutoencoderKL _autoencoder;
-    private readonly ScalarType _type, _stripType;
-    private readonly Device _device;
 
     /// <param name="autoencoder">An autoencoder on the runtime's device, which belongs to the result.</param>
     /// <param name="runtime">On what it runs.</param>
     /// <param name="decodeMemory">Bytes that decoding may take before it is done in strips.</param>
     internal FullCodec(AutoencoderKL autoencoder, RuntimePlan runtime, long decodeMemory)
-        : base(runtime.Device, runtime.TypeFor(autoencoder.Config), StripType(runtime.TypeFor(autoencoder.Config)), decodeMemory)
+        : base(runtime.Device, runtime.TypeFor(autoencoder.Config), InStrips(runtime.TypeFor(autoencoder.Config)), decodeMemory)
     {
         _autoencoder = autoencoder;
-        _type = runtime.TypeFor(autoencoder.Config);
-        _stripType = StripType(_type);
-        _device = runtime.Device;
-        autoencoder.PrepareForInference(runtime.Kernels, _type);
+        autoencoder.PrepareForInference(runtime.Kernels, Type);
     }
 
     internal override int Downscale => _autoencoder.Config.Downscale;
@@ -46,17 +41,16 @@ internal sealed class FullCodec : PictureCodec
     private protected override Tensor EncodeWhole(Tensor picture, INoise noise, int batch) => Sampled(_autoencoder.Encode(picture, Tiles), noise, batch);
 
     private protected override Tensor EncodeStrips(long height, long width, Func<long, long, Tensor> rows, StripOptions strips, INoise noise, int batch) =>
-        Sampled(new DiagonalGaussian(_autoencoder.EncodeStrips(height, width, rows, _stripType, _device, strips)), noise, batch);
+        Sampled(new DiagonalGaussian(_autoencoder.EncodeStrips(height, width, rows, StripType, Device, strips)), noise, batch);
 
-    private protected override Tensor DecodeWhole(Tensor latents) => _autoencoder.Decode(Unscaled(latents).to(_type), Tiles);
+    private protected override Tensor DecodeWhole(Tensor latents) => _autoencoder.Decode(Unscaled(latents).to(Type), Tiles);
 
-    private protected override void DecodeStrips(Tensor latent, Action<long, Tensor> take, StripOptions strips) => _autoencoder.DecodeStrips(Unscaled(latent).to(_stripType), take, strips);
+    private protected override void DecodeStrips(Tensor latent, Action<long, Tensor> take, StripOptions strips) => _autoencoder.DecodeStrips(Unscaled(latent).to(StripType), take, strips);
 
-    private protected override (LiveBytes Encode, LiveBytes Decode) Work(long height, long width, MemoryMode mode)
+    private protected override (LiveBytes Encode, LiveBytes Decode) Work(long height, long width, MemoryMode mode, int elementBytes, long stripBytes)
     {
         var estimate = new AutoencoderEstimate(_autoencoder.Config, mode);
-        long strip = new StripOptions().StripBytes;
-        return (estimate.Encode(height, width, ElementBytes(mode), strip), estimate.Decode(height, width, ElementBytes(mode), strip));
+        return (estimate.Encode(height, width, elementBytes, stripBytes), estimate.Decode(height, width, elementBytes, stripBytes));
     }
 
     private Tensor Sampled(DiagonalGaussian moments, INoise noise, int batch)
@@ -67,5 +61,5 @@ internal sealed class FullCodec : PictureCodec
     }
 
     // What overflows in float16 cannot be run again as a whole.
-    private static ScalarType StripType(ScalarType type) => type == ScalarType.Float16 ? ScalarType.Float32 : type;
+    private static ScalarType InStrips(ScalarType type) => type == ScalarType.Float16 ? ScalarType.Float32 : type;
 }

@@ -24,6 +24,12 @@ internal abstract class PictureCodec(Device device, ScalarType type, ScalarType 
 
     private protected abstract int OutChannels { get; }
 
+    private protected Device Device => device;
+
+    private protected ScalarType Type => type;
+
+    private protected ScalarType StripType => stripType;
+
     /// <summary>Latents of one picture for a batch; float32. Shape: <c>[1, 3, H, W]</c> to <c>[B, C, H / 8, W / 8]</c>.</summary>
     /// <param name="picture">Values from -1 to 1.</param>
     /// <param name="noise">Drawn from once where the autoencoder gives a distribution.</param>
@@ -101,7 +107,7 @@ internal abstract class PictureCodec(Device device, ScalarType type, ScalarType 
     }
 
     /// <summary>What encoding and decoding take in a mode.</summary>
-    private protected abstract (LiveBytes Encode, LiveBytes Decode) Work(long height, long width, MemoryMode mode);
+    private protected abstract (LiveBytes Encode, LiveBytes Decode) Work(long height, long width, MemoryMode mode, int elementBytes, long stripBytes);
 
     /// <summary>How pictures of that size are encoded and decoded in the run that goes on: null for whole.</summary>
     internal virtual StripOptions? Strips(long height, long width) => LowMemory ?? ModeOf(height, width) switch
@@ -111,7 +117,8 @@ internal abstract class PictureCodec(Device device, ScalarType type, ScalarType 
         _ => new StripOptions { Folder = Folder },
     };
 
-    private protected int ElementBytes(MemoryMode mode) => (int)(mode == MemoryMode.Whole ? type : stripType).ElementSize();
+    private (LiveBytes Encode, LiveBytes Decode) Work(long height, long width, MemoryMode mode) =>
+        Work(height, width, mode, (int)(mode == MemoryMode.Whole ? type : stripType).ElementSize(), new StripOptions().StripBytes);
 
     // What the size alone asks for.
     private MemoryMode ModeOf(long height, long width) =>

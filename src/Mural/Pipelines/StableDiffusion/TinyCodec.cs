@@ -9,16 +9,12 @@ namespace Mural.Pipelines;
 internal sealed class TinyCodec : PictureCodec
 {
     private readonly AutoencoderTiny _autoencoder;
-    private readonly ScalarType _type;
-    private readonly Device _device;
 
     /// <inheritdoc cref="FullCodec(AutoencoderKL, RuntimePlan, long)"/>
     internal TinyCodec(AutoencoderTiny autoencoder, RuntimePlan runtime, long decodeMemory) : base(runtime.Device, runtime.Type, runtime.Type, decodeMemory)
     {
         _autoencoder = autoencoder;
-        _type = runtime.Type;
-        _device = runtime.Device;
-        autoencoder.PrepareForInference(runtime.Kernels, _type);
+        autoencoder.PrepareForInference(runtime.Kernels, Type);
     }
 
     internal override int Downscale => _autoencoder.Config.Downscale;
@@ -37,17 +33,16 @@ internal sealed class TinyCodec : PictureCodec
     private protected override Tensor EncodeWhole(Tensor picture, INoise noise, int batch) => OfBatch(_autoencoder.Encode(picture), batch);
 
     private protected override Tensor EncodeStrips(long height, long width, Func<long, long, Tensor> rows, StripOptions strips, INoise noise, int batch) =>
-        OfBatch(_autoencoder.EncodeStrips(height, width, rows, _type, _device, strips), batch);
+        OfBatch(_autoencoder.EncodeStrips(height, width, rows, Type, Device, strips), batch);
 
-    private protected override Tensor DecodeWhole(Tensor latents) => _autoencoder.Decode(latents.to(_type));
+    private protected override Tensor DecodeWhole(Tensor latents) => _autoencoder.Decode(latents.to(Type));
 
-    private protected override void DecodeStrips(Tensor latent, Action<long, Tensor> take, StripOptions strips) => _autoencoder.DecodeStrips(latent.to(_type), take, strips);
+    private protected override void DecodeStrips(Tensor latent, Action<long, Tensor> take, StripOptions strips) => _autoencoder.DecodeStrips(latent.to(Type), take, strips);
 
-    private protected override (LiveBytes Encode, LiveBytes Decode) Work(long height, long width, MemoryMode mode)
+    private protected override (LiveBytes Encode, LiveBytes Decode) Work(long height, long width, MemoryMode mode, int elementBytes, long stripBytes)
     {
         var estimate = new TinyAutoencoderEstimate(_autoencoder.Config, mode);
-        long strip = new StripOptions().StripBytes;
-        return (estimate.Encode(height, width, ElementBytes(mode), strip), estimate.Decode(height, width, ElementBytes(mode), strip));
+        return (estimate.Encode(height, width, elementBytes, stripBytes), estimate.Decode(height, width, elementBytes, stripBytes));
     }
 
     private static Tensor OfBatch(Tensor latent, int batch) => latent.to(ScalarType.Float32).expand(batch, -1, -1, -1);

@@ -9,7 +9,7 @@ namespace Mural.Cli.Bench;
 /// Measures a benchmark's rows: in every round ours, then plain libtorch in a process of its own, so that what else the machine does
 /// hits both alike. The machine's own rate is measured in every round for the same reason, and a row's share is of its own rounds' rate.
 /// </summary>
-internal sealed class BenchRunner(string benchmark, IReadOnlyList<BenchRow> rows, int rounds, int? threads, CancellationToken cancellation)
+internal sealed class BenchRunner(string benchmark, IReadOnlyList<BenchRow> rows, BenchOptions options, CancellationToken cancellation)
 {
     private static readonly TimeSpan RateTime = TimeSpan.FromMilliseconds(400);
 
@@ -26,18 +26,16 @@ internal sealed class BenchRunner(string benchmark, IReadOnlyList<BenchRow> rows
             using IDisposable held = work.Held;
             BenchWork? baseline = row.Baseline?.Invoke();
             using IDisposable? alsoHeld = baseline?.Held;
-            using PlainProcess? plain = row.Compared && baseline is null ? PlainProcess.Start(benchmark, row.Name, threads, cancellation) : null;
-            List<double> ours = [], theirs = [];
-            List<MachineRates> rates = [];
-            work.Run();
-            baseline?.Run();
-            for (int round = 0; round < rounds; round++)
+            using PlainProcess? plain = row.Compared && options.Compared && baseline is null ? PlainProcess.Start(benchmark, row.Name, options.Threads, cancellation) : null;
+            List<MachineRates> rates = [MachineRates.Measure(CPU, RateTime, cancellation)];
+            List<double> ours = BenchTimer.Warm(work), theirs = baseline is null ? [] : BenchTimer.Warm(baseline);
+            for (int round = 0; round < options.Rounds; round++)
             {
-                rates.Add(MachineRates.Measure(CPU, RateTime, cancellation));
-                ours.AddRange(BenchTimer.Round(work, cancellation));
-                if (baseline is not null) theirs.AddRange(BenchTimer.Round(baseline, cancellation));
+                if (round > 0) rates.Add(MachineRates.Measure(CPU, RateTime, cancellation));
+                if (ours.Count <= round) ours.AddRange(BenchTimer.Round(work, cancellation));
+                if (baseline is not null && theirs.Count <= round) theirs.AddRange(BenchTimer.Round(baseline, cancellation));
                 if (plain is not null) theirs.AddRange(plain.Round());
-                progress(index * rounds + round + 1);
+                progress(index * options.Rounds + round + 1);
             }
             known.Add(row.Name, (Statistics.Median(ours), theirs.Count > 0 ? Statistics.Median(theirs) : null));
             string? note = work.Found?.Invoke() ?? Join(work.Note, plain?.Note);
@@ -49,7 +47,7 @@ internal sealed class BenchRunner(string benchmark, IReadOnlyList<BenchRow> rows
     }
 
     /// <summary>Rounds over all rows.</summary>
-    internal int Steps => rounds * rows.Count;
+    internal int Steps => options.Rounds * rows.Count;
 
     private static BenchFigure Figure(BenchRow row, List<double> ours, List<double> theirs, string? note, MachineRates rates)
     {

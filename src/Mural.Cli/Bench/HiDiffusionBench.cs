@@ -16,11 +16,16 @@ internal static class HiDiffusionBench
 
     internal static Benchmark Create() => new("hidiffusion", "Steps beyond the trained size, plain and with HiDiffusion.", () =>
     [
-        .. Rows("sd15-1024", "Stable Diffusion 1.5, 1024x1024 pixels", new UNetConfig(), 128, Precision.BFloat16),
-        .. Rows("sd15-2048", "Stable Diffusion 1.5, 2048x2048 pixels", new UNetConfig(), 256, Precision.BFloat16),
-        .. Rows("sdxl-2048", "Stable Diffusion XL, 2048x2048 pixels", UNetConfig.StableDiffusionXL, 256, Precision.BFloat16),
-        .. Rows("sd15-1024", "Stable Diffusion 1.5, 1024x1024 pixels", new UNetConfig(), 128, Precision.Float32),
+        .. All(Precision.BFloat16),
+        .. All(Precision.Float32),
     ]);
+
+    private static IEnumerable<BenchRow> All(Precision precision) =>
+    [
+        .. Rows("sd15-1024", "Stable Diffusion 1.5, 1024x1024 pixels", new UNetConfig(), 128, precision),
+        .. Rows("sd15-2048", "Stable Diffusion 1.5, 2048x2048 pixels", new UNetConfig(), 256, precision),
+        .. Rows("sdxl-2048", "Stable Diffusion XL, 2048x2048 pixels", UNetConfig.StableDiffusionXL, 256, precision),
+    ];
 
     /// <summary>The rows of one model and size: a plain step, HiDiffusion's first and last ones, and its schedule.</summary>
     /// <param name="name">What the rows' names begin with.</param>

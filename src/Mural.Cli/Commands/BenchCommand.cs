@@ -11,14 +11,16 @@ internal sealed class BenchCommand : MuralCommand
 {
     private readonly Argument<string> _name = new("name") { Description = $"{string.Join(", ", Benchmark.All.Select(b => b.Name))}.", HelpName = "NAME" };
     private readonly Option<int?> _rounds = new("--rounds") { Description = "Rounds over which medians are taken.", HelpName = "N", DefaultValueFactory = _ => 5 };
-    private readonly Option<string?> _row = new("--row") { Description = "Only this row (default: all).", HelpName = "ROW" };
+    private readonly Option<string[]> _rows = new("--row") { Description = "Only this row; may be given several times (default: all).", HelpName = "ROW" };
+    private readonly Option<bool> _alone = new("--alone") { Description = "Leave out the comparison with libtorch's own operators, which takes as long again and as much memory." };
     private readonly Option<int?> _threads = new RunOptions().Threads;
     private readonly Option<string?> _serve = new("--serve") { Hidden = true };
 
     internal BenchCommand() : base("bench", "Repeat a performance figure: time, share of the machine's own matrix-product rate, speedup over plain libtorch operators.")
     {
         Add(_name);
-        Add(_row);
+        Add(_rows);
+        Add(_alone);
         Add(_rounds);
         Add(_threads);
         Add(_serve);
@@ -33,10 +35,11 @@ internal sealed class BenchCommand : MuralCommand
         Benchmark benchmark = Benchmark.All.FirstOrDefault(b => b.Name == name)
             ?? throw new MuralException($"There is no benchmark {name}: the names are {string.Join(", ", Benchmark.All.Select(b => b.Name))}.");
         IReadOnlyList<BenchRow> rows = benchmark.Rows();
-        if (context.Value(_row) is { } only)
+        if (context.Value(_rows) is { Length: > 0 } only)
         {
-            rows = [.. rows.Where(row => row.Name == only)];
-            if (rows.Count == 0) throw new MuralException($"The benchmark {name} has no row {only}: run it without --row to see all.");
+            if (only.Except(rows.Select(row => row.Name)).FirstOrDefault() is { } unknown)
+                throw new MuralException($"The benchmark {name} has no row {unknown}: --row takes {string.Join(", ", rows.Select(row => row.Name))}.");
+            rows = [.. rows.Where(row => only.Contains(row.Name))];
         }
         int? threads = context.Value(_threads);
         RuntimePlan.Choose(new RuntimeOptions { Device = "cpu", Threads = threads }).Apply();
@@ -47,7 +50,7 @@ internal sealed class BenchCommand : MuralCommand
             return null;
         }
 
-        var runner = new BenchRunner(name, rows, context.Value(_rounds)!.Value, threads, context.Cancellation);
+        var runner = new BenchRunner(name, rows, new BenchOptions(context.Value(_rounds)!.Value, threads, !context.Value(_alone)), context.Cancellation);
         BenchResult result = context.WithProgress(report => runner.Run(round => report(new ProgressReport(name, round, runner.Steps))));
         context.Say($"{result.Machine.Processor}, {result.Machine.Threads} threads, libtorch {result.Machine.Libtorch}; 2048x2048 products in GFLOP/s: {Rates(result)}");
         context.Say();

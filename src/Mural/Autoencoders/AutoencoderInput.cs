@@ -23,6 +23,14 @@ internal sealed class AutoencoderInput
             throw new MuralException($"This autoencoder was made ready for {type}, but a {what} in {map.dtype} was given; convert it first.");
     }
 
+    /// <exception cref="MuralException">The latent does not fit, as for any other run.</exception>
+    /// <exception cref="ArgumentException">It is of several pictures, where strips are of one.</exception>
+    internal void RequireOneLatent(Tensor latent, int channels)
+    {
+        Require(latent, "latent", channels, 1);
+        if (latent.shape[0] != 1) throw new ArgumentException("Strips are of one picture at a time.", nameof(latent));
+    }
+
     /// <exception cref="MuralException">The weights are no longer held as they were loaded.</exception>
     internal void RequireWeights(string use) => _inference.RequireWeights(use);
 }

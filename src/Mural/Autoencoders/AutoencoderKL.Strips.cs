@@ -41,8 +41,7 @@ public sealed partial class AutoencoderKL
     {
         using IDisposable quiet = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        _input.Require(latent, "latent", Config.LatentChannels, 1);
-        if (latent.shape[0] != 1) throw new ArgumentException("Strips are of one picture at a time.", nameof(latent));
+        _input.RequireOneLatent(latent, Config.LatentChannels);
         using var runner = new StripRunner(latent.dtype, latent.device, options);
         Tensor map = (_postQuantConv?.forward(latent) ?? latent).ForConvolution();
         using var source = new RowsAtHand(map, 0, map.shape[2]);

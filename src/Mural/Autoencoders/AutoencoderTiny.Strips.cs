@@ -50,17 +50,12 @@ public sealed partial class AutoencoderTiny
     {
         using IDisposable quiet = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        _input.Require(latent, "latent", Config.LatentChannels, 1);
-        if (latent.shape[0] != 1) throw new ArgumentException("Strips are of one picture at a time.", nameof(latent));
+        _input.RequireOneLatent(latent, Config.LatentChannels);
         using var runner = new StripRunner(latent.dtype, latent.device, options);
         Tensor bounded = Bounded(latent).ForConvolution();
         long height = latent.shape[2] * Config.Downscale, strip = StripRows(runner, latent.shape[3] * Config.Downscale, Config.DecoderChannels);
         using FeatureMap picture = _decoder.Run(new RowsAtHand(bounded, 0, bounded.shape[2]), runner, map => Kept(map, runner, strip, height));
-        foreach ((long first, long count) in runner.Strips(picture.Height, strip))
-        {
-            using DisposeScope inner = NewDisposeScope();
-            take(first, FromNetwork(picture.Rows(first, count)));
-        }
+        runner.Stream(picture, strip, (first, rows) => take(first, FromNetwork(rows)));
     }
 
     private static FeatureMap Kept(FeatureMap map, StripRunner runner, long strip, long pictureHeight) =>

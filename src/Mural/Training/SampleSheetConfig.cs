@@ -15,8 +15,7 @@ public sealed record SampleSheetConfig
     internal void Check()
     {
         Settings.InRange("sheet.pictures", Pictures, 1, 1024);
-        Settings.InRange("sheet.steps", Steps, 1, 1000);
-        Settings.InRange("sheet.guidance", Guidance, 0, 100);
+        Settings.Sampling("sheet", Steps, Guidance);
         // A result's index takes it for none given.
         if (Guidance == 0) throw new MuralException("The setting 'sheet.guidance' is 0, with which nothing is left of the condition; give a number above 0, where 1 paints without guidance.");
     }

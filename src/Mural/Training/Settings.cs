@@ -63,6 +63,18 @@ internal static class Settings
         if (!(value > 0 && double.IsFinite(value))) throw new MuralException($"The setting '{key}' is {value}; a positive number is expected.");
     }
 
+    internal static void Given(string key, string value, string expected)
+    {
+        if (value.Length == 0) throw new MuralException($"The setting '{key}' is missing; give {expected}.");
+    }
+
+    /// <summary>How something is sampled: the keys <c>steps</c> and <c>guidance</c> of an object.</summary>
+    internal static void Sampling(string key, int steps, double? guidance)
+    {
+        InRange($"{key}.steps", steps, 1, 1000);
+        if (guidance is { } scale) InRange($"{key}.guidance", scale, 0, 100);
+    }
+
     /// <summary>A path of the settings file, seen from the folder that the file lies in.</summary>
     internal static string Resolve(string settingsPath, string path) =>
         Path.GetFullPath(path, Path.GetDirectoryName(Path.GetFullPath(settingsPath))!);

@@ -103,7 +103,7 @@ public abstract record TrainingConfig
     /// <summary>Throws for the first impossible value.</summary>
     internal virtual void Check()
     {
-        if (Run.Length == 0) throw new MuralException("The setting 'run' is missing; give the folder that the run's files go to.");
+        Settings.Given("run", Run, "the folder that the run's files go to");
         if (Steps is null && MaxMinutes is null) throw new MuralException("The settings need 'steps' or 'max_minutes', so that the run has an end.");
         if (Steps is long steps) Settings.InRange("steps", steps, 1, 1e12);
         if (MaxMinutes is double minutes) Settings.Positive("max_minutes", minutes);

@@ -21,4 +21,14 @@ internal sealed record CommandRun(int ExitCode, string Out, string Error)
         int code = new MuralApplication(new Terminal(output, error, Interactive: false), cancellation).Run(arguments);
         return new CommandRun(code, output.ToString(), error.ToString());
     }
+
+    /// <summary>A run of <c>mural generate</c>.</summary>
+    /// <param name="model">The model's folder, file or name.</param>
+    /// <param name="prompt">The prompt; null where <c>--like</c> gives it.</param>
+    /// <param name="options">Everything else.</param>
+    public static CommandRun Generate(string model, string? prompt, IEnumerable<string> options) =>
+        Of(["generate", .. prompt is null ? Array.Empty<string>() : [prompt], "--model", model, .. options]);
+
+    /// <summary>The same with options as one writes them, a space between each two, and a file for the picture.</summary>
+    public static CommandRun Generate(string model, string? prompt, string options, string output) => Generate(model, prompt, [.. options.Split(' '), "-o", output]);
 }

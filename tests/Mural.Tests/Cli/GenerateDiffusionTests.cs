@@ -139,7 +139,7 @@ public sealed class GenerateDiffusionTests : IDisposable
         using (StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(TinyStableDiffusion.At(TinyStableDiffusion.First))) StableDiffusionWriter.SaveFile(checkpoint, file);
         foreach (string part in Directory.GetFiles(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "tokenizer"))) File.Copy(part, _folder.At(Path.GetFileName(part)));
         CommandRun whole = Generate(TinyStableDiffusion.First, "fox", Fast, "whole.png");
-        CommandRun single = CommandRun.Of(["generate", "fox", "--model", file, .. Fast.Split(' '), "-o", _folder.At("single.png")]);
+        CommandRun single = CommandRun.Generate(file, "fox", Fast, _folder.At("single.png"));
         Assert.True(whole.ExitCode == ExitCode.Success && single.ExitCode == ExitCode.Success, whole.Error + single.Error);
         Assert.Equal(PictureReader.Read(_folder.At("whole.png")).Data, PictureReader.Read(_folder.At("single.png")).Data);
         Assert.Contains("Model: fox-model,", PictureReader.Identify(_folder.At("single.png")).Metadata.Parameters, StringComparison.Ordinal);
@@ -152,7 +152,7 @@ public sealed class GenerateDiffusionTests : IDisposable
         using (StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(model))
         using (var kept = new OriginalSource(model, checkpoint.Family, checkpoint.Components.Where(part => part.Key != "vae").ToDictionary(part => part.Key, part => part.Value.Weights))) SafetensorsWriter.Save(file, kept);
         foreach (string part in Directory.GetFiles(Path.Combine(model, "tokenizer"))) File.Copy(part, _folder.At(Path.GetFileName(part)));
-        CommandRun run = CommandRun.Of(["generate", "fox", "--model", file, "--vae", Path.Combine(model, "vae"), .. Fast.Split(' '), "-o", _folder.At("fox.png")]);
+        CommandRun run = CommandRun.Generate(file, "fox", ["--vae", Path.Combine(model, "vae"), .. Fast.Split(' '), "-o", _folder.At("fox.png")]);
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
     }
 
@@ -256,11 +256,10 @@ public sealed class GenerateDiffusionTests : IDisposable
     public void OptionsOfStableDiffusionAreNotForADiM()
     {
         using var model = new TinyDiM();
-        CommandRun run = CommandRun.Of("generate", "cat", "--model", model.Folder, "--sampler", "ddim", "-o", _folder.At("cat.png"));
+        CommandRun run = CommandRun.Generate(model.Folder, "cat", "--sampler ddim", _folder.At("cat.png"));
         Assert.Equal(ExitCode.Problem, run.ExitCode);
         Assert.Contains("--sampler is for models of Stable Diffusion", Assert.Single(run.Problems), StringComparison.Ordinal);
     }
 
-    private CommandRun Generate(string model, string? prompt, string options, string output) => CommandRun.Of(
-        ["generate", .. prompt is null ? Array.Empty<string>() : [prompt], "--model", TinyStableDiffusion.At(model), .. options.Split(' '), "-o", _folder.At(output)]);
+    private CommandRun Generate(string model, string? prompt, string options, string output) => CommandRun.Generate(TinyStableDiffusion.At(model), prompt, options, _folder.At(output));
 }

@@ -83,6 +83,5 @@ public sealed class GenerateHiDiffusionTests : IDisposable
 
     private byte[] Pixels(string file) => PictureReader.Read(_folder.At(file)).Data;
 
-    private CommandRun Generate(string model, string options, string output) =>
-        CommandRun.Of(["generate", "fox", "--model", TinyStableDiffusion.At(model), .. options.Split(' '), "-o", _folder.At(output)]);
+    private CommandRun Generate(string model, string options, string output) => CommandRun.Generate(TinyStableDiffusion.At(model), "fox", options, _folder.At(output));
 }

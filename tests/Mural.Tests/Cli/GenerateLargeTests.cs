@@ -80,6 +80,5 @@ public sealed class GenerateLargeTests : IDisposable
         Assert.Equal([tiles], Directory.GetFileSystemEntries(_folder.Path));
     }
 
-    private CommandRun Generate(string model, string options, string output) =>
-        CommandRun.Of(["generate", "fox", "--model", TinyStableDiffusion.At(model), .. options.Split(' '), "-o", _folder.At(output)]);
+    private CommandRun Generate(string model, string options, string output) => CommandRun.Generate(TinyStableDiffusion.At(model), "fox", options, _folder.At(output));
 }

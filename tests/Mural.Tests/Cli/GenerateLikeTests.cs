@@ -51,7 +51,7 @@ public sealed class GenerateLikeTests : IDisposable
     [Fact]
     public void LikeKnowsAnEmptyNegativePromptFromNone()
     {
-        CommandRun run = CommandRun.Of(["generate", "fox", "--model", TinyStableDiffusion.At(TinyStableDiffusion.XL), .. Fast.Split(' '), "--negative", "", "--sampler", "euler", "--schedule", "ays-sdxl", "-o", _folder.At("empty.png")]);
+        CommandRun run = CommandRun.Generate(TinyStableDiffusion.At(TinyStableDiffusion.XL), "fox", [.. Fast.Split(' '), "--negative", "", "--sampler", "euler", "--schedule", "ays-sdxl", "-o", _folder.At("empty.png")]);
         CommandRun none = Generate(TinyStableDiffusion.XL, "fox", $"{Fast} --sampler euler --schedule ays-sdxl", "none.png");
         CommandRun again = Generate(TinyStableDiffusion.XL, null, $"--like {_folder.At("empty.png")} --device cpu", "again.png");
         Assert.True(run.ExitCode == ExitCode.Success && none.ExitCode == ExitCode.Success && again.ExitCode == ExitCode.Success, run.Error + none.Error + again.Error);
@@ -177,6 +177,5 @@ public sealed class GenerateLikeTests : IDisposable
         Assert.Contains("is told nothing of sizes", useless.Error, StringComparison.Ordinal);
     }
 
-    private CommandRun Generate(string model, string? prompt, string options, string output) => CommandRun.Of(
-        ["generate", .. prompt is null ? Array.Empty<string>() : [prompt], "--model", TinyStableDiffusion.At(model), .. options.Split(' '), "-o", _folder.At(output)]);
+    private CommandRun Generate(string model, string? prompt, string options, string output) => CommandRun.Generate(TinyStableDiffusion.At(model), prompt, options, _folder.At(output));
 }

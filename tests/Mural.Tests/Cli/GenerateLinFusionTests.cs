@@ -57,6 +57,5 @@ public sealed class GenerateLinFusionTests : IDisposable
         Assert.Contains("config.json", Assert.Single(Generate(TinyStableDiffusion.First, $"{Fast} --linfusion {_folder.Path}", "fox.png").Problems), StringComparison.Ordinal);
     }
 
-    private CommandRun Generate(string model, string options, string output) =>
-        CommandRun.Of(["generate", "fox", "--model", TinyStableDiffusion.At(model), .. options.Split(' '), "-o", _folder.At(output)]);
+    private CommandRun Generate(string model, string options, string output) => CommandRun.Generate(TinyStableDiffusion.At(model), "fox", options, _folder.At(output));
 }

@@ -125,6 +125,5 @@ public sealed class GenerateTests : IClassFixture<TinyDiM>, IDisposable
         Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
     }
 
-    private CommandRun Generate(string? prompt, params string[] options) =>
-        CommandRun.Of(["generate", .. prompt is null ? Array.Empty<string>() : [prompt], "--model", _model.Folder, .. options]);
+    private CommandRun Generate(string? prompt, params string[] options) => CommandRun.Generate(_model.Folder, prompt, options);
 }

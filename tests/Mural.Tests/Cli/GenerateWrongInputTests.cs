@@ -167,7 +167,7 @@ public sealed class GenerateWrongInputTests : IDisposable
     private CommandRun Run(string model, string prompt, string[] options)
     {
         Directory.CreateDirectory(_folder.At("out"));
-        return CommandRun.Of(["generate", prompt, "--model", model, "--size", "64x64", "--steps", "2", "--precision", "f32", "--device", "cpu", .. options, "-o", _folder.At("out/fox.png")]);
+        return CommandRun.Generate(model, prompt, ["--size", "64x64", "--steps", "2", "--precision", "f32", "--device", "cpu", .. options, "-o", _folder.At("out/fox.png")]);
     }
 
     // A single file with some of the model's parts, and perhaps a tensor that tells another model, or one of another shape.

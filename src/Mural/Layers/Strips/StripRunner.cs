@@ -69,15 +69,9 @@ internal sealed class StripRunner(ScalarType type, Device device, StripOptions o
     internal WritableMap Convolve(FeatureMap input, Conv2d layer, GroupNorm? norm = null, Func<long, Tensor, Tensor>? finish = null, WritableMap? into = null)
     {
         (long height, long width) = OutputSize(input, layer);
-        using MapNorm? known = norm?.Of(input.Moments);
         WritableMap output = into ?? Create(height, width, layer.WeightShape[0]);
         output.Restart();
-        foreach ((long first, long count) in Strips(height, width, Math.Max(input.Channels, output.Channels)))
-        {
-            using DisposeScope scope = NewDisposeScope();
-            Tensor rows = Convolved(input, layer, known, first, count);
-            output.Write(first, finish?.Invoke(first, rows) ?? rows);
-        }
+        Stream(input, layer, norm, (first, rows) => output.Write(first, finish?.Invoke(first, rows) ?? rows));
         return output;
     }
 
@@ -86,10 +80,18 @@ internal sealed class StripRunner(ScalarType type, Device device, StripOptions o
     {
         (long height, long width) = OutputSize(input, layer);
         using MapNorm? known = norm?.Of(input.Moments);
-        foreach ((long first, long count) in Strips(height, width, Math.Max(input.Channels, layer.WeightShape[0])))
+        long channels = layer.WeightShape[0], strip = StripRows(width, Math.Max(input.Channels, channels));
+        using var output = new ComputedMap(height, width, channels, strip, (first, count) => Convolved(input, layer, known, first, count));
+        Stream(output, strip, take);
+    }
+
+    /// <summary>A map's rows, so many at once, for somebody who takes them as they come, from the first to the last.</summary>
+    internal void Stream(FeatureMap map, long strip, Action<long, Tensor> take)
+    {
+        foreach ((long first, long count) in Strips(map.Height, strip))
         {
             using DisposeScope scope = NewDisposeScope();
-            take(first, Convolved(input, layer, known, first, count));
+            take(first, map.Rows(first, count));
         }
     }
 
@@ -108,11 +110,7 @@ internal sealed class StripRunner(ScalarType type, Device device, StripOptions o
     {
         using FeatureMap computed = map;
         WritableMap kept = Create(map.Height, map.Width, map.Channels);
-        foreach ((long first, long count) in Strips(map.Height, strip))
-        {
-            using DisposeScope scope = NewDisposeScope();
-            kept.Write(first, computed.Rows(first, count));
-        }
+        Stream(computed, strip, kept.Write);
         return kept;
     }
 

@@ -57,8 +57,7 @@ public sealed record VaeTrainingConfig : TrainingConfig
         Loss.Check();
         AutoencoderConfig model = Model.ToAutoencoderConfig(Data.Size);
         model.Validate();
-        if (Data.Size % model.Downscale != 0)
-            throw new MuralException($"The setting 'data.size' is {Data.Size}; a multiple of {model.Downscale}, the autoencoder's factor, is expected.");
+        Data.RequireMultipleOf(model.Downscale, "autoencoder");
         if (Crop is int crop && (crop < model.Downscale || crop > Data.Size || crop % model.Downscale != 0))
             throw new MuralException($"The setting 'crop' is {crop}; a multiple of {model.Downscale}, the autoencoder's factor, and at most 'data.size' = {Data.Size} is expected.");
     }

@@ -40,6 +40,12 @@ public sealed record DataConfig
         if (Captions is not null) throw new MuralException("The setting 'data.captions' is for distillation; give the pictures in 'data.folder' or 'data.index'.");
     }
 
+    /// <exception cref="MuralException">Pictures of that size have no whole positions in a network that makes them smaller by the factor.</exception>
+    internal void RequireMultipleOf(int factor, string network)
+    {
+        if (Size % factor != 0) throw new MuralException($"The setting 'data.size' is {Size}; a multiple of {factor}, the {network}'s factor, is expected.");
+    }
+
     internal void Check()
     {
         if (new[] { Folder, Index, Captions }.Count(given => given is not null) != 1)

@@ -31,7 +31,7 @@ internal sealed class TrainingLatents : IDisposable
     {
         try
         {
-            RequireSize(data.Size, autoencoder.Config.Downscale);
+            data.RequireMultipleOf(autoencoder.Config.Downscale, "autoencoder");
             autoencoder.to(device);
             return new TrainingLatents(autoencoder, LatentSet.Open(pictures, new LatentEncoding(autoencoder, type, device, data.Flip), PictureSet.CacheFolder(data, settingsPath), report, cancellation));
         }
@@ -40,12 +40,6 @@ internal sealed class TrainingLatents : IDisposable
             autoencoder.Dispose();
             throw;
         }
-    }
-
-    /// <exception cref="MuralException">Pictures of that size have no whole latents.</exception>
-    internal static void RequireSize(int size, int downscale)
-    {
-        if (size % downscale != 0) throw new MuralException($"The setting 'data.size' is {size}; a multiple of {downscale}, the autoencoder's factor, is expected.");
     }
 
     /// <summary>Latents of some pictures as a network sees them, drawn anew from their moments and, where pictures are mirrored, with every second one mirrored. Shape: `[B, C, h, w]`.</summary>

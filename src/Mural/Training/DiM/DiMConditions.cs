@@ -9,16 +9,16 @@ internal sealed class DiMConditions
 {
     private readonly int[][] _words;
     private readonly HashSet<int> _styles;
-    private readonly DiMTrainingConfig _config;
+    private readonly WordSettings _settings;
     private readonly bool _bags;
 
     private DiMConditions(DiMTrainingConfig config, int[][] words, IReadOnlyList<string> labels, bool bags)
     {
-        _config = config;
+        _settings = config.Words;
         _words = words;
         _bags = bags;
         Labels = labels;
-        _styles = [.. config.StyleWords.Select(word => IndexOf(labels, word))];
+        _styles = [.. _settings.Styles.Select(word => IndexOf(labels, word))];
     }
 
     /// <summary>The words or classes, by index.</summary>
@@ -48,7 +48,7 @@ internal sealed class DiMConditions
 
     /// <summary>The rows, those of rare words several times (<see cref="DiMTrainingConfig.Balance"/>).</summary>
     /// <param name="rows">Rows of the picture set.</param>
-    internal IReadOnlyList<int> Balanced(IReadOnlyList<int> rows) => Labels.Count == 0 ? rows : ConditionWords.Balanced(rows, row => _words[row], _config.Balance);
+    internal IReadOnlyList<int> Balanced(IReadOnlyList<int> rows) => Labels.Count == 0 ? rows : ConditionWords.Balanced(rows, row => _words[row], _settings.Balance);
 
     /// <summary>Labels of the given rows for <see cref="DiMModel"/>, or null for an unconditional model.</summary>
     /// <param name="rows">Rows of the picture set.</param>
@@ -57,8 +57,7 @@ internal sealed class DiMConditions
     {
         if (Labels.Count == 0) return null;
         SplitMix draws = random ?? default;
-        var dropout = new ConditionDropout(_config.LabelDropout, _config.WordDropout, _config.StyleDropout);
-        int[][] kept = [.. rows.Select(row => random is null ? _words[row] : dropout.Thin(_words[row], _styles.Contains, ref draws))];
+        int[][] kept = [.. rows.Select(row => random is null ? _words[row] : _settings.Dropout.Thin(_words[row], _styles.Contains, ref draws))];
         if (_bags) return Vocabulary.ToLabels(kept);
         return tensor(kept.Select(words => words.Length > 0 ? words[0] : (long)Labels.Count).ToArray());
     }
@@ -74,6 +73,6 @@ internal sealed class DiMConditions
     {
         for (int i = 0; i < labels.Count; i++)
             if (string.Equals(labels[i], word, StringComparison.OrdinalIgnoreCase)) return i;
-        throw new MuralException($"The setting 'style_words' names '{word}', which no picture has.");
+        throw WordSettings.NoPictureHas(word);
     }
 }

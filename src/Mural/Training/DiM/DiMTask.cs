@@ -31,7 +31,7 @@ internal sealed class DiMTask : ITrainingTask
         _order = new SampleOrder(_conditions.Balanced(pictures.Training), config.Seed);
         ScalarType type = config.ComputeType;
         AutoencoderConfig? autoencoder = config.Autoencoder is null ? null : AutoencoderConfig.Read(Settings.Resolve(config.SettingsPath, config.Autoencoder));
-        if (autoencoder is not null) TrainingLatents.RequireSize(config.Data.Size, autoencoder.Downscale);
+        if (autoencoder is not null) config.Data.RequireMultipleOf(autoencoder.Downscale, "autoencoder");
         DiMConfig architecture = config.ToDiMConfig(autoencoder?.LatentChannels ?? 3, config.Data.Size / (autoencoder?.Downscale ?? 1), _conditions.Labels.Count);
         // Encoding the pictures takes long.
         architecture.Check();

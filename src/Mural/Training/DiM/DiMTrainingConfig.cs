@@ -66,6 +66,9 @@ public sealed record DiMTrainingConfig : TrainingConfig
     /// <summary>Share of the pictures that are shown without their style words, in [0, 1].</summary>
     public double StyleDropout { get; init; }
 
+    /// <summary>How pictures are shown with their words or classes.</summary>
+    internal WordSettings Words => new(new ConditionDropout(LabelDropout, WordDropout, StyleDropout), StyleWords, Balance);
+
     /// <summary>Weighs each sample's loss with min(SNR, γ)/SNR (min-SNR weighting, arXiv 2303.09556); null weighs all alike, as the released training does.</summary>
     public double? MinSnrGamma { get; init; }
 
@@ -94,15 +97,12 @@ public sealed record DiMTrainingConfig : TrainingConfig
             throw new MuralException($"The setting 'data.size' is {Data.Size}; a multiple of 'model.patch_size' = {Model.PatchSize} is expected.");
         ToDiMConfig(channels: 4, Data.Size, labels: 0).Check();
         Sheet.Check();
-        Settings.InRange("label_dropout", LabelDropout, 0, 1);
-        Settings.InRange("balance", Balance, 0, 2);
+        Words.Check();
         Settings.InRange("label_noise", LabelNoise, 0, 10);
-        Settings.InRange("word_dropout", WordDropout, 0, 0.99);
-        Settings.InRange("style_dropout", StyleDropout, 0, 1);
-        if (MinSnrGamma is double gamma) Settings.Positive("min_snr_gamma", gamma);
+        MinSnr.Check(MinSnrGamma);
         if (Vocabulary is null && (WordDropout > 0 || StyleDropout > 0 || StyleWords.Length > 0))
             throw new MuralException("The settings 'word_dropout', 'style_dropout' and 'style_words' are for models of words; name the list of words with 'vocabulary', or leave them out.");
-        if (StyleDropout > 0 && StyleWords.Length == 0) throw new MuralException("The setting 'style_dropout' is set without 'style_words'; name the words that it may leave out.");
+        Words.RequireStyles();
     }
 
     internal DiMConfig ToDiMConfig(int channels, int size, int labels) => new()

@@ -37,7 +37,7 @@ internal sealed class LinFusionTask : ITrainingTask
         _teacher = loaded.Add(StableDiffusionParts.Load(model, new StableDiffusionOptions { Prompts = PromptSyntax.Plain }, runtime));
         if (_teacher.Info.Inpaints) throw new MuralException($"{model} was made for inpainting, whose masks a distillation does not have; give a plain model of its family.");
         int downscale = _teacher.Codec.Downscale;
-        TrainingLatents.RequireSize(config.Data.Size, downscale);
+        config.Data.RequireMultipleOf(downscale, "autoencoder");
         using StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(model);
         // What is not trained needs no more precision than the run.
         _student = loaded.Add(checkpoint.LoadUNet(type, device));

@@ -34,8 +34,7 @@ public sealed record DistillationSheetConfig
     internal void Check()
     {
         Settings.InRange("sheet.captions", Captions, 1, 256);
-        Settings.InRange("sheet.steps", Steps, 1, 1000);
-        if (Guidance is { } guidance) Settings.InRange("sheet.guidance", guidance, 0, 100);
+        Settings.Sampling("sheet", Steps, Guidance);
     }
 }
 
@@ -48,11 +47,7 @@ public sealed record TeacherSamplesConfig
     /// <summary>Guidance scale; null for the model's.</summary>
     public double? Guidance { get; init; }
 
-    internal void Check()
-    {
-        Settings.InRange("teacher_samples.steps", Steps, 1, 1000);
-        if (Guidance is { } guidance) Settings.InRange("teacher_samples.guidance", guidance, 0, 100);
-    }
+    internal void Check() => Settings.Sampling("teacher_samples", Steps, Guidance);
 }
 
 /// <summary>
@@ -95,7 +90,7 @@ public sealed record LinFusionTrainingConfig : TrainingConfig
     internal override void Check()
     {
         base.Check();
-        if (Teacher.Length == 0) throw new MuralException("The setting 'teacher' is missing; give the Stable Diffusion model whose attention is to become linear.");
+        Settings.Given("teacher", Teacher, "the Stable Diffusion model whose attention is to become linear");
         Settings.InRange("mlp_divisor", MlpDivisor, 1, 1024);
         if (MlpDivisor != 1 && !LinFusionConfig.HasMlp(Mixer))
             throw new MuralException($"The setting 'mlp_divisor' is {MlpDivisor}, but the mixer {EnumNames.Of(Mixer)} has no perceptrons; leave it out.");

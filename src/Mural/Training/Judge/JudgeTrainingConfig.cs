@@ -20,11 +20,10 @@ internal sealed record JudgeTrainingConfig : TrainingConfig
         base.Check();
         Data.RequirePictures();
         Augmentation.Check();
-        if (Vocabulary.Length == 0) throw new MuralException("The setting 'vocabulary' is missing; give a file with one word a line.");
+        Settings.Given("vocabulary", Vocabulary, "a file with one word a line");
         if (Batch < 2) throw new MuralException($"The setting 'batch' is {Batch}; a judge learns by telling the pictures of a batch apart, so that at least 2 are needed.");
         Model.Validate();
-        if (Data.Size % Model.Downscale != 0)
-            throw new MuralException($"The setting 'data.size' is {Data.Size}; a multiple of {Model.Downscale}, the judge's factor, is expected.");
+        Data.RequireMultipleOf(Model.Downscale, "judge");
     }
 
     internal JudgeConfig ToJudgeConfig(int words) => new(Model, Data.Size, words, Rgb.Parse(Data.Background), Data.Fit);

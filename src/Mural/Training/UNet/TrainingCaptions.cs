@@ -5,7 +5,8 @@ namespace Mural.Training;
 /// <summary>What each picture of a set is said to show, and how it is said in one showing.</summary>
 internal sealed class TrainingCaptions
 {
-    private readonly UNetTrainingConfig _config;
+    private readonly WordSettings _settings;
+    private readonly double _shuffle;
     private readonly string[][] _words;
     private readonly HashSet<string> _styles;
 
@@ -14,12 +15,13 @@ internal sealed class TrainingCaptions
     /// <exception cref="MuralException">No picture has a style word.</exception>
     internal TrainingCaptions(UNetTrainingConfig config, IReadOnlyList<PictureItem> items)
     {
-        _config = config;
+        _settings = config.Words;
+        _shuffle = config.WordShuffle;
         _words = [.. items.Select(item => item.ReadCaption().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries))];
-        _styles = new HashSet<string>(config.StyleWords, StringComparer.OrdinalIgnoreCase);
-        foreach (string style in config.StyleWords)
+        _styles = new HashSet<string>(_settings.Styles, StringComparer.OrdinalIgnoreCase);
+        foreach (string style in _settings.Styles)
             if (!_words.Any(words => words.Contains(style, StringComparer.OrdinalIgnoreCase)))
-                throw new MuralException($"The setting 'style_words' names '{style}', which no picture has.");
+                throw WordSettings.NoPictureHas(style);
     }
 
     /// <summary>Names the content.</summary>
@@ -29,19 +31,18 @@ internal sealed class TrainingCaptions
     internal string Of(int row) => string.Join(' ', _words[row]);
 
     /// <summary>The rows, those of rare words several times (<see cref="UNetTrainingConfig.Balance"/>).</summary>
-    internal IReadOnlyList<int> Balanced(IReadOnlyList<int> rows) => ConditionWords.Balanced(rows, row => _words[row], _config.Balance);
+    internal IReadOnlyList<int> Balanced(IReadOnlyList<int> rows) => ConditionWords.Balanced(rows, row => _words[row], _settings.Balance);
 
     /// <summary>The captions that one showing of each row has.</summary>
     /// <param name="rows">Rows of the picture set.</param>
     /// <param name="random">Draws what is left out and in which order the words are.</param>
     internal string[] Shown(IReadOnlyList<int> rows, SplitMix random)
     {
-        var dropout = new ConditionDropout(_config.LabelDropout, _config.WordDropout, _config.StyleDropout);
         var captions = new string[rows.Count];
         for (int i = 0; i < captions.Length; i++)
         {
-            string[] kept = dropout.Thin(_words[rows[i]], _styles.Contains, ref random);
-            bool shuffled = ConditionDropout.Drops(ConditionDropout.Uniform(ref random), _config.WordShuffle);
+            string[] kept = _settings.Dropout.Thin(_words[rows[i]], _styles.Contains, ref random);
+            bool shuffled = ConditionDropout.Drops(ConditionDropout.Uniform(ref random), _shuffle);
             var order = new SplitMix(random.Next());
             if (shuffled) Shuffle(kept, ref order);
             captions[i] = string.Join(' ', kept);

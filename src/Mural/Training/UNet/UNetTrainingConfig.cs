@@ -132,6 +132,9 @@ public sealed record UNetTrainingConfig : TrainingConfig
     /// <summary>How much more often pictures of rare words are shown, in [0, 2]; see <see cref="DiMTrainingConfig.Balance"/>.</summary>
     public double Balance { get; init; }
 
+    /// <summary>How pictures are shown with their words.</summary>
+    internal WordSettings Words => new(new ConditionDropout(LabelDropout, WordDropout, StyleDropout), StyleWords, Balance);
+
     /// <summary>γ of min-SNR weighting (arXiv 2303.09556); null weighs all samples alike.</summary>
     public double? MinSnrGamma { get; init; }
 
@@ -150,13 +153,10 @@ public sealed record UNetTrainingConfig : TrainingConfig
         Model.Check();
         Text.Check();
         Sheet.Check();
-        if (Autoencoder.Length == 0) throw new MuralException("The setting 'autoencoder' is missing; give the folder of the autoencoder whose latents are to be learned.");
-        Settings.InRange("label_dropout", LabelDropout, 0, 1);
-        Settings.InRange("word_dropout", WordDropout, 0, 0.99);
+        Settings.Given("autoencoder", Autoencoder, "the folder of the autoencoder whose latents are to be learned");
+        Words.Check();
         Settings.InRange("word_shuffle", WordShuffle, 0, 1);
-        Settings.InRange("style_dropout", StyleDropout, 0, 1);
-        Settings.InRange("balance", Balance, 0, 2);
-        if (MinSnrGamma is double gamma) Settings.Positive("min_snr_gamma", gamma);
-        if (StyleDropout > 0 && StyleWords.Length == 0) throw new MuralException("The setting 'style_dropout' is set without 'style_words'; name the words that it may leave out.");
+        MinSnr.Check(MinSnrGamma);
+        Words.RequireStyles();
     }
 }

@@ -1,5 +1,4 @@
 using Mural.Layers.Strips;
-using static TorchSharp.torch;
 
 namespace Mural.UNet;
 
@@ -24,11 +23,7 @@ internal sealed class SkipMaps(StripRunner runner, string? folder)
         }
         WritableMap copy = runner.CreateOnDisk(folder, map.Height, map.Width, map.Channels);
         _maps.Push(copy);
-        foreach ((long first, long count) in runner.Strips(map.Height, map.Width, map.Channels))
-        {
-            using Tensor rows = map.Rows(first, count);
-            copy.Write(first, rows);
-        }
+        runner.Stream(map, runner.StripRows(map.Width, map.Channels), copy.Write);
         return true;
     }
 

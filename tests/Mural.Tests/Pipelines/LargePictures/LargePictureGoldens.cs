@@ -5,10 +5,10 @@ using Mural.Pipelines;
 using Mural.Runtime;
 using Mural.Samplers;
 using Mural.Tests.Goldens;
-using Mural.Tests.Pipelines;
+using Mural.Tests.LinFusion;
 using Mural.Text;
 
-namespace Mural.Tests.LinFusion;
+namespace Mural.Tests.Pipelines;
 
 /// <summary>What the cases of large pictures have in common.</summary>
 internal static class LargePictureGoldens

@@ -2,8 +2,9 @@ using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.Samplers;
 using Mural.Tests.Goldens;
+using Mural.Tests.LinFusion;
 
-namespace Mural.Tests.LinFusion;
+namespace Mural.Tests.Pipelines;
 
 /// <summary>
 /// The official high-resolution and super-resolution pipelines of SDXL, stage by stage: a stage starts from the case's picture of the one before. The official code scales some

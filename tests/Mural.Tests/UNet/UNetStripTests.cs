@@ -1,9 +1,10 @@
 using Mural.Layers.Strips;
 using Mural.Runtime;
 using Mural.Tests.Goldens;
+using Mural.Tests.LinFusion;
 using Mural.UNet;
 
-namespace Mural.Tests.LinFusion;
+namespace Mural.Tests.UNet;
 
 /// <summary>A UNet on strips of its maps, with skips in memory or on the disk, gives what it gives on whole maps.</summary>
 [Trait("Area", LinFusionGoldens.Area)]

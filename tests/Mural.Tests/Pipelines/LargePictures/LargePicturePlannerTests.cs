@@ -2,10 +2,10 @@ using System.Text.Json.Nodes;
 using Mural.HiDiffusion;
 using Mural.Pipelines;
 using Mural.Samplers;
-using Mural.Tests.Pipelines;
+using Mural.Tests.LinFusion;
 using Mural.UNet;
 
-namespace Mural.Tests.LinFusion;
+namespace Mural.Tests.Pipelines;
 
 /// <summary>Where the stages of a large picture begin.</summary>
 [Trait("Area", LinFusionGoldens.Area)]

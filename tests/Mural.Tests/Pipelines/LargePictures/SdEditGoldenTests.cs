@@ -2,8 +2,9 @@ using System.Text.Json.Nodes;
 using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.Tests.Goldens;
+using Mural.Tests.LinFusion;
 
-namespace Mural.Tests.LinFusion;
+namespace Mural.Tests.Pipelines;
 
 /// <summary>The SDEdit chain of the official notebook, stage by stage: a stage starts from the case's picture of the one before.</summary>
 [Trait("Area", LinFusionGoldens.Area)]

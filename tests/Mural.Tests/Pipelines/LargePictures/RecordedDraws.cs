@@ -2,7 +2,7 @@ using Mural.HiDiffusion;
 using Mural.Pipelines;
 using Mural.Tests.Goldens;
 
-namespace Mural.Tests.LinFusion;
+namespace Mural.Tests.Pipelines;
 
 /// <summary>The random numbers of one prompt of a case, <c>in.draw0</c> and on, in the order in which they were drawn.</summary>
 /// <param name="golden">The case.</param>

@@ -1,9 +1,9 @@
 using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.Tests.Autoencoders;
-using Mural.Tests.Pipelines;
+using Mural.Tests.LinFusion;
 
-namespace Mural.Tests.LinFusion;
+namespace Mural.Tests.Pipelines;
 
 /// <summary>Large pictures as a library paints them: plans, stages that outlive a run, files.</summary>
 [Trait("Area", LinFusionGoldens.Area)]

@@ -1,7 +1,8 @@
 using Mural.Pipelines;
 using Mural.Samplers;
+using Mural.Tests.LinFusion;
 
-namespace Mural.Tests.LinFusion;
+namespace Mural.Tests.Pipelines;
 
 /// <summary>Steps that are taken twice and mixed.</summary>
 [Trait("Area", LinFusionGoldens.Area)]

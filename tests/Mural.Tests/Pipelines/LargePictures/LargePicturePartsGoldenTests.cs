@@ -4,9 +4,10 @@ using Mural.Autoencoders;
 using Mural.Pipelines;
 using Mural.Samplers;
 using Mural.Tests.Goldens;
+using Mural.Tests.LinFusion;
 using Mural.UNet;
 
-namespace Mural.Tests.LinFusion;
+namespace Mural.Tests.Pipelines;
 
 /// <summary>The pieces of the official chain: sizes and steps, blur, dilated network, cosine; and tiled decoding.</summary>
 [Trait("Area", LinFusionGoldens.Area)]

@@ -4,11 +4,11 @@ using Mural.Pipelines;
 using Mural.Runtime;
 using Mural.Samplers;
 using Mural.Tests.Goldens;
-using Mural.Tests.Pipelines;
+using Mural.Tests.LinFusion;
 using Mural.Text;
 using Mural.UNet;
 
-namespace Mural.Tests.LinFusion;
+namespace Mural.Tests.Pipelines;
 
 /// <summary>Whatever decides about a large picture makes it another job.</summary>
 [Trait("Area", LinFusionGoldens.Area)]

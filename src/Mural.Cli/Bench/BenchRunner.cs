@@ -38,8 +38,9 @@ internal sealed class BenchRunner(string benchmark, IReadOnlyList<BenchRow> rows
                 progress(index * options.Rounds + round + 1);
             }
             known.Add(row.Name, (Statistics.Median(ours), theirs.Count > 0 ? Statistics.Median(theirs) : null));
-            string? note = work.Found?.Invoke() ?? Join(work.Note, plain?.Note);
-            figures.Add(Figure(row, ours, theirs, Compared(row, known) is { } faster ? $"{faster}; {note}" : note, MachineRates.Median(rates)));
+            string? note = Join(work.Found?.Invoke() is { Length: > 0 } found ? found : work.Note, plain?.Note);
+            string[] notes = [.. new[] { OverOtherRow(row, known), note }.OfType<string>()];
+            figures.Add(Figure(row, ours, theirs, notes.Length > 0 ? string.Join("; ", notes) : null, MachineRates.Median(rates)));
             all.AddRange(rates);
             Allocator.Trim();
         }
@@ -62,7 +63,7 @@ internal sealed class BenchRunner(string benchmark, IReadOnlyList<BenchRow> rows
             note);
     }
 
-    private static string? Compared(BenchRow row, Dictionary<string, (double Ours, double? Theirs)> known)
+    private static string? OverOtherRow(BenchRow row, Dictionary<string, (double Ours, double? Theirs)> known)
     {
         if (row.Against is not var (name, times) || !known.TryGetValue(name, out (double Ours, double? Theirs) other)) return null;
         (double ours, double? theirs) = known[row.Name];

@@ -48,14 +48,9 @@ internal static class MemoryBench
         try
         {
             ProcessStartInfo start = PlainProcess.OwnExecutable();
-            foreach (string argument in (string[])["generate", "fox", "--model", model, "--steps", "1", "--seed", "1", "--sampler", "ddim", "--upscale-strength", "1", "--device", "cpu", "--json", "-o", Path.Combine(folder, "fox.png"), .. options.Split(' ')])
+            string[] enlarging = options.Contains("--upscale-to", StringComparison.Ordinal) ? ["--upscale-strength", "1"] : [];
+            foreach (string argument in (string[])["generate", "fox", "--model", model, "--steps", "1", "--seed", "1", "--sampler", "ddim", "--device", "cpu", "--json", "-o", Path.Combine(folder, "fox.png"), .. options.Split(' '), .. enlarging])
                 start.ArgumentList.Add(argument);
-            if (!options.Contains("--upscale-to", StringComparison.Ordinal))
-            {
-                int at = start.ArgumentList.IndexOf("--upscale-strength");
-                start.ArgumentList.RemoveAt(at);
-                start.ArgumentList.RemoveAt(at);
-            }
             start.RedirectStandardOutput = true;
             using Process process = Process.Start(start)!;
             JsonNode? document = JsonNode.Parse(process.StandardOutput.ReadToEnd());

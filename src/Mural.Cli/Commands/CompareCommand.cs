@@ -48,7 +48,10 @@ internal sealed class CompareCommand : MuralCommand
     {
         ModelFolder model = ModelCatalog.Find(context.Value(_model)!);
         if (model.IsDiM()) throw new MuralException($"HiDiffusion is for models of Stable Diffusion, but {model.Name} is a DiM; name another model.");
-        string file = OutputNames.Of(context.Value(_output)!, [0])[0];
+        long seed = context.Value(_seed) ?? Random.Shared.Next();
+        // A place that cannot be written to should not cost the time of painting.
+        string file = OutputNames.Of(context.Value(_output)!, [(ulong)seed])[0];
+        Checkpoints.AtomicFile.RequireWritable(file);
         var options = new StableDiffusionOptions { Runtime = _run.Read(context) };
         await using StableDiffusionPipeline pipeline = await StableDiffusionPipeline.LoadAsync(model.Path, options, context.Cancellation).ConfigureAwait(false);
         PictureSize? size = context.Value(_size);
@@ -61,7 +64,7 @@ internal sealed class CompareCommand : MuralCommand
             Steps = context.Value(_steps),
             Guidance = context.Value(_guidance),
             Sampler = context.Value(_sampler),
-            Seed = context.Value(_seed) ?? Random.Shared.Next(),
+            Seed = seed,
         };
         HiDiffusionOptions both = _hiDiffusion.Read(context, new HiDiffusionOptions()) ?? throw new MuralException("Without HiDiffusion there is nothing to compare; leave --hidiffusion=off out.");
         (string Name, HiDiffusionOptions? Options)[] settings =

@@ -22,7 +22,7 @@ internal sealed class GenerateCommand : MuralCommand
     private readonly Option<string?> _like = new("--like") { Description = "Repeat a picture from what its file says; other options change that.", HelpName = "PICTURE" };
     private readonly Option<string?> _output = new("--output", "-o")
     {
-        Description = "File for the picture (.png, .jpg, .webp); {n} and {seed} stand for its number and seed (default: the prompt and the seed).",
+        Description = "File for the picture (.png, .jpg, .webp, with --upscale-to .tif too); {n} and {seed} stand for its number and seed (default: the prompt and the seed).",
         HelpName = "FILE",
     };
 

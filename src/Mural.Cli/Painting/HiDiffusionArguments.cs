@@ -17,7 +17,7 @@ internal sealed class HiDiffusionArguments
 
     private readonly Option<double?> _first = new("--t1") { Description = "Share of the steps with HiDiffusion's main resampling (default: the preset's).", HelpName = "SHARE" };
     private readonly Option<double?> _second = new("--t2") { Description = "Share of the steps with its other one, for extreme sizes (default: the preset's).", HelpName = "SHARE" };
-    private readonly Option<bool?> _aggressive = new("--aggressive") { Description = "Whether SDXL begins with HiDiffusion's strided convolution (default: below 4096 pixels).", HelpName = "true|false" };
+    private readonly Option<bool?> _aggressive = new("--aggressive") { Description = "Whether SDXL begins with HiDiffusion's strided convolution (default: with the preset 2048, unless the model was made for inpainting or --t2 is given).", HelpName = "true|false" };
     private readonly Option<bool> _noRauNet = new("--no-raunet") { Description = "HiDiffusion without resampling: windows only." };
     private readonly Option<bool> _noWindows = new("--no-window-attention") { Description = "HiDiffusion without windows: resampling only." };
     private readonly Option<bool> _earlier = new("--earlier-upsampler") { Description = "HiDiffusion's smoother up-sampler of April 2024." };

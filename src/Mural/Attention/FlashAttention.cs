@@ -63,9 +63,6 @@ internal static unsafe class FlashAttention
         (AttentionWay.FlashBFloat16, _) => new FlashPasses<BFloat16Format, Lanes512, Vector512<float>>(),
         (AttentionWay.FlashFloat32, VectorWidth.Bits512) => new FlashPasses<Float32Format, Lanes512, Vector512<float>>(),
         (AttentionWay.FlashFloat32, _) => new FlashPasses<Float32Format, Lanes256, Vector256<float>>(),
-        (_, VectorWidth.Bits512) => new FlashPasses<VectorFormat<Lanes512, Vector512<float>>, Lanes512, Vector512<float>>(),
-        (_, VectorWidth.Bits256) => new FlashPasses<VectorFormat<Lanes256, Vector256<float>>, Lanes256, Vector256<float>>(),
-        (_, VectorWidth.Bits128) => new FlashPasses<VectorFormat<Lanes128, Vector128<float>>, Lanes128, Vector128<float>>(),
-        _ => new FlashPasses<VectorFormat<LanesScalar, float>, LanesScalar, float>(),
+        _ => width.Passes<FlashPasses>(),
     };
 }

@@ -4,8 +4,10 @@ using Mural.Kernels;
 namespace Mural.Attention;
 
 /// <summary>The loops of <see cref="FlashAttention"/>.</summary>
-internal abstract class FlashPasses
+internal abstract class FlashPasses : IVectorized<FlashPasses>
 {
+    public static FlashPasses Over<T, V>() where T : ILanes<V> where V : unmanaged => new FlashPasses<VectorFormat<T, V>, T, V>();
+
     /// <summary>Numbers in a 32-bit word of what is multiplied.</summary>
     internal abstract int PerWord { get; }
 

@@ -20,7 +20,7 @@ public sealed record HiDiffusionOptions
 
     /// <summary>
     /// Whether SDXL begins with its strided convolution for the first 16 hundredths of the calls, and pools only after them; <see cref="T2"/> counts for nothing then.
-    /// Null for the authors' choice: below 4096 pixels, unless the model was made for inpainting or <see cref="T2"/> is given.
+    /// Null for the authors' choice: with <see cref="HiDiffusionPreset.Sides2048"/>, unless the model was made for inpainting or <see cref="T2"/> is given.
     /// </summary>
     public bool? Aggressive { get; init; }
 

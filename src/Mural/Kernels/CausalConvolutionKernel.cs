@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -9,7 +8,7 @@ namespace Mural.Kernels;
 /// <param name="Width">Form of the kernel.</param>
 internal sealed record ConvolutionCall(ScanOrder? Order, VectorWidth Width);
 
-/// <summary>Between tensors and the convolution's passes: which inputs they take, allocation, and the choice of the vector width.</summary>
+/// <summary>Between tensors and the convolution's passes: which inputs they take, and allocation.</summary>
 internal static unsafe class CausalConvolutionKernel
 {
     internal static bool Serves(Tensor x, Tensor weight) =>
@@ -22,7 +21,7 @@ internal static unsafe class CausalConvolutionKernel
     internal static Tensor Forward(Tensor x, Tensor parameters, ConvolutionCall call)
     {
         Tensor output = empty(x.shape, x.dtype);
-        Passes(call.Width).Forward(new ConvolutionProblem(x, parameters, call.Order), new Rows(output));
+        call.Width.Passes<ConvolutionPasses>().Forward(new ConvolutionProblem(x, parameters, call.Order), new Rows(output));
         GC.KeepAlive(x);
         GC.KeepAlive(parameters);
         return output;
@@ -34,21 +33,13 @@ internal static unsafe class CausalConvolutionKernel
         Tensor incoming = Rows.WithJoinedChannels(outputGradient.to(x.dtype)), gradient = empty(x.shape, x.dtype);
         var problem = new ConvolutionProblem(x, parameters, call.Order);
         Tensor sums = empty([problem.Spans.Items, .. parameters.shape]);
-        Passes(call.Width).Backward(problem, new Rows(incoming), new Rows(gradient), TensorData.Floats(sums));
+        call.Width.Passes<ConvolutionPasses>().Backward(problem, new Rows(incoming), new Rows(gradient), TensorData.Floats(sums));
         GC.KeepAlive(sums);
         GC.KeepAlive(x);
         GC.KeepAlive(parameters);
         GC.KeepAlive(incoming);
         return (gradient, sums.sum([0]));
     }
-
-    private static ConvolutionPasses Passes(VectorWidth width) => width switch
-    {
-        VectorWidth.Bits512 => new ConvolutionPasses<Lanes512, Vector512<float>>(),
-        VectorWidth.Bits256 => new ConvolutionPasses<Lanes256, Vector256<float>>(),
-        VectorWidth.Bits128 => new ConvolutionPasses<Lanes128, Vector128<float>>(),
-        _ => new ConvolutionPasses<LanesScalar, float>(),
-    };
 }
 
 /// <summary>A convolution's inputs as its passes see them. Good while the tensors that it was made of are.</summary>

@@ -4,8 +4,10 @@ using static TorchSharp.torch;
 namespace Mural.Kernels;
 
 /// <summary>The loops of the causal convolution, forward and backward.</summary>
-internal abstract unsafe class ConvolutionPasses
+internal abstract unsafe class ConvolutionPasses : IVectorized<ConvolutionPasses>
 {
+    public static ConvolutionPasses Over<T, V>() where T : ILanes<V> where V : unmanaged => new ConvolutionPasses<T, V>();
+
     /// <param name="problem">Inputs.</param>
     /// <param name="output">In scan order. Shape: `[B, L, E]`.</param>
     internal abstract void Forward(ConvolutionProblem problem, Rows output);

@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics;
 using Mural.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -24,7 +23,7 @@ internal static class GatedGelu
     {
         using Tensor rows = Rows.WithJoinedChannels(pair);
         Tensor output = empty([pair.shape[0], pair.shape[1], pair.shape[2] / 2], pair.dtype);
-        Passes(width).Forward(new Rows(rows), new Rows(output), new TokenSpans(checked((int)pair.shape[0]), checked((int)pair.shape[1])), checked((int)output.shape[2]));
+        width.Passes<GatedGeluPasses>().Forward(new Rows(rows), new Rows(output), new TokenSpans(checked((int)pair.shape[0]), checked((int)pair.shape[1])), checked((int)output.shape[2]));
         GC.KeepAlive(rows);
         return output;
     }
@@ -37,12 +36,4 @@ internal static class GatedGelu
         Tensor gate = halves[1].gelu();
         return (gate.requires_grad ? halves[0] * gate : gate.mul_(halves[0])).MoveToOuterDisposeScope();
     }
-
-    private static GatedGeluPasses Passes(VectorWidth width) => width switch
-    {
-        VectorWidth.Bits512 => new GatedGeluPasses<Lanes512, Vector512<float>>(),
-        VectorWidth.Bits256 => new GatedGeluPasses<Lanes256, Vector256<float>>(),
-        VectorWidth.Bits128 => new GatedGeluPasses<Lanes128, Vector128<float>>(),
-        _ => new GatedGeluPasses<LanesScalar, float>(),
-    };
 }

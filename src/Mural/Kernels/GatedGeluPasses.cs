@@ -3,8 +3,10 @@ using System.Runtime.CompilerServices;
 namespace Mural.Kernels;
 
 /// <summary>The loop of GEGLU.</summary>
-internal abstract class GatedGeluPasses
+internal abstract class GatedGeluPasses : IVectorized<GatedGeluPasses>
 {
+    public static GatedGeluPasses Over<T, V>() where T : ILanes<V> where V : unmanaged => new GatedGeluPasses<T, V>();
+
     /// <param name="pair">Both halves. Shape: `[B, N, 2 C]`.</param>
     /// <param name="output">Is written. Shape: `[B, N, C]`.</param>
     /// <param name="spans">How the tokens are cut.</param>

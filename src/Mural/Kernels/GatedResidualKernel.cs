@@ -1,10 +1,9 @@
-using System.Runtime.Intrinsics;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Mural.Kernels;
 
-/// <summary>Between tensors and the passes of stream + factor · mixed: which inputs they take, allocation, and the choice of the vector width.</summary>
+/// <summary>Between tensors and the passes of stream + factor · mixed: which inputs they take, and allocation.</summary>
 internal static class GatedResidualKernel
 {
     internal static bool Serves(Tensor stream, Tensor mixed) => stream.device_type == DeviceType.CPU && Rows.Serves(stream.dtype) && Rows.Serves(mixed.dtype);
@@ -17,7 +16,7 @@ internal static class GatedResidualKernel
     internal static Tensor Forward(Tensor stream, Tensor mixed, Tensor factor, VectorWidth width)
     {
         Tensor output = empty(stream.shape, stream.dtype);
-        Passes(width).Forward(new GatedResidualProblem(mixed, factor), new Rows(stream), new Rows(output));
+        width.Passes<GatedResidualPasses>().Forward(new GatedResidualProblem(mixed, factor), new Rows(stream), new Rows(output));
         GC.KeepAlive(stream);
         GC.KeepAlive(mixed);
         GC.KeepAlive(factor);
@@ -30,20 +29,12 @@ internal static class GatedResidualKernel
         Tensor incoming = Rows.WithJoinedChannels(outputGradient), gradient = empty(mixed.shape, mixed.dtype);
         var problem = new GatedResidualProblem(mixed, factor);
         Tensor sums = empty(mixed.shape[0], problem.Spans.PerSample, problem.Channels);
-        Passes(width).Backward(problem, new Rows(incoming), new Rows(gradient), new Rows(sums));
+        width.Passes<GatedResidualPasses>().Backward(problem, new Rows(incoming), new Rows(gradient), new Rows(sums));
         GC.KeepAlive(mixed);
         GC.KeepAlive(factor);
         GC.KeepAlive(incoming);
         return (gradient, sums.sum([1]));
     }
-
-    private static GatedResidualPasses Passes(VectorWidth width) => width switch
-    {
-        VectorWidth.Bits512 => new GatedResidualPasses<Lanes512, Vector512<float>>(),
-        VectorWidth.Bits256 => new GatedResidualPasses<Lanes256, Vector256<float>>(),
-        VectorWidth.Bits128 => new GatedResidualPasses<Lanes128, Vector128<float>>(),
-        _ => new GatedResidualPasses<LanesScalar, float>(),
-    };
 }
 
 /// <summary>What forward and backward share of their inputs. Good while the tensors that it was made of are.</summary>

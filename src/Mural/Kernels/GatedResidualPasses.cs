@@ -3,8 +3,10 @@ using System.Runtime.CompilerServices;
 namespace Mural.Kernels;
 
 /// <summary>The loops of the gated residual, forward and backward.</summary>
-internal abstract class GatedResidualPasses
+internal abstract class GatedResidualPasses : IVectorized<GatedResidualPasses>
 {
+    public static GatedResidualPasses Over<T, V>() where T : ILanes<V> where V : unmanaged => new GatedResidualPasses<T, V>();
+
     /// <param name="problem">What is added.</param>
     /// <param name="stream">Shape: `[B, L, D]`.</param>
     /// <param name="output">Is written. Shape: `[B, L, D]`.</param>

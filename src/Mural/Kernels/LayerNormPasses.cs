@@ -3,8 +3,10 @@ using System.Runtime.CompilerServices;
 namespace Mural.Kernels;
 
 /// <summary>The loop of layer norm.</summary>
-internal abstract class LayerNormPasses
+internal abstract class LayerNormPasses : IVectorized<LayerNormPasses>
 {
+    public static LayerNormPasses Over<T, V>() where T : ILanes<V> where V : unmanaged => new LayerNormPasses<T, V>();
+
     /// <param name="problem">Inputs.</param>
     /// <param name="output">Is written. Shape: `[B, N, C]`.</param>
     internal abstract void Forward(LayerNormProblem problem, Rows output);

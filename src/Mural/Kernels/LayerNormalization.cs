@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics;
 using Mural.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -28,7 +27,7 @@ internal static class LayerNormalization
         using DisposeScope scope = NewDisposeScope();
         Tensor rows = Rows.WithJoinedChannels(input), output = empty(input.shape, input.dtype);
         Tensor scale = weight.to(ScalarType.Float32).contiguous(), addend = bias.to(ScalarType.Float32).contiguous();
-        Passes(width).Forward(new LayerNormProblem(rows, scale, addend, epsilon), new Rows(output));
+        width.Passes<LayerNormPasses>().Forward(new LayerNormProblem(rows, scale, addend, epsilon), new Rows(output));
         GC.KeepAlive(rows);
         GC.KeepAlive(scale);
         GC.KeepAlive(addend);
@@ -44,14 +43,6 @@ internal static class LayerNormalization
         using Tensor scale = weight.to(type), addend = bias.to(type);
         return nn.functional.layer_norm(input, [input.shape[^1]], scale, addend, epsilon);
     }
-
-    private static LayerNormPasses Passes(VectorWidth width) => width switch
-    {
-        VectorWidth.Bits512 => new LayerNormPasses<Lanes512, Vector512<float>>(),
-        VectorWidth.Bits256 => new LayerNormPasses<Lanes256, Vector256<float>>(),
-        VectorWidth.Bits128 => new LayerNormPasses<Lanes128, Vector128<float>>(),
-        _ => new LayerNormPasses<LanesScalar, float>(),
-    };
 }
 
 /// <summary>A norm's inputs as its passes see them. Good while the tensors that it was made of are.</summary>

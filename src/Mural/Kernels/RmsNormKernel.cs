@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -10,7 +9,7 @@ namespace Mural.Kernels;
 /// <param name="Width">Form of the kernel.</param>
 internal sealed record RmsNormCall(double Epsilon, ScalarType Type, VectorWidth Width);
 
-/// <summary>Between tensors and the passes of x / √(mean x² + eps) · factor + addend: which inputs they take, allocation, and the choice of the vector width.</summary>
+/// <summary>Between tensors and the passes of x / √(mean x² + eps) · factor + addend: which inputs they take, and allocation.</summary>
 internal static class RmsNormKernel
 {
     internal static bool Serves(Tensor x, ScalarType type) => x.device_type == DeviceType.CPU && Rows.Serves(x.dtype) && Rows.Serves(type);
@@ -22,7 +21,7 @@ internal static class RmsNormKernel
     internal static Tensor Forward(Tensor x, Tensor factor, Tensor addend, RmsNormCall call)
     {
         Tensor output = empty(x.shape, call.Type);
-        Passes(call.Width).Forward(new RmsNormProblem(x, factor, addend, call), new Rows(output));
+        call.Width.Passes<RmsNormPasses>().Forward(new RmsNormProblem(x, factor, addend, call), new Rows(output));
         GC.KeepAlive(x);
         GC.KeepAlive(factor);
         GC.KeepAlive(addend);
@@ -35,7 +34,7 @@ internal static class RmsNormKernel
         Tensor incoming = Rows.WithJoinedChannels(outputGradient.to(call.Type)), gradient = empty(x.shape, x.dtype);
         var problem = new RmsNormProblem(x, factor, addend, call);
         Tensor sums = empty(problem.Spans.Items, 2, problem.Channels);
-        Passes(call.Width).Backward(problem, new Rows(incoming), new Rows(gradient), new Rows(sums));
+        call.Width.Passes<RmsNormPasses>().Backward(problem, new Rows(incoming), new Rows(gradient), new Rows(sums));
         GC.KeepAlive(x);
         GC.KeepAlive(factor);
         GC.KeepAlive(addend);
@@ -45,14 +44,6 @@ internal static class RmsNormKernel
     }
 
     private static Tensor ToShapeOf(Tensor row, Tensor samples) => row.shape[0] == samples.shape[0] ? samples.contiguous() : samples.sum([0], keepdim: true);
-
-    private static RmsNormPasses Passes(VectorWidth width) => width switch
-    {
-        VectorWidth.Bits512 => new RmsNormPasses<Lanes512, Vector512<float>>(),
-        VectorWidth.Bits256 => new RmsNormPasses<Lanes256, Vector256<float>>(),
-        VectorWidth.Bits128 => new RmsNormPasses<Lanes128, Vector128<float>>(),
-        _ => new RmsNormPasses<LanesScalar, float>(),
-    };
 }
 
 /// <summary>A norm's inputs as its passes see them. Good while the tensors that it was made of are.</summary>

@@ -3,8 +3,10 @@ using System.Runtime.CompilerServices;
 namespace Mural.Kernels;
 
 /// <summary>The loops of the norm, forward and backward.</summary>
-internal abstract class RmsNormPasses
+internal abstract class RmsNormPasses : IVectorized<RmsNormPasses>
 {
+    public static RmsNormPasses Over<T, V>() where T : ILanes<V> where V : unmanaged => new RmsNormPasses<T, V>();
+
     /// <param name="problem">Inputs.</param>
     /// <param name="output">Is written. Shape: `[B, L, D]`.</param>
     internal abstract void Forward(RmsNormProblem problem, Rows output);

@@ -3,23 +3,31 @@ using static TorchSharp.torch;
 
 namespace Mural.Kernels;
 
+/// <summary>The loops of the backward scan (spec dim.md 2.2).</summary>
+internal abstract unsafe class SelectiveScanBackward : IVectorized<SelectiveScanBackward>
+{
+    public static SelectiveScanBackward Over<T, V>() where T : ILanes<V> where V : unmanaged => new SelectiveScanBackward<T, V>();
+
+    /// <param name="problem">Inputs.</param>
+    /// <param name="gradients">Receives the gradients.</param>
+    /// <param name="segments">The division of the tokens.</param>
+    /// <param name="kept">The states before the segments, of <see cref="SelectiveScanForward"/> with the same vectors; null where there is but one segment.</param>
+    internal abstract void Run(ScanProblem problem, ScanGradients gradients, ScanSegments segments, float* kept);
+}
+
 /// <summary>
-/// The backward scan (spec dim.md 2.2), segment by segment from the last to the first. From the state that the forward pass kept before a segment, a first walk leaves
+/// The loops at one vector width, segment by segment from the last to the first. From the state that the forward pass kept before a segment, a first walk leaves
 /// that at the borders of its chunks, then each chunk, from the last to the first, is computed once more and walked from its end. A worker takes a fixed group of channel blocks of one sample, so that sums over
 /// channels have one order whatever the number of threads.
 /// </summary>
-internal static unsafe class SelectiveScanBackward<T, V>
+internal sealed unsafe class SelectiveScanBackward<T, V> : SelectiveScanBackward
     where T : ILanes<V>
     where V : unmanaged
 {
     private const int Ahead = 8;
     private const float Ln2 = 0.693147181f;
 
-    /// <param name="problem">Inputs.</param>
-    /// <param name="gradients">Receives the gradients.</param>
-    /// <param name="segments">The division of the tokens.</param>
-    /// <param name="kept">The states before the segments, of <see cref="SelectiveScanForward{T,V}"/> with the same vectors; null where there is but one segment.</param>
-    internal static void Run(ScanProblem problem, ScanGradients gradients, ScanSegments segments, float* kept)
+    internal override void Run(ScanProblem problem, ScanGradients gradients, ScanSegments segments, float* kept)
     {
         var layout = new ScanBackwardBuffers.Layout(problem, segments, T.Count);
         using Tensor scratch = empty(Workers.Count * layout.Size, ScalarType.Float32);

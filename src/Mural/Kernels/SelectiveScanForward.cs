@@ -3,22 +3,30 @@ using static TorchSharp.torch;
 
 namespace Mural.Kernels;
 
-/// <summary>
-/// The forward scan. A worker takes a block of channels of one sample and walks it in chunks of tokens: first everything that is per channel (softplus, D·u),
-/// then four states at a time with the state in registers, then gate and output. Only buffers of one chunk exist.
-/// </summary>
-internal static unsafe class SelectiveScanForward<T, V>
-    where T : ILanes<V>
-    where V : unmanaged
+/// <summary>The loops of the forward scan.</summary>
+internal abstract unsafe class SelectiveScanForward : IVectorized<SelectiveScanForward>
 {
-    private const int Chunk = 64, Ahead = 8;
+    public static SelectiveScanForward Over<T, V>() where T : ILanes<V> where V : unmanaged => new SelectiveScanForward<T, V>();
 
     /// <param name="problem">Inputs.</param>
     /// <param name="output">In storage order. Shape: `[B, L, E]`.</param>
     /// <param name="lastState">Contiguous float32, or null. Shape: `[B, E, N]`.</param>
     /// <param name="segments">The division of the tokens whose states are kept.</param>
-    /// <param name="kept">Receives the states before the segments, for <see cref="SelectiveScanBackward{T,V}"/> with the same vectors; null for none.</param>
-    internal static void Run(ScanProblem problem, Rows output, float* lastState, ScanSegments segments, float* kept)
+    /// <param name="kept">Receives the states before the segments, for <see cref="SelectiveScanBackward"/> with the same vectors; null for none.</param>
+    internal abstract void Run(ScanProblem problem, Rows output, float* lastState, ScanSegments segments, float* kept);
+}
+
+/// <summary>
+/// The loops at one vector width. A worker takes a block of channels of one sample and walks it in chunks of tokens: first everything that is per channel (softplus, D·u),
+/// then four states at a time with the state in registers, then gate and output. Only buffers of one chunk exist.
+/// </summary>
+internal sealed unsafe class SelectiveScanForward<T, V> : SelectiveScanForward
+    where T : ILanes<V>
+    where V : unmanaged
+{
+    private const int Chunk = 64, Ahead = 8;
+
+    internal override void Run(ScanProblem problem, Rows output, float* lastState, ScanSegments segments, float* kept)
     {
         int padded = problem.PaddedStates;
         int perWorker = Buffers.Size(padded);

@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -17,7 +16,7 @@ internal sealed record ScanCall(ScanOrder? Order, VectorWidth Width, int Longest
     internal Tensor? LastState { get; init; }
 }
 
-/// <summary>Between tensors and the scan kernel: which inputs it takes, allocation, and the choice of the vector width.</summary>
+/// <summary>Between tensors and the scan kernel: which inputs it takes, and allocation.</summary>
 internal static unsafe class SelectiveScanKernel
 {
     internal static bool Serves(Tensor u, Tensor delta, Tensor b, Tensor c, Tensor? z) =>
@@ -47,15 +46,8 @@ internal static unsafe class SelectiveScanKernel
     private static Tensor Forward(in ScanInputs inputs, in ScanProblem problem, ScanCall call, ScanSegments segments, Tensor? states)
     {
         Tensor output = empty(inputs.U.shape, inputs.U.dtype);
-        var rows = new Rows(output);
         float* last = call.LastState is null ? null : TensorData.Floats(call.LastState), kept = states is null ? null : TensorData.Floats(states);
-        switch (call.Width)
-        {
-            case VectorWidth.Bits512: SelectiveScanForward<Lanes512, Vector512<float>>.Run(problem, rows, last, segments, kept); break;
-            case VectorWidth.Bits256: SelectiveScanForward<Lanes256, Vector256<float>>.Run(problem, rows, last, segments, kept); break;
-            case VectorWidth.Bits128: SelectiveScanForward<Lanes128, Vector128<float>>.Run(problem, rows, last, segments, kept); break;
-            default: SelectiveScanForward<LanesScalar, float>.Run(problem, rows, last, segments, kept); break;
-        }
+        call.Width.Passes<SelectiveScanForward>().Run(problem, new Rows(output), last, segments, kept);
         GC.KeepAlive(inputs);
         GC.KeepAlive(states);
         return output;
@@ -69,13 +61,7 @@ internal static unsafe class SelectiveScanKernel
         var segments = new ScanSegments(problem.Length, call.LongestChunk);
         float* kept = states is null ? null : TensorData.Floats(states);
         using var gradients = new ScanGradients(inputs, problem, incoming);
-        switch (call.Width)
-        {
-            case VectorWidth.Bits512: SelectiveScanBackward<Lanes512, Vector512<float>>.Run(problem, gradients, segments, kept); break;
-            case VectorWidth.Bits256: SelectiveScanBackward<Lanes256, Vector256<float>>.Run(problem, gradients, segments, kept); break;
-            case VectorWidth.Bits128: SelectiveScanBackward<Lanes128, Vector128<float>>.Run(problem, gradients, segments, kept); break;
-            default: SelectiveScanBackward<LanesScalar, float>.Run(problem, gradients, segments, kept); break;
-        }
+        call.Width.Passes<SelectiveScanBackward>().Run(problem, gradients, segments, kept);
         GC.KeepAlive(inputs);
         GC.KeepAlive(states);
         GC.KeepAlive(incoming);

@@ -37,8 +37,11 @@ internal sealed class BidirectionalMamba : TokenMixer
     {
         using DisposeScope scope = NewDisposeScope();
         int count = checked((int)tokens.shape[1]);
-        if (Reversed.Count >= OrdersKept) Reversed.Clear();
-        ScanOrder back = Reversed.GetOrAdd(count, length => new ScanOrder([.. Enumerable.Range(0, length).Reverse()]));
+        if (!Reversed.TryGetValue(count, out ScanOrder? back))
+        {
+            if (Reversed.Count >= OrdersKept) Reversed.Clear();
+            back = Reversed.GetOrAdd(count, length => new ScanOrder([.. Enumerable.Range(0, length).Reverse()]));
+        }
         return (_forward.Forward(tokens, null) + _backward.Forward(tokens, back)).MoveToOuterDisposeScope();
     }
 

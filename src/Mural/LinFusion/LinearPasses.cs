@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 using Mural.Kernels;
 using static TorchSharp.torch;
 
@@ -34,7 +33,8 @@ internal readonly unsafe struct LinearScratch(float* memory, int heads, int size
 internal abstract unsafe class LinearPasses
 {
     /// <summary>The loops for tensors of a type.</summary>
-    internal static LinearPasses For(ScalarType type, VectorWidth width) => type == ScalarType.BFloat16 ? For<BFloat16Element>(width) : For<Float32Element>(width);
+    internal static LinearPasses For(ScalarType type, VectorWidth width) => type == ScalarType.BFloat16
+        ? width.Passes<LinearPasses<BFloat16Element>>() : width.Passes<LinearPasses<Float32Element>>();
 
     /// <summary>Columns of products that have room for a number of them.</summary>
     internal abstract int Columns(int needed);
@@ -64,18 +64,16 @@ internal abstract unsafe class LinearPasses
     /// <param name="outputStride">From one result to the next.</param>
     /// <param name="scratch">The worker's.</param>
     internal abstract void Attend(int head, int count, float* means, byte* output, long outputStride, LinearScratch scratch);
+}
 
-    private static LinearPasses For<E>(VectorWidth width) where E : IElement => width switch
-    {
-        VectorWidth.Bits512 => new LinearPasses<E, Lanes512, Vector512<float>>(),
-        VectorWidth.Bits256 => new LinearPasses<E, Lanes256, Vector256<float>>(),
-        VectorWidth.Bits128 => new LinearPasses<E, Lanes128, Vector128<float>>(),
-        _ => new LinearPasses<E, LanesScalar, float>(),
-    };
+/// <summary>The loops for one number format.</summary>
+internal abstract class LinearPasses<E> : LinearPasses, IVectorized<LinearPasses<E>> where E : IElement
+{
+    public static LinearPasses<E> Over<T, V>() where T : ILanes<V> where V : unmanaged => new LinearPasses<E, T, V>();
 }
 
 /// <summary>The loops for one number format at one vector width.</summary>
-internal sealed unsafe class LinearPasses<E, T, V> : LinearPasses
+internal sealed unsafe class LinearPasses<E, T, V> : LinearPasses<E>
     where E : IElement
     where T : ILanes<V>
     where V : unmanaged

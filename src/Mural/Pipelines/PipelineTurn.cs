@@ -30,8 +30,14 @@ internal sealed class PipelineTurn
     internal async ValueTask CloseAsync(Action free)
     {
         await _turn.WaitAsync().ConfigureAwait(false);
-        if (!_closed) free();
-        _closed = true;
-        _turn.Release();
+        try
+        {
+            if (!_closed) free();
+        }
+        finally
+        {
+            _closed = true;
+            _turn.Release();
+        }
     }
 }

@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics;
 using Mural.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -40,21 +39,13 @@ internal static unsafe class AdamWKernel
     /// <param name="width">Which form runs.</param>
     internal static void Run(Tensor parameter, Tensor gradient, Tensor first, Tensor second, AdamWFactors factors, VectorWidth width)
     {
-        float* weights = TensorData.Floats(parameter), slopes = TensorData.Floats(gradient);
-        var moments = new Moments(TensorData.Floats(first), TensorData.Floats(second));
+        AdamWPasses passes = width.Passes<AdamWPasses>();
+        var arrays = new AdamWArrays(TensorData.Floats(parameter), TensorData.Floats(gradient), TensorData.Floats(first), TensorData.Floats(second));
         long count = gradient.numel();
         Workers.Run((int)((count + Piece - 1) / Piece), (piece, _) =>
         {
             long start = (long)piece * Piece;
-            int length = (int)Math.Min(Piece, count - start);
-            Moments mine = new(moments.First + start, moments.Second + start);
-            switch (width)
-            {
-                case VectorWidth.Bits512: Pass<Lanes512, Vector512<float>>(weights + start, slopes + start, mine, length, factors); break;
-                case VectorWidth.Bits256: Pass<Lanes256, Vector256<float>>(weights + start, slopes + start, mine, length, factors); break;
-                case VectorWidth.Bits128: Pass<Lanes128, Vector128<float>>(weights + start, slopes + start, mine, length, factors); break;
-                default: Pass<LanesScalar, float>(weights + start, slopes + start, mine, length, factors); break;
-            }
+            passes.Run(arrays.From(start), (int)Math.Min(Piece, count - start), factors);
         });
     }
 
@@ -67,40 +58,5 @@ internal static unsafe class AdamWKernel
         second.mul_(factors.Beta2).addcmul_(gradient, gradient, 1 - factors.Beta2);
         Tensor denominator = second.sqrt().mul_(factors.SecondScale).add_(factors.Eps);
         parameter.addcdiv_(first, denominator, -factors.StepSize);
-    }
-
-    private static void Pass<L, V>(float* weights, float* gradient, Moments moments, int count, in AdamWFactors factors)
-        where L : ILanes<V> where V : unmanaged
-    {
-        int whole = count - count % L.Count;
-        Update<L, V>(weights, gradient, moments, 0, whole, factors);
-        // What fills no vector any more goes lane by lane.
-        Update<LanesScalar, float>(weights, gradient, moments, whole, count, factors);
-    }
-
-    private static void Update<L, V>(float* weights, float* gradient, Moments moments, int from, int to, in AdamWFactors factors)
-        where L : ILanes<V> where V : unmanaged
-    {
-        V keep = L.Create((float)factors.Keep), rest1 = L.Create((float)(1 - factors.Beta1));
-        V beta2 = L.Create((float)factors.Beta2), rest2 = L.Create((float)(1 - factors.Beta2));
-        V stepSize = L.Create((float)factors.StepSize), scale = L.Create((float)factors.SecondScale), eps = L.Create((float)factors.Eps);
-        for (int i = from; i < to; i += L.Count)
-        {
-            V slope = L.Load(gradient + i), first = L.Load(moments.First + i), second = L.Load(moments.Second + i);
-            first = L.Add(first, L.Multiply(L.Subtract(slope, first), rest1));
-            second = L.Add(L.Multiply(second, beta2), L.Multiply(L.Multiply(slope, slope), rest2));
-            L.Store(first, moments.First + i);
-            L.Store(second, moments.Second + i);
-            V denominator = L.Add(L.Multiply(L.SquareRoot(second), scale), eps);
-            V step = L.Divide(L.Multiply(first, stepSize), denominator);
-            L.Store(L.Subtract(L.Multiply(L.Load(weights + i), keep), step), weights + i);
-        }
-    }
-
-    private readonly struct Moments(float* first, float* second)
-    {
-        internal float* First { get; } = first;
-
-        internal float* Second { get; } = second;
     }
 }

@@ -1,8 +1,8 @@
 namespace Mural.Text;
 
 /// <summary>
-/// CLIP's tokenizer, giving the ids that transformers' fast tokenizer gives (spec 4.4). Words of textual inversions are found in the text, whatever
-/// their case, and stand for their vectors' ids.
+/// CLIP's tokenizer, giving the ids that transformers' fast tokenizer gives (spec 4.4). Added words, such as those of textual inversions, are found in the text,
+/// whatever their case, and stand for their vectors' ids.
 /// </summary>
 internal sealed class ClipTokenizer
 {
@@ -34,7 +34,7 @@ internal sealed class ClipTokenizer
         Pad = vocabulary.Id(padToken);
         Comma = vocabulary.Id("," + ClipVocabulary.WordEnd);
         foreach (string token in new[] { ClipVocabulary.BeginToken, ClipVocabulary.EndToken, padToken }.Distinct())
-            Add(new Whole(token, vocabulary.Id(token), 1, Special: true));
+            Add(new Whole(token, vocabulary.Id(token), 1, AnyCase: false, InsideWords: true));
     }
 
     /// <summary>Tokens that the encoder sees at once.</summary>
@@ -55,18 +55,20 @@ internal sealed class ClipTokenizer
     /// <summary>Rows that the encoder's table needs for the vocabulary alone, without added words.</summary>
     internal int VocabularySize => _vocabulary.Size;
 
-    /// <summary>
-    /// Lets <paramref name="word"/> stand for the ids from <paramref name="first"/> on. It is found in any case, but not inside a longer word.
-    /// </summary>
+    /// <summary>Lets a word stand for ids that follow each other. It is found in any case.</summary>
+    /// <param name="word">The word.</param>
+    /// <param name="first">The first of the ids.</param>
+    /// <param name="count">How many ids there are.</param>
+    /// <param name="insideWords">Whether it is found inside a longer word, too, as transformers finds what was added to its tokenizers.</param>
     /// <exception cref="MuralException">The word is empty, known already, or has more vectors than a window has places.</exception>
-    internal void AddWord(string word, int first, int count)
+    internal void AddWord(string word, int first, int count, bool insideWords = false)
     {
         if (string.IsNullOrWhiteSpace(word)) throw new MuralException("A textual inversion needs a word to stand for it in the prompt; name one.");
         if (_whole.Any(known => string.Equals(known.Text, word, StringComparison.OrdinalIgnoreCase)))
             throw new MuralException($"The word {Checkpoints.Quote.Name(word)} stands for something already; choose another word for this textual inversion.");
         if (count < 1 || count > WindowTokens)
             throw new MuralException($"The textual inversion {Checkpoints.Quote.Name(word)} has {count} vectors, but from 1 to {WindowTokens} fit into a prompt; use another file.");
-        Add(new Whole(word, first, count, Special: false));
+        Add(new Whole(word, first, count, AnyCase: true, insideWords));
         _runs.Add(first, count);
     }
 
@@ -127,17 +129,17 @@ internal sealed class ClipTokenizer
     }
 
     /// <summary>A text that is not cut into pieces.</summary>
-    private sealed record Whole(string Text, int First, int Count, bool Special)
+    private sealed record Whole(string Text, int First, int Count, bool AnyCase, bool InsideWords)
     {
         internal bool StandsAt(string text, int at)
         {
-            StringComparison comparison = Special ? StringComparison.Ordinal : StringComparison.OrdinalIgnoreCase;
+            StringComparison comparison = AnyCase ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal;
             if (string.Compare(text, at, Text, 0, Text.Length, comparison) != 0) return false;
-            return Special || (!Continues(text, at - 1, at) && !Continues(text, at + Text.Length - 1, at + Text.Length));
+            return InsideWords || (!Continues(text, at - 1, at) && !Continues(text, at + Text.Length - 1, at + Text.Length));
         }
 
-        // Whether a word goes on from one place to the next.
+        // Whether a word goes on from one place to the next. A digit is a piece of its own for CLIP, beside which A1111 still finds a word.
         private static bool Continues(string text, int before, int after) =>
-            before >= 0 && after < text.Length && char.IsLetterOrDigit(text[before]) && char.IsLetterOrDigit(text[after]);
+            before >= 0 && after < text.Length && char.IsLetter(text[before]) && char.IsLetter(text[after]);
     }
 }

@@ -22,7 +22,7 @@ internal static class ClipTokenizerFolder
         if (!File.Exists(added)) return tokenizer;
         // Words that were trained into the model itself.
         foreach ((string word, int id) in ClipVocabularyFiles.Ids(ClipVocabularyFiles.Json(added), added))
-            if (!vocabulary.Contains(word)) tokenizer.AddWord(word, id, 1);
+            if (!vocabulary.Contains(word)) tokenizer.AddWord(word, id, 1, insideWords: true);
         return tokenizer;
     }
 

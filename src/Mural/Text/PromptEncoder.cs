@@ -45,14 +45,17 @@ internal sealed class PromptEncoder
     /// <summary>How prompts are read.</summary>
     internal PromptSyntax Syntax { get; }
 
-    /// <summary>Lets the word of a textual inversion stand for its vectors.</summary>
+    /// <summary>
+    /// Lets the word of a textual inversion stand for its vectors. As in the programs whose prompts these are, it is found inside longer words where every character
+    /// means itself, and not where prompts are weighted.
+    /// </summary>
     /// <exception cref="MuralException">It was made for another model, or its word is taken.</exception>
     internal void Add(TextualInversion inversion)
     {
         // Found for all encoders before any is changed.
         Tensor[] vectors = [.. _stages.Select(stage => VectorsFor(stage, inversion))];
         foreach ((TextStage stage, Tensor own) in _stages.Zip(vectors))
-            stage.Tokenizer.AddWord(inversion.Word, stage.Encoder.TokenCount, (int)own.shape[0]);
+            stage.Tokenizer.AddWord(inversion.Word, stage.Encoder.TokenCount, (int)own.shape[0], insideWords: Syntax == PromptSyntax.Plain);
         foreach ((TextStage stage, Tensor own) in _stages.Zip(vectors)) stage.Encoder.AddVectors(own);
     }
 

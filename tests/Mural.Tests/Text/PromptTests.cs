@@ -15,6 +15,11 @@ public class PromptTests
     [InlineData("[a]", 1 / 1.1)]
     [InlineData("(a:1.3)", 1.3)]
     [InlineData("(a:+0.5)", 0.5)]
+    [InlineData("(a:0)", 0.0)]
+    [InlineData("(a:-1.5)", -1.5)]
+    [InlineData("(a\\:1.3)", 1.3)]
+    [InlineData("((a)", 1.2100000000000002)]
+    [InlineData("([a:2)", 2 * (1 / 1.1))]
     public void BracketsWeigh(string prompt, double weight) => Assert.Equal([new PromptFragment("a", weight)], PromptWeights.Parse(prompt));
 
     [Theory]
@@ -22,6 +27,13 @@ public class PromptTests
     [InlineData("(a:.)", "a:.")]
     [InlineData("(a:1e5)", "a:1e5")]
     public void WhatIsNoNumberIsText(string prompt, string text) => Assert.Equal([new PromptFragment(text, 1.1)], PromptWeights.Parse(prompt));
+
+    [Theory]
+    [InlineData("\\(a:1.3)", "(a:1.3)")]
+    [InlineData("a]:1.3)", "a]:1.3)")]
+    [InlineData("()a[]", "a")]
+    [InlineData("a\\", "a")]
+    public void WhatOpensNoBracketWeighsNothing(string prompt, string text) => Assert.Equal([new PromptFragment(text, 1)], PromptWeights.Parse(prompt));
 
     [Fact]
     public void LongPromptsGoOnInTheNextWindow()
@@ -78,6 +90,15 @@ public class PromptTests
     }
 
     [Fact]
+    public void WeightsGoOnInTheNextWindow()
+    {
+        IReadOnlyList<PromptWindow> windows = Split("(" + Repeat(Word, 80) + ":1.5)");
+        Assert.Equal(2, windows.Count);
+        Assert.Equal([1f, .. Enumerable.Repeat(1.5f, 75), 1f], windows[0].Weights);
+        Assert.Equal([1f, .. Enumerable.Repeat(1.5f, 5), .. Enumerable.Repeat(1f, 71)], windows[1].Weights);
+    }
+
+    [Fact]
     public void PlainPromptsAreCutAndNotWeighed()
     {
         PromptWindow window = Assert.Single(PromptWindows.Split(Tokenizer, "(a:1.5) " + Repeat(Word, 100), PromptSyntax.Plain));
@@ -87,6 +108,7 @@ public class PromptTests
 
     [Theory]
     [InlineData("a [b:c:3 ]", "a b", "a c")]
+    [InlineData("a [b: c :\n3\t]", "a b", "a  c ")]
     [InlineData("[fe|]male", "female", "male")]
     [InlineData("[a (b)|c]", "a (b)", "c")]
     [InlineData("((a][:b:c [d:3]", "((a][:b:c ", "((a][:b:c d")]
@@ -94,6 +116,18 @@ public class PromptTests
     [InlineData("[a|b] [c:d:0]", "b c", "b d")]
     [InlineData("[a|b] [c:d:-0.1]", "a c", "b d")]
     [InlineData("[a|b|c] [d:e:-0.2]", "a d", "a e")]
+    [InlineData("[a|||b]", "a", "")]
+    [InlineData("[a::3]", "a", "")]
+    [InlineData("[:a:3]", "", "a")]
+    [InlineData("x[::3]", "x", "x")]
+    [InlineData("x[:3]", "x", "x")]
+    [InlineData("[a:b:99]", "a", "a")]
+    [InlineData("[[a|b]:c:3]", "a", "c")]
+    [InlineData("[a|[b:c:2]]", "a", "c")]
+    [InlineData("((a:1.1) [b|c]:1.2)", "((a:1.1) b:1.2)", "((a:1.1) c:1.2)")]
+    [InlineData("[a\\:b:c:2]", "a\\:b", "c")]
+    [InlineData("a]b[c:d:2]", "a]bc", "a]bd")]
+    [InlineData("a [b:c:3]: :(", "a b: :(", "a c: :(")]
     public void PromptsChange(string prompt, string first, string last)
     {
         IReadOnlyList<ScheduledPrompt> schedule = PromptSchedule.Parse(prompt, 10);
@@ -101,8 +135,26 @@ public class PromptTests
         Assert.Equal(10, schedule[^1].LastStep);
     }
 
+    // Below 1 a share of the steps, whatever else a step; fractions of a step are cut off.
     [Theory]
+    [InlineData("[a:b:1]", 1)]
+    [InlineData("[a:b:1.0]", 1)]
+    [InlineData("[a:b:2.9]", 2)]
+    [InlineData("[a:b:+2.]", 2)]
+    [InlineData("[a:b:1e0]", 1)]
+    [InlineData("[a:b:.5]", 5)]
+    [InlineData("[a:b:0.99]", 9)]
+    [InlineData("[a:b:0.05]", 0)]
+    [InlineData("[a:b:-0.1]", -1)]
+    public void TextsEndAfterStepsOrSharesOfThem(string prompt, int lastStep) =>
+        Assert.Equal([new ScheduledPrompt(lastStep, "a"), new ScheduledPrompt(10, "b")], PromptSchedule.Parse(prompt, 10));
+
+    [Theory]
+    [InlineData("")]
     [InlineData("a | b [c:d:3]")]
+    [InlineData("[a|b:c:3]")]
+    [InlineData("[(a|b):c:3]")]
+    [InlineData("\\[a:b:3\\]")]
     [InlineData("a [b:c:3] \\")]
     [InlineData("a [b:c:d:3]")]
     [InlineData("a [b:c:x]")]
@@ -112,6 +164,11 @@ public class PromptTests
     [InlineData("a AND b :1.5", "a|1", " b|1.5")]
     [InlineData("a:1.5\nAND\n(b:2)", "a|1.5", "\n(b:2)|1")]
     [InlineData("a\nb :.5 AND c:", "a\nb|0.5", " c:|1")]
+    [InlineData("a\n\nAND\n\nb : 0.5\n", "a|1", "\n\nb|0.5")]
+    [InlineData("a : 2 : 3 AND b\n:\n-1.", "a : 2|3", " b|-1")]
+    [InlineData("a AND b:1e5", "a|1", " b:1e5|1")]
+    [InlineData("and AND_ AND b:0", "and AND_|1", " b|0")]
+    [InlineData("AND", "|1", "|1")]
     public void AndSplits(string prompt, string first, string second) =>
         Assert.Equal([first, second], PromptConjunction.Split(prompt).Select(part => FormattableString.Invariant($"{part.Text}|{part.Weight}")));
 

@@ -59,6 +59,31 @@ public class TextualInversionTests
         Assert.Equal([910, 900, 901], tokenizer.Encode("Art-Deco art"));
         Assert.DoesNotContain(900, tokenizer.Encode("start arts"));
         Assert.Contains(900, tokenizer.Encode("(art)"));
+        Assert.Contains(900, tokenizer.Encode("art2"));
+    }
+
+    [Fact]
+    public void WordsOfTheTokenizerAreFoundInsideOthers()
+    {
+        var tokenizer = new ClipTokenizer(Vocabularies.Tiny());
+        tokenizer.AddWord("art", 900, 2, insideWords: true);
+        Assert.Equal([.. tokenizer.Encode("st"), 900, 901, .. tokenizer.Encode("s")], tokenizer.Encode("stARTs"));
+    }
+
+    [Theory]
+    [InlineData(PromptSyntax.Plain, true)]
+    [InlineData(PromptSyntax.Weighted, false)]
+    public void PlainPromptsHoldWordsInsideOthers(PromptSyntax syntax, bool found)
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        TextStage stage = TextGoldens.Stage(GoldenCase.Model("tiny-sd15"), "", HiddenState.Last);
+        using ClipTextEncoder encoder = stage.Encoder;
+        string path = folder.At("style.safetensors");
+        SafetensorsWriter.Save(path, new Dictionary<string, Tensor> { ["emb_params"] = ones(2, 32) });
+        using TextualInversion inversion = TextualInversion.Read(path);
+        new PromptEncoder([stage], syntax).Add(inversion);
+        Assert.Equal(found, stage.Tokenizer.Encode("lifestyle").Contains(encoder.Config.VocabularySize));
     }
 
     [Fact]

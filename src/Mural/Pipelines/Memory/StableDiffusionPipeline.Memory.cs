@@ -75,7 +75,7 @@ public sealed partial class StableDiffusionPipeline
         var map = new MapSize(plan.Height / Model.Multiple, plan.Width / Model.Multiple);
         int bytes = (int)Runtime.Type.ElementSize();
         TextCounts texts = TextCounts.Of(plan, _options.Prompts);
-        int batch = mode == MemoryMode.Whole ? together * (BatchesGuidance(plan) ? texts.Most : 1) : 1;
+        int batch = mode == MemoryMode.Whole ? together * (BatchesGuidance(plan) ? texts.All : 1) : 1;
         TokenMixing mixing = TokenMixing.Of(network);
         double peak = 0, multiplyAdds = 0;
         foreach ((HiDiffusionStep? step, int calls) in StepsOf(plan))

@@ -237,5 +237,5 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
     }
 
     private bool BatchesGuidance(StableDiffusionPlan plan) => _options.BatchGuidance ?? MemoryRules.ActivationBytes(
-        _parts.UNet.Config, plan.Height / Model.Multiple, plan.Width / Model.Multiple, TextCounts.Of(plan, _options.Prompts).Most * Math.Min(_options.BatchSize, plan.Request.Count), Runtime.Type) < MemoryRules.BatchedActivations;
+        _parts.UNet.Config, plan.Height / Model.Multiple, plan.Width / Model.Multiple, TextCounts.Of(plan, _options.Prompts).All * Math.Min(_options.BatchSize, plan.Request.Count), Runtime.Type) < MemoryRules.BatchedActivations;
 }

@@ -21,17 +21,19 @@ internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zer
         using IDisposable guard = no_grad();
         StableDiffusionRequest request = plan.Request;
         string? second = secondOnly ? request.SecondPrompt : null, secondNegative = secondOnly ? request.SecondNegativePrompt : null;
-        IReadOnlyList<ScheduledPrompt> prompts = Scheduled(second ?? request.Prompt, plan.RunCalls, encoder.Syntax);
+        IReadOnlyList<WeightedPrompt> joined = Joined(second ?? request.Prompt, encoder.Syntax);
+        IReadOnlyList<ScheduledPrompt>[] prompts = [.. joined.Select(prompt => Scheduled(prompt.Text, plan.RunCalls, encoder.Syntax))];
         IReadOnlyList<ScheduledPrompt> negatives = Scheduled(secondNegative ?? request.NegativePrompt ?? "", plan.RunCalls, encoder.Syntax);
         // What ends at step 0 is not used at all.
-        int[] changes = [.. prompts.Concat(negatives).Select(prompt => prompt.LastStep).Where(last => last > 0).Distinct().Order()];
+        int[] changes = [.. prompts.Append(negatives).SelectMany(texts => texts).Select(prompt => prompt.LastStep).Where(last => last > 0).Distinct().Order()];
         (int Last, IReadOnlyList<WeightedPrompt> Positives, string Negative)[] parts =
-            [.. changes.Select(last => (last, Joined(TextAt(prompts, last), encoder.Syntax), TextAt(negatives, last)))];
+            [.. changes.Select(last => (last, TextsAt(last), TextAt(negatives, last)))];
 
+        IReadOnlyList<WeightedPrompt> TextsAt(int last) => [.. joined.Zip(prompts, (prompt, texts) => prompt with { Text = TextAt(texts, last) })];
         Prompt Positive(WeightedPrompt prompt) => new(prompt.Text, request.SecondPrompt);
         Prompt Negative(string text) => new(text, request.SecondNegativePrompt);
         bool zeros = zerosForNoNegative && request.NegativePrompt is null;
-        bool guided = plan.ClassifierFreeScale > 1 || parts.Any(part => part.Positives is not [{ Weight: 1 }]);
+        bool guided = plan.ClassifierFreeScale > 1 || joined is not [{ Weight: 1 }];
         Prompt[] positives = [.. parts.SelectMany(part => part.Positives).Select(Positive).Distinct()];
         Prompt[] away = guided && !zeros ? [.. parts.Select(part => Negative(part.Negative)).Distinct()] : [];
         // All are as long as the longest, or they could not be one batch.
@@ -58,14 +60,14 @@ internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zer
         return new TextTimeline(timeline, _tensors);
     }
 
-    /// <summary>The texts that a prompt is in a run of so many calls.</summary>
+    /// <summary>The texts that a prompt is in a run of so many calls, where it is one of those that AND joins.</summary>
     internal static IReadOnlyList<ScheduledPrompt> Scheduled(string prompt, int calls, PromptSyntax syntax)
     {
         PromptLimits.Check(prompt);
         return syntax == PromptSyntax.Weighted ? PromptSchedule.Parse(prompt, calls) : [new ScheduledPrompt(calls, prompt)];
     }
 
-    /// <summary>The prompts that AND joins.</summary>
+    /// <summary>The prompts that AND joins. As in A1111 it does so before brackets are looked at: each prompt changes by itself, and none holds an AND of its own.</summary>
     internal static IReadOnlyList<WeightedPrompt> Joined(string prompt, PromptSyntax syntax) =>
         syntax == PromptSyntax.Weighted ? PromptConjunction.Split(prompt) : [new WeightedPrompt(prompt, 1)];
 

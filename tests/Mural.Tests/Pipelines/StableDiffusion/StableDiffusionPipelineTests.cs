@@ -48,6 +48,15 @@ public class StableDiffusionPipelineTests
             for (int j = 0; j < i; j++) Assert.False(painted[i].SequenceEqual(painted[j]), $"{i} and {j} are the same");
     }
 
+    // A bar outside brackets keeps a prompt from changing, but not the other that AND joins to it.
+    [Fact]
+    public async Task PromptsThatAndJoinsChangeEachByItself()
+    {
+        await using StableDiffusionPipeline pipeline = await Load(First);
+        byte[] expected = await Paint(pipeline, Fox with { Prompt = "a fox | a cat AND a red fox" });
+        Assert.Equal(expected, await Paint(pipeline, Fox with { Prompt = "a fox | a cat AND a [red:red:1] fox" }));
+    }
+
     [Theory]
     [InlineData("a photo AND a red fox :0.5")]
     [InlineData("a red fox :1.5")]

@@ -22,7 +22,7 @@ public class NoiseTableGoldenTests
         JsonObject run = SchedulerGoldens.Run(golden, runName), config = run.DeepClone().AsObject();
         config["num_train_timesteps"] = golden.Config["num_train_timesteps"]!.GetValue<int>();
         SamplerOptions options = SchedulerConfig.Read(config, runName);
-        double[] betas = BetaTable.Create(options.BetaSchedule!.Value, options.TrainTimesteps, options.BetaStart!.Value, options.BetaEnd!.Value);
+        double[] betas = BetaTable.Create(options.BetaSchedule!.Value, options.TrainTimesteps, options.BetaStart ?? 0.0001, options.BetaEnd ?? 0.02);
         var table = new NoiseTable(betas, options.RescaleBetasZeroSnr);
         long[] picked = golden.Get("in.pick").data<long>().ToArray();
         golden.AssertMatches($"out.{runName}.betas", tensor(picked.Select(step => table.Beta((int)step)).ToArray()), run["tolerance"]!["betas"]);

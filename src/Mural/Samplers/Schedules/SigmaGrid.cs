@@ -49,7 +49,7 @@ internal static class SigmaGrid
         return new SamplingGrid(timesteps, [.. levels, end]);
     }
 
-    /// <summary>For DPM-Solver and UniPC: whole timesteps, and shapes over the whole table.</summary>
+    /// <summary>For DPM-Solver, UniPC and DEIS: whole timesteps, and shapes over the whole table.</summary>
     internal static SamplingGrid CreateForSolver(SamplerOptions options, NoiseTable table, int steps, TimestepSpacing spacing)
     {
         double end = End(options, table);
@@ -58,8 +58,8 @@ internal static class SigmaGrid
             bool ranges = options.SigmaSchedule != SigmaSchedule.Lu;
             double largest = (ranges ? options.SigmaMax : null) ?? table.LargestSigma, smallest = (ranges ? options.SigmaMin : null) ?? table.SmallestSigma;
             double[] levels = SigmaShapes.Create(options.SigmaSchedule, largest, smallest, steps);
-            // UniPC ends where its levels were asked to end, not at the table's end. The reference takes the last level, which for one step is the first.
-            if (options is { FinalSigma: FinalSigma.SigmaMin, Sampler: SamplerKind.UniPc }) end = smallest;
+            // These end where their levels were asked to end, not at the table's end. The reference takes the last level, which for one step is the first.
+            if (options is { FinalSigma: FinalSigma.SigmaMin, Sampler: SamplerKind.UniPc or SamplerKind.Deis }) end = smallest;
             Func<double, double> whole = IsTruncated(options) ? Truncated : Math.Round;
             return new SamplingGrid([.. levels.Select(table.Timestep).Select(whole)], [.. levels, end]);
         }
@@ -69,8 +69,8 @@ internal static class SigmaGrid
 
     private static double[] Spaced(SamplerOptions options, NoiseTable table, int steps, TimestepSpacing spacing)
     {
-        // UniPC knows no end of the range.
-        int last = options.Sampler == SamplerKind.UniPc ? table.Steps : table.StepsAbove(options.LambdaMinClipped);
+        // These know no end of the range.
+        int last = options.Sampler is SamplerKind.UniPc or SamplerKind.Deis ? table.Steps : table.StepsAbove(options.LambdaMinClipped);
         if (last < steps) throw new MuralException($"Of the training steps, lambda_min_clipped {options.LambdaMinClipped} leaves {last}, but {steps} steps were asked for; lower it.");
         return TimestepGrid.CreateForSolver(spacing, table.Steps, last, steps, options.StepsOffset);
     }

@@ -85,10 +85,10 @@ public sealed record SamplerOptions
     /// <summary>How DPM-Solver and UniPC use their past predictions; null, or the other's types, for midpoint and B(h) of the second kind.</summary>
     public SolverType? SolverType { get; init; }
 
-    /// <summary>The order of DPM-Solver and UniPC, 1 to 3.</summary>
+    /// <summary>The order of DPM-Solver, UniPC and DEIS, 1 to 3.</summary>
     public int SolverOrder { get; init; } = 2;
 
-    /// <summary>Whether DPM-Solver and UniPC lower their order at the end; null for no with the single-step solver, yes with the others.</summary>
+    /// <summary>Whether DPM-Solver, UniPC and DEIS lower their order at the end; null for no with the single-step solver, yes with the others.</summary>
     public bool? LowerOrderFinal { get; init; }
 
     /// <summary>Whether the last step of the multistep DPM-Solver is of order 1 whatever the number of steps.</summary>

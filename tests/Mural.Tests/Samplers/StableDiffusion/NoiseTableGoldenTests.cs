@@ -78,7 +78,7 @@ public class NoiseTableGoldenTests
 
     // The class takes the second of equal timesteps; solvers take the last for one that is not in their list, those that work on the table need not have it there.
     private static double SigmaOf(Sampler sampler, double timestep) => sampler.Timesteps.Contains(timestep) ? sampler.Sigmas[Index(sampler, timestep)]
-        : sampler.Options.Sampler is SamplerKind.DpmMultistep or SamplerKind.DpmSinglestep or SamplerKind.UniPc ? sampler.Sigmas[sampler.Timesteps.Count - 1]
+        : sampler.Options.Sampler is SamplerKind.DpmMultistep or SamplerKind.DpmSinglestep or SamplerKind.UniPc or SamplerKind.Deis ? sampler.Sigmas[sampler.Timesteps.Count - 1]
         : WholeTimesteps.Sigma(sampler.Table.AlphaBar((int)timestep));
 
     private static int Index(Sampler sampler, double timestep)

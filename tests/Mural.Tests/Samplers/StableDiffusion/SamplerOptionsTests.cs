@@ -123,8 +123,8 @@ public class SamplerOptionsTests
     [Fact]
     public void OtherSchedulersAreNamedWhenTheyAreNeeded()
     {
-        SamplerOptions options = Read("{\"_class_name\": \"DEISMultistepScheduler\", " + Betas + "}");
-        Assert.Contains("DEISMultistepScheduler", Assert.Throws<MuralException>(() => Sampler.Create(options, 10)).Message, StringComparison.Ordinal);
+        SamplerOptions options = Read("{\"_class_name\": \"SASolverScheduler\", " + Betas + "}");
+        Assert.Contains("SASolverScheduler", Assert.Throws<MuralException>(() => Sampler.Create(options, 10)).Message, StringComparison.Ordinal);
         Assert.Equal(10, Sampler.Create(options.Override("unipc"), 10).Timesteps.Count);
     }
 

@@ -49,7 +49,7 @@ internal sealed class DilatedSampling(Sampler sampler, LatentDenoiser denoiser, 
     {
         using DisposeScope scope = NewDisposeScope();
         int index = call - first, count = sampler.Timesteps.Count - first;
-        double cosine = DilationSettings.Cosine(sampler.Timesteps[call], sampler.Table.Steps);
+        double cosine = DilationSettings.Cosine(sampler.TrainingStep(call), sampler.Table.Steps);
         double skip = Math.Pow(cosine, settings.SkipExponent), share = Math.Pow(cosine, settings.DilatedExponent);
         double sigma = settings.BlurSigma * (0.99 * Math.Pow(cosine, settings.BlurExponent) + 0.01);
         Tensor state = Combination.Of((1 - skip, x), (skip, sampler.AddNoise(clean, noise, call)));

@@ -50,7 +50,7 @@ public sealed record StableDiffusionPlan
     public int Calls => EndCall - FirstCall;
 
     /// <summary>Steps that these calls are, as diffusers counts: its count for a run that a refiner takes over is that of the calls.</summary>
-    internal int RunSteps => EndCall < Sampler.Timesteps.Count ? Calls : Steps - FirstCall / Sampler.CallsPerStep;
+    internal int RunSteps => EndCall < Sampler.Timesteps.Count ? Calls : Sampler.Steps - FirstCall / Sampler.CallsPerStep;
 
     /// <summary>Network calls that the base model made before, where this is what its refiner does.</summary>
     internal int EarlierCalls { get; init; }

@@ -130,7 +130,7 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
         if (!parts.Info.IsXL && (request.Sizes != new SizeConditioning() || request.NegativeSizes is not null))
             yield return $"{parts.Info.Name} is told nothing of sizes, crops and scores, so that they are not used; leave them out, or use a model of Stable Diffusion XL.";
         // Evenly spread timesteps and leading ones begin where the last one lies.
-        if (sampler.Timesteps is [<= 1] && sampler.Options.CustomTimesteps is null)
+        if (sampler.Timesteps.Count == 1 && sampler.TrainingStep(0) <= 1 && sampler.Options.CustomTimesteps is null)
             yield return "The only step begins where hardly any noise is expected, so that the picture will be noise; choose the schedule trailing, or more steps.";
         if (request.Eta > 0 && sampler.Options.Sampler is not (SamplerKind.Ddim or SamplerKind.Tcd))
             yield return $"The sampler {SamplerNames.Of(sampler.Options)} has no eta; ddim and tcd have.";

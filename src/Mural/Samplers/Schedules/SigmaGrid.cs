@@ -40,31 +40,39 @@ internal static class SigmaGrid
             : [.. timesteps.Select(table.Sigma)];
         if (options.SigmaSchedule != SigmaSchedule.FromTimesteps)
         {
-            levels = SigmaShapes.Create(options.SigmaSchedule, options.SigmaMax ?? levels[0], options.SigmaMin ?? levels[^1], steps);
+            // Of these samplers, the reference spreads Karras' levels over the range of the timesteps whatever range is asked for.
+            bool ranges = options is not { SigmaSchedule: SigmaSchedule.Karras, Sampler: SamplerKind.Lms or SamplerKind.DpmSde };
+            double largest = (ranges ? options.SigmaMax : null) ?? levels[0], smallest = (ranges ? options.SigmaMin : null) ?? levels[^1];
+            levels = SigmaShapes.Create(options.SigmaSchedule, largest, smallest, steps);
             timesteps = [.. levels.Select(table.Timestep)];
         }
         return new SamplingGrid(timesteps, [.. levels, end]);
     }
 
-    /// <summary>For DPM-Solver and UniPC: whole timesteps, and shapes over the whole table.</summary>
+    /// <summary>For DPM-Solver, UniPC and DEIS: whole timesteps, and shapes over the whole table.</summary>
     internal static SamplingGrid CreateForSolver(SamplerOptions options, NoiseTable table, int steps, TimestepSpacing spacing)
     {
         double end = End(options, table);
         if (options.SigmaSchedule != SigmaSchedule.FromTimesteps)
         {
-            double smallest = options.SigmaMin ?? table.SmallestSigma;
-            double[] levels = SigmaShapes.Create(options.SigmaSchedule, options.SigmaMax ?? table.LargestSigma, smallest, steps);
-            // UniPC ends where its levels were asked to end, not at the table's end. The reference takes the last level, which for one step is the first.
-            if (options is { FinalSigma: FinalSigma.SigmaMin, Sampler: SamplerKind.UniPc }) end = smallest;
+            bool ranges = options.SigmaSchedule != SigmaSchedule.Lu;
+            double largest = (ranges ? options.SigmaMax : null) ?? table.LargestSigma, smallest = (ranges ? options.SigmaMin : null) ?? table.SmallestSigma;
+            double[] levels = SigmaShapes.Create(options.SigmaSchedule, largest, smallest, steps);
+            // These end where their levels were asked to end, not at the table's end. The reference takes the last level, which for one step is the first.
+            if (options is { FinalSigma: FinalSigma.SigmaMin, Sampler: SamplerKind.UniPc or SamplerKind.Deis }) end = smallest;
             Func<double, double> whole = IsTruncated(options) ? Truncated : Math.Round;
             return new SamplingGrid([.. levels.Select(table.Timestep).Select(whole)], [.. levels, end]);
         }
-        int last = table.StepsAbove(options.LambdaMinClipped);
-        if (last < steps) throw new MuralException($"Of the training steps, lambda_min_clipped {options.LambdaMinClipped} leaves {last}, but {steps} steps were asked for; lower it.");
-        double[] timesteps = options.CustomTimesteps is { } custom
-            ? [.. custom]
-            : TimestepGrid.CreateForSolver(spacing, table.Steps, last, steps, options.StepsOffset);
+        double[] timesteps = options.CustomTimesteps is { } custom ? [.. custom] : Spaced(options, table, steps, spacing);
         return new SamplingGrid(timesteps, [.. timesteps.Select(table.Sigma), end]);
+    }
+
+    private static double[] Spaced(SamplerOptions options, NoiseTable table, int steps, TimestepSpacing spacing)
+    {
+        // These know no end of the range.
+        int last = options.Sampler is SamplerKind.UniPc or SamplerKind.Deis ? table.Steps : table.StepsAbove(options.LambdaMinClipped);
+        if (last < steps) throw new MuralException($"Of the training steps, lambda_min_clipped {options.LambdaMinClipped} leaves {last}, but {steps} steps were asked for; lower it.");
+        return TimestepGrid.CreateForSolver(spacing, table.Steps, last, steps, options.StepsOffset);
     }
 
     /// <summary>For samplers that make two calls a step, the second between the step's ends: the inner noise levels are put in between.</summary>

@@ -21,7 +21,15 @@ internal static class Euler
         TakesSigmas = true,
     };
 
-    private static SamplingGrid Plan(SamplerOptions options, NoiseTable table, int steps) => SigmaGrid.Create(options, table, steps, SigmaGrid.End(options, table));
+    /// <summary>Whether the network is told something else than timesteps; of other predictions, the reference tells timesteps all the same.</summary>
+    internal static bool TellsNoise(SamplerOptions options) =>
+        options is { Sampler: SamplerKind.Euler, ContinuousTimesteps: true, PredictionType: PredictionType.VPrediction };
+
+    private static SamplingGrid Plan(SamplerOptions options, NoiseTable table, int steps)
+    {
+        SamplingGrid grid = SigmaGrid.Create(options, table, steps, SigmaGrid.End(options, table));
+        return TellsNoise(options) ? grid with { Timesteps = [.. grid.Sigmas[..^1].Select(sigma => 0.25 * Math.Log(sigma))] } : grid;
+    }
 
     private static Tensor Run(SamplingRun run, Tensor x)
     {

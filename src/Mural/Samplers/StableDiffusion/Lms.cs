@@ -44,21 +44,7 @@ internal static class Lms
     /// </summary>
     internal static double Coefficient(double[] sigmas, int age, double next)
     {
-        // In powers of τ − σ_newest, lowest first.
-        double[] polynomial = [1];
-        for (int other = 0; other < sigmas.Length; other++)
-        {
-            if (other == age) continue;
-            double root = sigmas[other] - sigmas[0], scale = 1 / (sigmas[age] - sigmas[other]);
-            var product = new double[polynomial.Length + 1];
-            for (int power = 0; power < polynomial.Length; power++)
-            {
-                product[power] -= polynomial[power] * root * scale;
-                product[power + 1] += polynomial[power] * scale;
-            }
-            polynomial = product;
-        }
         double step = next - sigmas[0];
-        return polynomial.Select((coefficient, power) => coefficient * Math.Pow(step, power + 1) / (power + 1)).Sum();
+        return LagrangePolynomial.Of(sigmas, age).Select((coefficient, power) => coefficient * Math.Pow(step, power + 1) / (power + 1)).Sum();
     }
 }

@@ -14,7 +14,6 @@ public sealed class Sampler
 {
     private readonly SamplerMethod _method;
     private readonly SamplingGrid _grid;
-    private readonly int _steps;
 
     private Sampler(SamplerOptions options, SamplerMethod method, NoiseTable table, SamplingGrid grid, int steps)
     {
@@ -22,13 +21,16 @@ public sealed class Sampler
         _method = method;
         Table = table;
         _grid = grid;
-        _steps = steps;
+        Steps = steps;
     }
 
     /// <summary>The settings.</summary>
     public SamplerOptions Options { get; }
 
-    /// <summary>The timestep of each network call, falling; two calls for most steps of Heun, DPM2 and DPM++ SDE, and one more than steps with PNDM.</summary>
+    /// <summary>
+    /// What each network call is told, falling: the timestep, or as <see cref="SamplerOptions.ContinuousTimesteps"/> says. Two calls for most steps of Heun, DPM2
+    /// and DPM++ SDE, and one more than steps with PNDM.
+    /// </summary>
     public IReadOnlyList<double> Timesteps => _grid.Timesteps;
 
     /// <summary>The noise of the state that each call sees, relative to the signal, and last that of the result.</summary>
@@ -46,6 +48,9 @@ public sealed class Sampler
     }
 
     internal NoiseTable Table { get; }
+
+    /// <summary>How many steps a run makes that starts from noise.</summary>
+    internal int Steps { get; }
 
     /// <summary>Network calls of a step.</summary>
     internal int CallsPerStep => _method.CallsPerStep;
@@ -67,7 +72,9 @@ public sealed class Sampler
             ? [.. trained]
             : BetaTable.Create(options.BetaSchedule ?? schedule, options.TrainTimesteps, options.BetaStart ?? first, options.BetaEnd ?? last);
         var table = new NoiseTable(betas, options.RescaleBetasZeroSnr && method.HasZeroTerminal);
-        return new Sampler(options, method, table, method.Plan(options, table, steps), steps);
+        SamplingGrid grid = method.Plan(options, table, steps);
+        // Of a list of timesteps, a share may be left.
+        return new Sampler(options, method, table, grid, options.CustomTimesteps is null ? steps : Math.Min(steps, grid.Timesteps.Length));
     }
 
     /// <summary>The call that image-to-image starts with, which adds the noise of that call to a picture first.</summary>
@@ -76,10 +83,10 @@ public sealed class Sampler
     public int FirstCall(double strength)
     {
         RequireStrength(strength);
-        int first = FirstCallOf((int)(_steps * strength));
+        int first = FirstCallOf((int)(Steps * strength));
         return first < _grid.Timesteps.Length
             ? first
-            : throw new MuralException($"A strength of {strength} leaves none of {_steps} steps to run; raise the strength or the steps until their product is at least 1.");
+            : throw new MuralException($"A strength of {strength} leaves none of {Steps} steps to run; raise the strength or the steps until their product is at least 1.");
     }
 
     /// <exception cref="MuralException">The strength of image-to-image is not in range.</exception>
@@ -91,7 +98,10 @@ public sealed class Sampler
     /// <summary>The call that a run of only the last steps starts with: the first of its step.</summary>
     /// <param name="last">How many steps are run, at most all.</param>
     /// <exception cref="MuralException">The sampler cannot start there.</exception>
-    internal int FirstCallOf(int last) => LaterStart((_steps - Math.Min(last, _steps)) * _method.CallsPerStep);
+    internal int FirstCallOf(int last) => LaterStart((Steps - Math.Min(last, Steps)) * _method.CallsPerStep);
+
+    /// <summary>The training step whose noise the state at a call has, whatever the network is told.</summary>
+    internal double TrainingStep(int call) => Euler.TellsNoise(Options) ? Table.Timestep(_grid.Sigmas[call]) : _grid.Timesteps[call];
 
     /// <summary>
     /// How many calls a base model makes when a refiner takes over after a share of the training steps, and so the call at which the refiner starts.
@@ -102,7 +112,7 @@ public sealed class Sampler
     {
         if (!(share > 0 && share < 1)) throw new MuralException($"The share of the steps before the refiner is {share}; give a number between 0 and 1.");
         double cutoff = Math.Round(Table.Steps - share * Table.Steps);
-        int after = _grid.Timesteps.Count(timestep => timestep < cutoff);
+        int after = Enumerable.Range(0, _grid.Timesteps.Length).Count(call => TrainingStep(call) < cutoff);
         // A step of two calls is not cut in its middle; the last step has one.
         if (_method.CallsPerStep == 2 && after % 2 == 0) after++;
         return LaterStart(Math.Max(_grid.Timesteps.Length - after, 0));

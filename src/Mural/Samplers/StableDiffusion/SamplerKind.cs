@@ -47,4 +47,7 @@ public enum SamplerKind
 
     /// <summary>Trajectory consistency distillation, for models distilled to a few steps.</summary>
     Tcd,
+
+    /// <summary>Exponential integrator from past predictions of the noise, interpolated in ln σ.</summary>
+    Deis,
 }

@@ -50,7 +50,7 @@ internal static class SamplerMethods
     internal static IReadOnlyList<SamplerMethod> All { get; } =
     [
         Ddim.Method, Ddpm.Method, Pndm.Method, Euler.Method, EulerAncestral.Method, Heun.Method, Lms.Method, DpmMultistep.Method,
-        DpmSinglestep.Method, DpmSde.Method, Dpm2.Method, Dpm2.AncestralMethod, UniPc.Method, Lcm.Method, Tcd.Method,
+        DpmSinglestep.Method, DpmSde.Method, Dpm2.Method, Dpm2.AncestralMethod, UniPc.Method, Deis.Method, Lcm.Method, Tcd.Method,
     ];
 
     internal static SamplerMethod Of(SamplerKind kind) => All.First(method => method.Kind == kind);

@@ -24,6 +24,7 @@ internal static class SamplerNames
         new(SamplerKind.Dpm2, ["dpm2", "DPM2"]),
         new(SamplerKind.Dpm2Ancestral, ["dpm2-a", "DPM2 a", "dpm2-ancestral"]),
         new(SamplerKind.UniPc, ["unipc", "UniPC", "uni-pc-bh2"]),
+        new(SamplerKind.Deis, ["deis", "DEIS"]),
         new(SamplerKind.Lcm, ["lcm", "LCM"]),
         new(SamplerKind.Tcd, ["tcd", "TCD"]),
     ];

@@ -37,6 +37,9 @@ public sealed record SamplerOptions
     /// <summary>Added to the timesteps of leading spacing; Stable Diffusion uses 1.</summary>
     public int StepsOffset { get; init; }
 
+    /// <summary>Whether Euler tells a network that predicts the velocity a quarter of ln σ instead of the timestep, as one expects that was trained without timesteps.</summary>
+    public bool ContinuousTimesteps { get; init; }
+
     /// <summary>How noise levels are spread.</summary>
     public SigmaSchedule SigmaSchedule { get; init; }
 
@@ -82,10 +85,10 @@ public sealed record SamplerOptions
     /// <summary>How DPM-Solver and UniPC use their past predictions; null, or the other's types, for midpoint and B(h) of the second kind.</summary>
     public SolverType? SolverType { get; init; }
 
-    /// <summary>The order of DPM-Solver and UniPC, 1 to 3.</summary>
+    /// <summary>The order of DPM-Solver, UniPC and DEIS, 1 to 3.</summary>
     public int SolverOrder { get; init; } = 2;
 
-    /// <summary>Whether DPM-Solver and UniPC lower their order at the end; null for no with the single-step solver, yes with the others.</summary>
+    /// <summary>Whether DPM-Solver, UniPC and DEIS lower their order at the end; null for no with the single-step solver, yes with the others.</summary>
     public bool? LowerOrderFinal { get; init; }
 
     /// <summary>Whether the last step of the multistep DPM-Solver is of order 1 whatever the number of steps.</summary>
@@ -103,7 +106,10 @@ public sealed record SamplerOptions
     /// <summary>The number of steps that LCM and TCD models were distilled from; their timesteps are chosen among these.</summary>
     public int OriginalInferenceSteps { get; init; } = 50;
 
-    /// <summary>The share of these steps, from the noiseless end, that is chosen from; below 1 for image-to-image with a fully distilled LCM.</summary>
+    /// <summary>
+    /// The share of these steps, from the noiseless end, that is chosen from, or of <see cref="CustomTimesteps"/> that is run; below 1 for image-to-image with a
+    /// fully distilled LCM.
+    /// </summary>
     public double OriginalStepsShare { get; init; } = 1;
 
     /// <summary>What LCM multiplies timesteps by where its output joins the noisy latent.</summary>

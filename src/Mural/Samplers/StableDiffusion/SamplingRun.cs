@@ -54,7 +54,7 @@ internal sealed class SamplingRun(Sampler sampler, LatentDenoiser denoiser, Func
     /// <param name="after">The state that follows.</param>
     internal Tensor Finish(int call, Tensor before, Tensor data, Tensor after)
     {
-        double time = (Timestep(call) + 1) / Table.Steps;
+        double time = (sampler.TrainingStep(call) + 1) / Table.Steps;
         OnStep?.Invoke(new SamplerStep(call - First + 1, End - First, time, before, data));
         return AfterCall is null ? after : AfterCall(after, call + 1);
     }

@@ -14,6 +14,9 @@ internal sealed partial class SchedulerConfig
         ["linear"] = BetaSchedule.Linear,
         ["scaled_linear"] = BetaSchedule.ScaledLinear,
         ["squaredcos_cap_v2"] = BetaSchedule.SquaredCosine,
+        ["sigmoid"] = BetaSchedule.Sigmoid,
+        ["laplace"] = BetaSchedule.Laplace,
+        ["exp"] = BetaSchedule.Exponential,
     };
 
     private static readonly Dictionary<string, PredictionType> PredictionTypes = new()
@@ -21,6 +24,7 @@ internal sealed partial class SchedulerConfig
         ["epsilon"] = PredictionType.Epsilon,
         ["v_prediction"] = PredictionType.VPrediction,
         ["sample"] = PredictionType.Sample,
+        ["original_sample"] = PredictionType.Sample,
     };
 
     private static readonly Dictionary<string, TimestepSpacing> Spacings = new()
@@ -35,6 +39,9 @@ internal sealed partial class SchedulerConfig
         ["linear"] = SigmaInterpolation.Linear,
         ["log_linear"] = SigmaInterpolation.LogLinear,
     };
+
+    // Whether timesteps are continuous.
+    private static readonly Dictionary<string, bool> TimestepTypes = new() { ["discrete"] = false, ["continuous"] = true };
 
     private static readonly Dictionary<string, FinalSigma> FinalSigmas = new() { ["zero"] = FinalSigma.Zero, ["sigma_min"] = FinalSigma.SigmaMin };
 
@@ -64,10 +71,11 @@ internal sealed partial class SchedulerConfig
         ["logrho"] = SolverType.Midpoint,
     };
 
+    // The first one that is set holds.
     private static readonly (string Key, SigmaSchedule Schedule)[] Schedules =
     [
-        ("use_karras_sigmas", SigmaSchedule.Karras), ("use_exponential_sigmas", SigmaSchedule.Exponential),
-        ("use_beta_sigmas", SigmaSchedule.Beta), ("use_lu_lambdas", SigmaSchedule.Lu),
+        ("use_karras_sigmas", SigmaSchedule.Karras), ("use_lu_lambdas", SigmaSchedule.Lu),
+        ("use_exponential_sigmas", SigmaSchedule.Exponential), ("use_beta_sigmas", SigmaSchedule.Beta),
     ];
 
     private readonly JsonObject _json;
@@ -118,14 +126,13 @@ internal sealed partial class SchedulerConfig
     private SamplerOptions Options()
     {
         var defaults = new SamplerOptions();
-        string? name = Text("_class_name");
+        string? name = Text("_class_name"), plain = PlainClass();
         if (Flag("use_flow_sigmas") is true || Text("prediction_type") == "flow_prediction") throw Unsupported("flow matching");
         // Their models expect inputs and outputs scaled in another way, whatever the sampler.
         if (name?.StartsWith("EDM", StringComparison.Ordinal) is true || _json["sigma_data"] is not null) throw Unsupported("the scaling of EDM");
-        if (Text("timestep_type") == "continuous") throw Unsupported("timestep_type continuous");
         return new SamplerOptions
         {
-            Sampler = SamplerMethods.All.FirstOrDefault(method => method.SchedulerClass == name)?.Kind,
+            Sampler = KindOf(plain),
             UnknownClass = name ?? "without a name",
             TrainTimesteps = Integer("num_train_timesteps") ?? defaults.TrainTimesteps,
             BetaSchedule = Choice("beta_schedule", BetaSchedules),
@@ -136,9 +143,10 @@ internal sealed partial class SchedulerConfig
             PredictionType = Choice("prediction_type", PredictionTypes) ?? PredictionType.Epsilon,
             TimestepSpacing = Choice("timestep_spacing", Spacings),
             StepsOffset = Integer("steps_offset") ?? 0,
-            SigmaSchedule = Schedule(),
+            ContinuousTimesteps = Choice("timestep_type", TimestepTypes) ?? false,
+            SigmaSchedule = Schedule(KindOf(plain)),
             // A configuration keeps what the class before it knew; it means nothing to one that does not know it.
-            SigmaInterpolation = (name == Euler.Method.SchedulerClass ? Choice("interpolation_type", Interpolations) : null) ?? SigmaInterpolation.Linear,
+            SigmaInterpolation = (plain == Euler.Method.SchedulerClass ? Choice("interpolation_type", Interpolations) : null) ?? SigmaInterpolation.Linear,
             SigmaMin = Number("sigma_min"),
             SigmaMax = Number("sigma_max"),
             FinalSigma = Choice("final_sigmas_type", FinalSigmas) ?? FinalSigma.Zero,
@@ -163,11 +171,24 @@ internal sealed partial class SchedulerConfig
         };
     }
 
-    private SigmaSchedule Schedule()
+    private static SamplerKind? KindOf(string? schedulerClass) => SamplerMethods.All.FirstOrDefault(method => method.SchedulerClass == schedulerClass)?.Kind;
+
+    // The reference has some classes twice, for another framework and for states of many timesteps at once; they are configured and compute alike.
+    private string? PlainClass()
     {
-        if (Text("_class_name") == EulerAncestral.Method.SchedulerClass) return SigmaSchedule.FromTimesteps;
-        (string Key, SigmaSchedule Schedule)[] asked = [.. Schedules.Where(entry => Flag(entry.Key) is true)];
-        if (asked.Length > 1) throw new MuralException($"{_source} sets {asked[0].Key} and {asked[1].Key}; set one of them to false.");
+        string? name = Text("_class_name");
+        if (name?.StartsWith("Flax", StringComparison.Ordinal) is true) name = name["Flax".Length..];
+        return name is "DDIMParallelScheduler" or "DDPMParallelScheduler" ? name.Replace("Parallel", "", StringComparison.Ordinal) : name;
+    }
+
+    private SigmaSchedule Schedule(SamplerKind? kind)
+    {
+        if (kind == SamplerKind.EulerAncestral) return SigmaSchedule.FromTimesteps;
+        bool lu = kind is null or SamplerKind.DpmMultistep;
+        (string Key, SigmaSchedule Schedule)[] asked = [.. Schedules.Where(entry => Flag(entry.Key) is true && (lu || entry.Schedule != SigmaSchedule.Lu))];
+        // Lu's may stand beside another, as in the reference.
+        string[] contradicting = [.. asked.Where(entry => entry.Schedule != SigmaSchedule.Lu).Select(entry => entry.Key)];
+        if (contradicting.Length > 1) throw new MuralException($"{_source} sets {contradicting[0]} and {contradicting[1]}; set one of them to false.");
         return asked.Length == 0 ? SigmaSchedule.FromTimesteps : asked[0].Schedule;
     }
 

@@ -22,7 +22,7 @@ public class NoiseTableGoldenTests
         JsonObject run = SchedulerGoldens.Run(golden, runName), config = run.DeepClone().AsObject();
         config["num_train_timesteps"] = golden.Config["num_train_timesteps"]!.GetValue<int>();
         SamplerOptions options = SchedulerConfig.Read(config, runName);
-        double[] betas = BetaTable.Create(options.BetaSchedule!.Value, options.TrainTimesteps, options.BetaStart!.Value, options.BetaEnd!.Value);
+        double[] betas = BetaTable.Create(options.BetaSchedule!.Value, options.TrainTimesteps, options.BetaStart ?? 0.0001, options.BetaEnd ?? 0.02);
         var table = new NoiseTable(betas, options.RescaleBetasZeroSnr);
         long[] picked = golden.Get("in.pick").data<long>().ToArray();
         golden.AssertMatches($"out.{runName}.betas", tensor(picked.Select(step => table.Beta((int)step)).ToArray()), run["tolerance"]!["betas"]);
@@ -78,7 +78,7 @@ public class NoiseTableGoldenTests
 
     // The class takes the second of equal timesteps; solvers take the last for one that is not in their list, those that work on the table need not have it there.
     private static double SigmaOf(Sampler sampler, double timestep) => sampler.Timesteps.Contains(timestep) ? sampler.Sigmas[Index(sampler, timestep)]
-        : sampler.Options.Sampler is SamplerKind.DpmMultistep or SamplerKind.DpmSinglestep or SamplerKind.UniPc ? sampler.Sigmas[sampler.Timesteps.Count - 1]
+        : sampler.Options.Sampler is SamplerKind.DpmMultistep or SamplerKind.DpmSinglestep or SamplerKind.UniPc or SamplerKind.Deis ? sampler.Sigmas[sampler.Timesteps.Count - 1]
         : WholeTimesteps.Sigma(sampler.Table.AlphaBar((int)timestep));
 
     private static int Index(Sampler sampler, double timestep)

@@ -66,13 +66,23 @@ public class SamplerGoldenTests
         }
         Tensor result = sampler.Sample(Network, start, Noise, first.., Keep, cancellationToken: TestContext.Current.CancellationToken);
 
-        Match(golden, run, "trajectory", stack(states));
         Assert.True(result.Equals(states[^1]));
+        if (IsCut(sampler))
+        {
+            Tensor end = states[^1];
+            states[^1] = sampler.AddNoise(end, Noise(end), sampler.Timesteps.Count - 1).DetachFromDisposeScope();
+            end.Dispose();
+        }
+        Match(golden, run, "trajectory", stack(states));
         string scaled = $"mid.{run["name"]}.scaled_input_first_last";
         if (golden.Has(scaled)) golden.AssertMatches(scaled, stack([inputs[0], inputs[^1]]), run["tolerance"]);
         Assert.Equal(run["noise_drawn_at_loop_index"]?.AsArray().Select(index => index!.GetValue<int>()) ?? [], draws);
         foreach (Tensor kept in inputs.Concat(states)) kept.Dispose();
     }
+
+    // Where a list of timesteps is cut, LCM's class counts its steps by the whole list, so that it takes the last one for one of those before and noises the clean latent once more.
+    // Its pipelines show the latent of before, which the class gives beside that one.
+    private static bool IsCut(Sampler sampler) => sampler.Options.Sampler == SamplerKind.Lcm && sampler.Options.CustomTimesteps?.Count > sampler.Timesteps.Count;
 
     private static double[] Timesteps(GoldenCase golden, JsonObject run) => golden.Get($"out.{run["name"]}.timesteps", float64).data<double>().ToArray();
 

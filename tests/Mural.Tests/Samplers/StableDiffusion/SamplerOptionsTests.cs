@@ -123,8 +123,8 @@ public class SamplerOptionsTests
     [Fact]
     public void OtherSchedulersAreNamedWhenTheyAreNeeded()
     {
-        SamplerOptions options = Read("{\"_class_name\": \"DEISMultistepScheduler\", " + Betas + "}");
-        Assert.Contains("DEISMultistepScheduler", Assert.Throws<MuralException>(() => Sampler.Create(options, 10)).Message, StringComparison.Ordinal);
+        SamplerOptions options = Read("{\"_class_name\": \"SASolverScheduler\", " + Betas + "}");
+        Assert.Contains("SASolverScheduler", Assert.Throws<MuralException>(() => Sampler.Create(options, 10)).Message, StringComparison.Ordinal);
         Assert.Equal(10, Sampler.Create(options.Override("unipc"), 10).Timesteps.Count);
     }
 
@@ -134,7 +134,7 @@ public class SamplerOptionsTests
     [InlineData("{\"timestep_spacing\": \"sideways\"}")]
     [InlineData("{\"trained_betas\": [\"a\"]}")]
     [InlineData("{\"use_flow_sigmas\": true}")]
-    [InlineData("{\"timestep_type\": \"continuous\"}")]
+    [InlineData("{\"timestep_type\": \"lunar\"}")]
     [InlineData("{\"_class_name\": \"EDMDPMSolverMultistepScheduler\"}")]
     [InlineData("{\"_class_name\": \"EulerDiscreteScheduler\", \"sigma_data\": 0.5}")]
     [InlineData("{\"variance_type\": \"learned_range\"}")]
@@ -212,6 +212,7 @@ public class SamplerOptionsTests
         { new() { Sampler = SamplerKind.Lcm }, 51 },
         { new() { Sampler = SamplerKind.Lcm, OriginalInferenceSteps = 0 }, 1 },
         { new() { Sampler = SamplerKind.Tcd, OriginalStepsShare = 0 }, 1 },
+        { new() { Sampler = SamplerKind.Lcm, OriginalStepsShare = 0.4, CustomTimesteps = [999, 499] }, 2 },
         { new() { Sampler = SamplerKind.Ddim, StepsOffset = 1 }, 1000 },
     };
 

@@ -31,6 +31,7 @@ public class SamplerRunTests
     [InlineData(SamplerKind.DpmSinglestep, 0.005)]
     [InlineData(SamplerKind.Dpm2, 0.003)]
     [InlineData(SamplerKind.UniPc, 0.003)]
+    [InlineData(SamplerKind.Deis, 0.003)]
     public void DeterministicRunsFollowTheExactPath(SamplerKind kind, double tolerance)
     {
         using var scope = NewDisposeScope();
@@ -90,6 +91,28 @@ public class SamplerRunTests
         Assert.Equal(timesteps, sampler.Timesteps, (a, b) => Math.Abs(a - b) < 1e-5);
         Assert.Equal(states, kept, (a, b) => Math.Abs(a - b) < 1e-7);
         Assert.Equal(draws, used);
+    }
+
+    // Computed apart from the formulas of the reference's class, which has the integrals of every order written out.
+    [Theory]
+    [InlineData(1, true, new[] { 1.18430233, 1.54651763, 1.8060393, 1.5851399 })]
+    [InlineData(2, true, new[] { 1.18430233, 1.62227751, 1.8870752, 1.67425125 })]
+    [InlineData(3, true, new[] { 1.18430233, 1.62227751, 1.8870752, 1.67425125 })]
+    [InlineData(3, false, new[] { 1.18430233, 1.62227751, 1.84275443, 1.0070389 })]
+    public void ExponentialIntegratorHasTheReferencesValues(int order, bool lowersAtEnd, double[] states)
+    {
+        using var scope = NewDisposeScope();
+        SamplerOptions options = SchedulerConfig.Parse("""{ "_class_name": "DEISMultistepScheduler", "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "algorithm_type": "deis", "solver_type": "logrho", "timestep_spacing": "leading", "steps_offset": 1 }""", "a test");
+        Sampler sampler = Sampler.Create(options with { SolverOrder = order, LowerOrderFinal = lowersAtEnd }, 4);
+        List<double> kept = [];
+        Tensor Keep(Tensor state, int next)
+        {
+            kept.Add(state.item<double>());
+            return state;
+        }
+        sampler.Sample(MadeUp, ones([1, 1, 1, 1], float64), _ => throw new InvalidOperationException(), afterCall: Keep);
+        Assert.Equal(1, sampler.InitialNoiseSigma);
+        Assert.Equal(states, kept, (a, b) => Math.Abs(a - b) < 1e-7);
     }
 
     // The reference's own test of its class, whose network is m = x t/(t + 1) and whose sample counts up to 1.
@@ -250,7 +273,7 @@ public class SamplerRunTests
     // The standard deviation of states at a noise level.
     private static double Spread(SamplerKind kind, double sigma)
     {
-        bool explodes = kind is not (SamplerKind.Ddim or SamplerKind.Ddpm or SamplerKind.Pndm or SamplerKind.DpmMultistep or SamplerKind.DpmSinglestep or SamplerKind.UniPc);
+        bool explodes = kind is not (SamplerKind.Ddim or SamplerKind.Ddpm or SamplerKind.Pndm or SamplerKind.DpmMultistep or SamplerKind.DpmSinglestep or SamplerKind.UniPc or SamplerKind.Deis);
         return Math.Sqrt(Deviation * Deviation + sigma * sigma) * (explodes ? 1 : SamplingGrid.Alpha(sigma));
     }
 

@@ -18,6 +18,48 @@ public class SamplerScheduleTests
         Assert.Equal((999, 978, 957, 936), (sampler.Timesteps[0], sampler.Timesteps[1], sampler.Timesteps[2], sampler.Timesteps[3]));
     }
 
+    // Computed apart, number by number, from the formulas of the reference's classes.
+    [Theory]
+    [InlineData("sigmoid", new[] { 0.000149205201, 0.010020120210, 0.019950794799 }, new[] { 0.999850794799, 0.301931056602, 3.968181990533e-5 })]
+    [InlineData("laplace", new[] { 0.021153757200, 0.000250156227, 0.847252627058 }, new[] { 0.978846242800, 0.707460157800, 0.031622776602 })]
+    [InlineData("exp", new[] { 0.011928287138, 0.011928287138, 0.011928287138 }, new[] { 0.988071712862, 0.002478752177, 6.144212353328e-6 })]
+    public void BetasAreThoseOfTheReference(string name, double[] betas, double[] alphaBars)
+    {
+        SamplerOptions options = SchedulerConfig.Parse($$"""{ "_class_name": "DDPMScheduler", "beta_schedule": "{{name}}" }""", "a test");
+        NoiseTable table = Sampler.Create(options, 10).Table;
+        int[] steps = [0, 499, 999];
+        Assert.Equal(betas, steps.Select(table.Beta), (a, b) => Math.Abs(a - b) < 1e-11);
+        Assert.Equal(alphaBars, steps.Select(table.AlphaBar), (a, b) => Math.Abs(a / b - 1) < 1e-9);
+    }
+
+    [Fact]
+    public void AListOfTimestepsIsCutWhereItIsDistilled()
+    {
+        SamplerOptions options = Checkpoint(SamplerKind.Lcm) with { CustomTimesteps = [999, 759, 499, 259], OriginalStepsShare = 0.6 };
+        Sampler sampler = Sampler.Create(options, 4);
+        Assert.Equal([499.0, 259.0], sampler.Timesteps.ToArray());
+        Assert.Equal((0, 1), (sampler.FirstCall(1), sampler.FirstCall(0.5)));
+        Assert.Equal([999.0, 759.0, 499.0, 259.0], Sampler.Create(options with { OriginalStepsShare = 1 }, 4).Timesteps.ToArray());
+    }
+
+    // A quarter of ln σ, where the velocity is predicted and Euler is the sampler.
+    [Theory]
+    [InlineData("EulerDiscreteScheduler", "v_prediction", new[] { 0.6705059626, 0.3516301906, 0.1195063103, -0.0916074133 })]
+    [InlineData("EulerDiscreteScheduler", "epsilon", new double[] { 999, 749, 499, 249 })]
+    [InlineData("HeunDiscreteScheduler", "v_prediction", new double[] { 999, 749, 749, 499, 499, 249, 249 })]
+    public void ContinuousTimestepsAreNoiseLevels(string name, string prediction, double[] timesteps)
+    {
+        using var scope = NewDisposeScope();
+        SamplerOptions options = SchedulerConfig.Parse($$"""{ "_class_name": "{{name}}", "prediction_type": "{{prediction}}", "timestep_type": "continuous", "timestep_spacing": "trailing", "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012 }""", "a test");
+        Sampler sampler = Sampler.Create(options, 4);
+        Assert.Equal(timesteps, sampler.Timesteps, (a, b) => Math.Abs(a - b) < 1e-9);
+        // Progress and refiners go by the training steps all the same.
+        List<double> times = [];
+        sampler.Sample((x, call) => tanh(x), ones(1, 1, 1, 1), like => ones_like(like), onStep: step => times.Add(step.Time));
+        Assert.Equal([1, 0.75], times.Take(2), (a, b) => Math.Abs(a - b) < 1e-6);
+        Assert.Equal(2, sampler.CallsBefore(0.5));
+    }
+
     [Fact]
     public void UniPcEndsWhereItsLevelsWereAskedToEnd()
     {
@@ -36,6 +78,42 @@ public class SamplerScheduleTests
         Assert.Equal((SigmaSchedule.FromTimesteps, SigmaInterpolation.Linear), (Read("EulerAncestralDiscreteScheduler").SigmaSchedule, Read("EulerAncestralDiscreteScheduler").SigmaInterpolation));
         Assert.Equal((SigmaSchedule.Karras, SigmaInterpolation.Linear), (Read("HeunDiscreteScheduler").SigmaSchedule, Read("HeunDiscreteScheduler").SigmaInterpolation));
         Assert.Equal((SigmaSchedule.Karras, SigmaInterpolation.LogLinear), (Read("EulerDiscreteScheduler").SigmaSchedule, Read("EulerDiscreteScheduler").SigmaInterpolation));
+    }
+
+    [Fact]
+    public void LuBelongsToTheMultistepSolver()
+    {
+        SigmaSchedule Read(string name, string keys) => SchedulerConfig.Parse($$"""{ "_class_name": "{{name}}", "use_lu_lambdas": true{{keys}} }""", "a test").SigmaSchedule;
+        Assert.Equal(SigmaSchedule.Lu, Read("DPMSolverMultistepScheduler", ""));
+        Assert.Equal(SigmaSchedule.Lu, Read("DPMSolverMultistepScheduler", ", \"use_exponential_sigmas\": true"));
+        Assert.Equal(SigmaSchedule.Karras, Read("DPMSolverMultistepScheduler", ", \"use_karras_sigmas\": true"));
+        Assert.Equal(SigmaSchedule.FromTimesteps, Read("UniPCMultistepScheduler", ""));
+        Assert.Equal(SigmaSchedule.Karras, Read("HeunDiscreteScheduler", ", \"use_karras_sigmas\": true"));
+    }
+
+    [Theory]
+    [InlineData("FlaxPNDMScheduler", SamplerKind.Pndm)]
+    [InlineData("FlaxDPMSolverMultistepScheduler", SamplerKind.DpmMultistep)]
+    [InlineData("DDIMParallelScheduler", SamplerKind.Ddim)]
+    [InlineData("DDPMParallelScheduler", SamplerKind.Ddpm)]
+    public void ClassesOfTheSameAlgorithmAreUnderstood(string name, SamplerKind kind) =>
+        Assert.Equal(kind, SchedulerConfig.Parse($$"""{ "_class_name": "{{name}}" }""", "a test").Sampler);
+
+    // The reference's classes take these settings for some of the ways to spread noise levels only.
+    [Fact]
+    public void RangesHoldWhereTheReferenceHasThem()
+    {
+        double Top(SamplerKind kind, SigmaSchedule schedule) => Sampler.Create(Checkpoint(kind) with { SigmaSchedule = schedule, SigmaMax = 5, SigmaMin = 0.1 }, 5).Sigmas[0];
+        Assert.Equal(5, Top(SamplerKind.Euler, SigmaSchedule.Karras));
+        Assert.Equal(14.614641, Top(SamplerKind.Lms, SigmaSchedule.Karras), 1e-6);
+        Assert.Equal(14.614641, Top(SamplerKind.DpmSde, SigmaSchedule.Karras), 1e-6);
+        Assert.Equal(5, Top(SamplerKind.Lms, SigmaSchedule.Exponential));
+        Assert.Equal(5, Top(SamplerKind.DpmMultistep, SigmaSchedule.Karras));
+        Assert.Equal(14.614641, Top(SamplerKind.DpmMultistep, SigmaSchedule.Lu), 1e-6);
+        double First(SamplerKind kind) => Sampler.Create(Checkpoint(kind) with { LambdaMinClipped = 0 }, 5).Timesteps[0];
+        Assert.InRange(First(SamplerKind.DpmMultistep), 300, 400);
+        Assert.InRange(First(SamplerKind.DpmSinglestep), 300, 400);
+        Assert.Equal(999, First(SamplerKind.UniPc));
     }
 
     [Fact]

@@ -30,6 +30,12 @@ internal abstract class FeatureAttention : TokenMixer
 
     internal int Heads { get; }
 
+    /// <summary>The weights between tokens and queries, and those of the last projection.</summary>
+    internal IEnumerable<Tensor> QueryWeights => Weights(_query, _queryMlp, _output);
+
+    /// <summary>The weights between tokens and keys, and between tokens and values.</summary>
+    internal IEnumerable<Tensor> KeyWeights => Weights(_key, _keyMlp, _value);
+
     /// <summary>Before φ. Shapes: `[B, n, C]` to `[B, n, C]`.</summary>
     private protected Tensor Queries(Tensor tokens) => _query.forward(Before(tokens, _queryMlp));
 
@@ -52,6 +58,8 @@ internal abstract class FeatureAttention : TokenMixer
             mlp.Output.Bias!.zero_();
         }
     }
+
+    private static IEnumerable<Tensor> Weights(params nn.Module?[] modules) => modules.OfType<nn.Module>().SelectMany(module => module.parameters());
 
     private static Tensor Before(Tensor tokens, InputMlp? mlp) => mlp is null ? tokens + tokens : mlp.Forward(tokens);
 }

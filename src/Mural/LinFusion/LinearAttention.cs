@@ -8,7 +8,7 @@ namespace Mural.LinFusion;
 
 /// <summary>
 /// LinFusion's self-attention (spec 1): normalised linear attention without an order of the tokens, whose cost grows with their number and whose result does not depend
-/// on it. Without recorded gradients it walks over chunks of tokens twice, and its memory beside the result is that of a chunk.
+/// on it. Tokens are walked over twice, chunk by chunk, in the backward pass too: memory beside tokens, result and their gradients is that of a chunk.
 /// </summary>
 internal sealed class LinearAttention : FeatureAttention, IKernelSelectable
 {
@@ -19,15 +19,22 @@ internal sealed class LinearAttention : FeatureAttention, IKernelSelectable
     {
     }
 
+    /// <summary>Tokens of a chunk.</summary>
+    internal long ChunkSize { get; init; } = TokenChunks.Size;
+
     void IKernelSelectable.UseKernels(KernelSet kernels) => _kernels = kernels;
 
     /// <inheritdoc/>
     public override Tensor Forward(Tensor tokens, MapSize map)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor output = is_grad_enabled() ? Recorded(tokens) : Attend(tokens, Sums(tokens).div_(tokens.shape[1]));
-        return output.MoveToOuterDisposeScope();
+        return Mixed(tokens).MoveToOuterDisposeScope();
     }
+
+    /// <summary>The means over all tokens that <see cref="Attend"/> takes.</summary>
+    /// <param name="tokens">All tokens. Shape: `[B, N, C]`.</param>
+    /// <returns>Float32 or wider. Shape: `[B, H, d, d + 1]`.</returns>
+    internal Tensor Means(Tensor tokens) => Sums(tokens).div_(tokens.shape[1]);
 
     /// <summary>
     /// What a part of the tokens adds to the sums that every query meets. Workers that share a picture exchange these: their sum over all parts, divided by the number of
@@ -39,7 +46,7 @@ internal sealed class LinearAttention : FeatureAttention, IKernelSelectable
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor? sums = null;
-        foreach ((long start, long count) in TokenChunks.Of(tokens.shape[1]))
+        foreach ((long start, long count) in TokenChunks.Of(tokens.shape[1], ChunkSize))
         {
             using DisposeScope chunk = NewDisposeScope();
             Tensor part = Chunk(tokens, start, count);
@@ -58,9 +65,9 @@ internal sealed class LinearAttention : FeatureAttention, IKernelSelectable
     internal Tensor Attend(Tensor tokens, Tensor means)
     {
         using DisposeScope scope = NewDisposeScope();
-        if (tokens.shape[1] <= TokenChunks.Size) return Attended(tokens, means).MoveToOuterDisposeScope();
+        if (tokens.shape[1] <= ChunkSize) return Attended(tokens, means).MoveToOuterDisposeScope();
         Tensor output = empty(tokens.shape, tokens.dtype, tokens.device);
-        foreach ((long start, long count) in TokenChunks.Of(tokens.shape[1]))
+        foreach ((long start, long count) in TokenChunks.Of(tokens.shape[1], ChunkSize))
         {
             using DisposeScope chunk = NewDisposeScope();
             output.narrow(1, start, count).copy_(Attended(Chunk(tokens, start, count), means));
@@ -68,7 +75,14 @@ internal sealed class LinearAttention : FeatureAttention, IKernelSelectable
         return output.MoveToOuterDisposeScope();
     }
 
-    private Tensor Recorded(Tensor tokens) => Project(LinearKernelFunction.Apply(Queries(tokens), Keys(tokens), Values(tokens), Heads));
+    // A single chunk is kept for the backward pass: computing it once more would save nothing that may grow.
+    private Tensor Mixed(Tensor tokens)
+    {
+        if (!is_grad_enabled()) return Attend(tokens, Means(tokens));
+        return tokens.shape[1] <= ChunkSize ? Kept(tokens) : LinearAttentionFunction.Apply(this, tokens);
+    }
+
+    private Tensor Kept(Tensor tokens) => Project(LinearKernelFunction.Apply(Queries(tokens), Keys(tokens), Values(tokens), Heads));
 
     private Tensor Attended(Tensor tokens, Tensor means) => Project(LinearKernel.Attend(Queries(tokens), means, _kernels));
 

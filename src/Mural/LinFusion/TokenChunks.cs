@@ -7,8 +7,8 @@ internal static class TokenChunks
     internal const long Size = 4096;
 
     /// <summary>The chunks in order; the last may be shorter.</summary>
-    internal static IEnumerable<(long Start, long Count)> Of(long tokens)
+    internal static IEnumerable<(long Start, long Count)> Of(long tokens, long size = Size)
     {
-        for (long start = 0; start < tokens; start += Size) yield return (start, Math.Min(Size, tokens - start));
+        for (long start = 0; start < tokens; start += size) yield return (start, Math.Min(size, tokens - start));
     }
 }

@@ -40,11 +40,12 @@ public class LinearAttentionTests
     }
 
     [Theory]
-    [InlineData(5, 6, 2, 4)]
-    [InlineData(3, 8, 1, null)]
-    public void GradientsAreFiniteDifferences(int tokens, int channels, int heads, int? mlp)
+    [InlineData(5, 6, 2, 4, TokenChunks.Size)]
+    [InlineData(3, 8, 1, null, TokenChunks.Size)]
+    [InlineData(7, 6, 2, 4, 3L)]
+    public void GradientsAreFiniteDifferences(int tokens, int channels, int heads, int? mlp, long chunk)
     {
-        using LinearAttention module = Module(channels, heads, mlp, float64);
+        using LinearAttention module = Module(channels, heads, mlp, float64, chunk);
         GradientCheck.AssertGradients(module, 2, tokens, channels);
     }
 
@@ -128,10 +129,10 @@ public class LinearAttentionTests
         });
     }
 
-    private static LinearAttention Module(int channels, int heads, int? mlp, ScalarType type)
+    internal static LinearAttention Module(int channels, int heads, int? mlp, ScalarType type, long chunk = TokenChunks.Size)
     {
         manual_seed(6);
-        return (LinearAttention)new LinearAttention(channels, heads, mlp, new LayerFactory(float32, Initialize: true)).to(type);
+        return (LinearAttention)new LinearAttention(channels, heads, mlp, new LayerFactory(float32, Initialize: true)) { ChunkSize = chunk }.to(type);
     }
 
     private static (Tensor Output, Tensor Gradient) AtOnce(LinearAttention module, Tensor tokens, Tensor upstream)

@@ -3,7 +3,7 @@
 # samples judged; prints the table and draws docs/images/ablation.png and ablation-2x.jpg. What is there already is not made again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-count=${COUNT:-256}
+count=${COUNT:-64}
 runs=runs/emoji-ablation
 source models/judging.sh
 
@@ -11,7 +11,7 @@ source models/judging.sh
 judged() {
   for factor in 1 2; do
     local samples=$runs/$1-${factor}x
-    report paint models/emoji-unet --output "$samples" --count "$count" --factor "$factor" "${@:2}"
+    report paint models/emoji-unet --output "$samples" --count "$count" --factor "$factor" --steps 10 "${@:2}"
     judge_samples "$samples"
   done
 }

@@ -42,7 +42,7 @@ internal static class LinearKernel
     /// <returns>In the queries' type. Shape: `[B, N, C]`.</returns>
     internal static Tensor Attend(Tensor queries, Tensor means, KernelSet kernels = KernelSet.Mural)
     {
-        if (kernels == KernelSet.Mural && FusedLinearAttention.Serves(queries)) return FusedLinearAttention.Attend(queries, means, VectorWidths.Best);
+        if (kernels == KernelSet.Mural && FusedLinearAttention.Serves(queries) && !Gradients.AreRecorded(means)) return FusedLinearAttention.Attend(queries, means, VectorWidths.Best);
         using DisposeScope scope = NewDisposeScope();
         Tensor output = empty(queries.shape, queries.dtype, queries.device);
         foreach ((long start, long count) in TokenChunks.Of(queries.shape[1]))

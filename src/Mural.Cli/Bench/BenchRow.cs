@@ -30,6 +30,9 @@ internal sealed record BenchRow
     /// <summary>The row of the same benchmark whose work, done so many times, this one takes the place of; null for none.</summary>
     public (string Row, int Times)? Against { get; init; }
 
+    /// <summary>What several rows of the benchmark use, disposed once all of them are measured; null for nothing.</summary>
+    public IDisposable? Shared { get; init; }
+
     /// <summary>Prepares the work that the time is compared with where that is not the same with other kernels; after <see cref="Prepare"/>, in the same process.</summary>
     public Func<BenchWork>? Baseline { get; init; }
 }

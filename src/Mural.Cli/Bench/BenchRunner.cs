@@ -16,6 +16,7 @@ internal sealed class BenchRunner(string benchmark, IReadOnlyList<BenchRow> rows
     /// <summary>Runs every row; <paramref name="progress"/> is told the number of finished rounds, of <see cref="Steps"/>.</summary>
     internal BenchResult Run(Action<int> progress)
     {
+        using var shared = new Held([.. rows.Select(row => row.Shared).OfType<IDisposable>().Distinct()]);
         List<MachineRates> all = [];
         List<BenchFigure> figures = [];
         var known = new Dictionary<string, (double Ours, double? Theirs)>();
@@ -65,7 +66,8 @@ internal sealed class BenchRunner(string benchmark, IReadOnlyList<BenchRow> rows
 
     private static string? OverOtherRow(BenchRow row, Dictionary<string, (double Ours, double? Theirs)> known)
     {
-        if (row.Against is not var (name, times) || !known.TryGetValue(name, out (double Ours, double? Theirs) other)) return null;
+        if (row.Against is not var (name, times)) return null;
+        if (!known.TryGetValue(name, out (double Ours, double? Theirs) other)) return $"to be compared with {name}, which was not measured";
         (double ours, double? theirs) = known[row.Name];
         string plain = theirs is { } milliseconds && other.Theirs is { } others ? string.Create(CultureInfo.InvariantCulture, $", with libtorch {times * others / milliseconds:0.00}x") : "";
         return string.Create(CultureInfo.InvariantCulture, $"{times * other.Ours / ours:0.00}x over {name}{plain}");

@@ -8,39 +8,40 @@ namespace Mural.Cli.Bench;
 internal static class MemoryBench
 {
     internal static Benchmark Create() => new("memory", "Memory told before painting against what was held.", () =>
-    [
-        Row("512-whole", "--size 512x512 --memory-mode whole"),
-        Row("512-strips", "--size 512x512 --memory-mode strips"),
-        Row("512-disk", "--size 512x512 --memory-mode disk"),
-        Row("512-f32-whole", "--size 512x512 --memory-mode whole --precision f32"),
-        Row("768x512-two", "--size 768x512 --memory-mode whole --count 2"),
-        Row("768-strips", "--size 768x768 --memory-mode strips"),
-        Row("1024-whole", "--size 1024x1024 --memory-mode whole"),
-        Row("1024-strips", "--size 1024x1024 --memory-mode strips"),
-        Row("1024-disk", "--size 1024x1024 --memory-mode disk"),
-        Row("1024-unguided", "--size 1024x1024 --memory-mode whole --guidance 1"),
-        Row("chain-1024-strips", "--size 512x512 --upscale-to 1024x1024 --memory-mode strips"),
-        Row("1536x1024-disk", "--size 1536x1024 --memory-mode disk"),
-    ]);
-
-    private static BenchRow Row(string name, string options)
     {
         RandomModel files = RandomModel.StableDiffusion1;
-        return new BenchRow
+        return
+        [
+            Row(files, "512-whole", "--size 512x512 --memory-mode whole"),
+            Row(files, "512-strips", "--size 512x512 --memory-mode strips"),
+            Row(files, "512-disk", "--size 512x512 --memory-mode disk"),
+            Row(files, "512-f32-whole", "--size 512x512 --memory-mode whole --precision f32"),
+            Row(files, "768x512-two", "--size 768x512 --memory-mode whole --count 2"),
+            Row(files, "768-strips", "--size 768x768 --memory-mode strips"),
+            Row(files, "1024-whole", "--size 1024x1024 --memory-mode whole"),
+            Row(files, "1024-strips", "--size 1024x1024 --memory-mode strips"),
+            Row(files, "1024-disk", "--size 1024x1024 --memory-mode disk"),
+            Row(files, "1024-unguided", "--size 1024x1024 --memory-mode whole --guidance 1"),
+            Row(files, "chain-1024-strips", "--size 512x512 --upscale-to 1024x1024 --memory-mode strips"),
+            Row(files, "1536x1024-disk", "--size 1536x1024 --memory-mode disk"),
+        ];
+    });
+
+    private static BenchRow Row(RandomModel files, string name, string options) => new()
+    {
+        Name = name,
+        About = $"mural generate {options}, one step, random weights",
+        Compared = false,
+        Shared = files,
+        Prepare = _ =>
         {
-            Name = name,
-            About = $"mural generate {options}, one step, random weights",
-            Compared = false,
-            Prepare = _ =>
-            {
-                files.Write();
-                string note = "";
-                int runs = 0;
-                // A process of its own has nothing that a first run would warm.
-                return new BenchWork(() => note = runs++ == 0 ? note : Paint(files.Folder, options), files) { Found = () => note };
-            },
-        };
-    }
+            files.Write();
+            string note = "";
+            int runs = 0;
+            // A process of its own has nothing that a first run would warm.
+            return new BenchWork(() => note = runs++ == 0 ? note : Paint(files.Folder, options), new Held()) { Found = () => note };
+        },
+    };
 
     private static string Paint(string model, string options)
     {

@@ -51,6 +51,7 @@ internal sealed class PlainProcess : IDisposable
     /// <summary>What the other process does: prepare and warm, say its note, then time a round for every line on its stdin.</summary>
     internal static void Serve(BenchRow row, TextReader input, TextWriter output, CancellationToken cancellation)
     {
+        using IDisposable? shared = row.Shared;
         BenchWork work = row.Prepare(KernelSet.Libtorch);
         using IDisposable held = work.Held;
         List<double> times = BenchTimer.Warm(work);

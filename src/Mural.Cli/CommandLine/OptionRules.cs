@@ -25,4 +25,11 @@ internal static class OptionRules
         if (result.Tokens is [{ Value: var text }] && T.TryParse(text, CultureInfo.InvariantCulture, out T number) && !(number >= least))
             result.AddError(string.Create(CultureInfo.InvariantCulture, $"{option.Name} takes a number from {least} on, not {text}"));
     });
+
+    /// <summary>Accepts only shares: numbers from 0 to 1.</summary>
+    internal static void TakeShare(this Option<double?> option) => option.Validators.Add(result =>
+    {
+        if (result.Tokens is [{ Value: var text }] && double.TryParse(text, CultureInfo.InvariantCulture, out double share) && !(share >= 0 && share <= 1))
+            result.AddError($"{option.Name} takes a number from 0 to 1, not {text}");
+    });
 }

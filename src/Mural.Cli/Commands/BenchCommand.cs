@@ -35,10 +35,10 @@ internal sealed class BenchCommand : MuralCommand
         Benchmark benchmark = Benchmark.All.FirstOrDefault(b => b.Name == name)
             ?? throw new MuralException($"There is no benchmark {name}: the names are {string.Join(", ", Benchmark.All.Select(b => b.Name))}.");
         IReadOnlyList<BenchRow> rows = benchmark.Rows();
+        MuralException Unknown(string row, Option option) => new($"The benchmark {name} has no row {row}: {option.Name} takes {string.Join(", ", rows.Select(known => known.Name))}.");
         if (context.Value(_rows) is { Length: > 0 } only)
         {
-            if (only.Except(rows.Select(row => row.Name)).FirstOrDefault() is { } unknown)
-                throw new MuralException($"The benchmark {name} has no row {unknown}: --row takes {string.Join(", ", rows.Select(row => row.Name))}.");
+            if (only.Except(rows.Select(row => row.Name)).FirstOrDefault() is { } unknown) throw Unknown(unknown, _rows);
             rows = [.. rows.Where(row => only.Contains(row.Name))];
         }
         int? threads = context.Value(_threads);
@@ -46,7 +46,7 @@ internal sealed class BenchCommand : MuralCommand
 
         if (context.Value(_serve) is { } served)
         {
-            PlainProcess.Serve(rows.First(row => row.Name == served), Console.In, Console.Out, context.Cancellation);
+            PlainProcess.Serve(rows.FirstOrDefault(row => row.Name == served) ?? throw Unknown(served, _serve), Console.In, Console.Out, context.Cancellation);
             return null;
         }
 

@@ -17,22 +17,23 @@ internal sealed class CompareCommand : MuralCommand
 
     private readonly Argument<string> _prompt = new("prompt") { Description = "What to paint.", HelpName = "PROMPT" };
     private readonly Option<string?> _model = new("--model", "-m") { Description = "A model of Stable Diffusion: its folder, file or name.", HelpName = "PATH|NAME", Required = true };
-    private readonly Option<PictureSize?> _size = PictureSize.Option("--size", "Size in pixels (default: twice the sides that the model was trained on).");
+    private readonly Option<PictureSize?> _size = PictureSize.Option("--size", "Size in pixels (default: twice the sides that the model was trained on, with --init-image that picture's).");
     private readonly Option<int?> _steps = new("--steps") { Description = "Sampling steps (default: the model's).", HelpName = "N" };
     private readonly Option<double?> _guidance = new("--guidance") { Description = "How strongly to follow the words; 1 is not at all (default: the model's).", HelpName = "SCALE" };
-    private readonly Option<string?> _negative = new("--negative") { Description = "What the pictures are led away from.", HelpName = "TEXT" };
-    private readonly Option<string?> _sampler = new("--sampler") { Description = "Sampler, such as euler-a, dpmpp-2m or unipc (default: the model's).", HelpName = "NAME" };
     private readonly Option<long?> _seed = new("--seed") { Description = "Seed of all pictures (default: a random one).", HelpName = "N" };
     private readonly Option<string> _output = new("--output", "-o") { Description = "File for the sheet (.png, .jpg, .webp).", HelpName = "FILE", DefaultValueFactory = _ => "compare.png" };
-    private readonly HiDiffusionArguments _hiDiffusion = new(switches: false);
+    private readonly DiffusionOptions _diffusion = new(compares: true);
+    private readonly MemoryOptions _memory = new();
     private readonly RunOptions _run = new();
 
     internal CompareCommand() : base("compare", "Paint one prompt and seed plainly and with HiDiffusion's parts, on one sheet with times.")
     {
         Add(_prompt);
-        foreach (Option option in (Option[])[_model, _size, _steps, _guidance, _negative, _sampler, _seed, _output, .. _hiDiffusion.All]) Add(option);
+        foreach (Option option in (Option[])[_model, _size, _steps, _guidance, _seed, _output]) Add(option);
         _steps.TakeAtLeast(1);
         _seed.TakeAtLeast(0);
+        _diffusion.AddTo(this);
+        _memory.AddTo(this);
         _run.AddTo(this);
     }
 
@@ -40,6 +41,7 @@ internal sealed class CompareCommand : MuralCommand
     [
         "compare \"a red fox in the snow\" --model stable-diffusion-v1-5 --size 1024x1024 --steps 25 -o fox.png",
         "compare \"a lighthouse\" --model stable-diffusion-v1-5 --hidiffusion=2048 --t1 0.5 --seed 7",
+        "compare \"a fox\" --model stable-diffusion-v1-5 --size 1024x1024 --lora ink.safetensors:0.8 --control type=canny,image=edges.png",
     ];
 
     internal override object? Run(CommandContext context) => RunAsync(context).GetAwaiter().GetResult();
@@ -52,30 +54,37 @@ internal sealed class CompareCommand : MuralCommand
         // A place that cannot be written to should not cost the time of painting.
         string file = OutputNames.Of(context.Value(_output)!, [(ulong)seed])[0];
         Checkpoints.AtomicFile.RequireWritable(file);
-        var options = new StableDiffusionOptions { Runtime = _run.Read(context) };
+        LoraArguments loras = _diffusion.Loras(context, context.Value(_prompt)!);
+        var begun = new StableDiffusionRequest { Prompt = loras.Prompt, Steps = context.Value(_steps), Guidance = context.Value(_guidance), Seed = seed, HiDiffusion = new HiDiffusionOptions() };
+        StableDiffusionRequest asked = _diffusion.Apply(begun, context);
+        HiDiffusionOptions both = asked.HiDiffusion ?? throw new MuralException("Without HiDiffusion there is nothing to compare; leave --hidiffusion=off out.");
+        // Text encoders that are read again would count against every picture.
+        StableDiffusionOptions options = _memory.Apply(_diffusion.Options(context), context) with { Runtime = _run.Read(context), Loras = loras.Loras, KeepTextEncoders = true };
         await using StableDiffusionPipeline pipeline = await StableDiffusionPipeline.LoadAsync(model.Path, options, context.Cancellation).ConfigureAwait(false);
         PictureSize? size = context.Value(_size);
-        var plain = new StableDiffusionRequest
+        int? side = asked.InitialPicture is null ? 2 * pipeline.Model.Side : null;
+        StableDiffusionRequest plain = asked with
         {
-            Prompt = context.Value(_prompt)!,
-            NegativePrompt = context.Value(_negative),
-            Width = size?.Width ?? 2 * pipeline.Model.Side,
-            Height = size?.Height ?? 2 * pipeline.Model.Side,
-            Steps = context.Value(_steps),
-            Guidance = context.Value(_guidance),
-            Sampler = context.Value(_sampler),
-            Seed = seed,
+            HiDiffusion = null,
+            Width = size?.Width ?? side,
+            Height = size?.Height ?? side,
+            // People count them for every family.
+            ClipSkip = Math.Max(asked.ClipSkip - pipeline.Model.LayersLeftOut, 0),
+            Controls = await Guides.LoadAsync(pipeline, _diffusion.Controls(context), context.Cancellation).ConfigureAwait(false),
+            PicturePrompts = await Guides.LoadAsync(pipeline, _diffusion.PicturePrompts(context), model.Path, context.Cancellation).ConfigureAwait(false),
         };
-        HiDiffusionOptions both = _hiDiffusion.Read(context, new HiDiffusionOptions()) ?? throw new MuralException("Without HiDiffusion there is nothing to compare; leave --hidiffusion=off out.");
         (string Name, HiDiffusionOptions? Options)[] settings =
             [("plain", null), ("RAU-Net only", both with { WindowAttention = false }), ("windows only", both with { RauNet = false }), ("both", both)];
         StableDiffusionPlan plan = pipeline.Plan(plain with { HiDiffusion = both });
+        // What does not fit, or into no mode of memory, should not cost the time of the pictures before it.
+        pipeline.Forecast(plan);
         context.Say(string.Create(CultureInfo.InvariantCulture, $"{plan.Model.Family}, {plan.Width}x{plan.Height} pixels, {plan.Steps} steps, seed {plain.Seed}"));
         foreach (string warning in plan.Warnings) context.Warn(warning);
 
         // What a setting does once, before its first picture, would count against it. Of a single step a share is none.
+        StableDiffusionRequest first = plain with { Steps = 1, Strength = plain.InitialPicture is null ? null : 1 };
         foreach ((_, HiDiffusionOptions? chosen) in settings)
-            await pipeline.GenerateAsync(plain with { Steps = 1, HiDiffusion = chosen is null ? null : chosen with { T1 = 1, T2 = 1 } }, cancellationToken: context.Cancellation).ConfigureAwait(false);
+            await pipeline.GenerateAsync(first with { HiDiffusion = chosen is null ? null : chosen with { T1 = 1, T2 = 1 } }, cancellationToken: context.Cancellation).ConfigureAwait(false);
         var pictures = new List<Picture>();
         var seconds = new List<double>();
         context.WithProgress(report =>

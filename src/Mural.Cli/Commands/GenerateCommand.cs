@@ -18,7 +18,7 @@ internal sealed class GenerateCommand : MuralCommand
     private readonly Option<double?> _guidance = new("--guidance") { Description = "How strongly to follow the words; 1 is not at all (default: the model's).", HelpName = "SCALE" };
     private readonly Option<long?> _seed = new("--seed") { Description = "Seed of the first picture; the next ones count on (default: a random one).", HelpName = "N" };
     private readonly Option<int?> _count = new("--count", "-n") { Description = "How many pictures (default: 1).", HelpName = "N" };
-    private readonly Option<int?> _upscale = new("--upscale") { Description = "Paint the picture 2 or 3 times as large, without a model trained for it.", HelpName = "2|3" };
+    private readonly Option<int?> _upscale = new("--upscale") { Description = "Paint the picture so many times as large, without a model trained for it.", HelpName = "N" };
     private readonly Option<string?> _like = new("--like") { Description = "Repeat a picture from what its file says; other options change that.", HelpName = "PICTURE" };
     private readonly Option<string?> _output = new("--output", "-o")
     {

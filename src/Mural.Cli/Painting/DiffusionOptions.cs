@@ -6,7 +6,7 @@ using Mural.Samplers;
 
 namespace Mural.Cli.Painting;
 
-/// <summary>The options of <c>mural generate</c> that Stable Diffusion understands and DiM does not.</summary>
+/// <summary>The options of <c>mural generate</c>, and of <c>mural compare</c>, that Stable Diffusion understands and DiM does not.</summary>
 internal sealed class DiffusionOptions
 {
     private const string Cpu = "cpu", Cuda = "cuda", Noise = "eps", Velocity = "v";
@@ -27,7 +27,7 @@ internal sealed class DiffusionOptions
     private readonly Option<string> _rng = new("--rng") { Description = "Whose random numbers the seed stands for: PyTorch's on a CPU or on an NVIDIA card.", DefaultValueFactory = _ => Cpu };
     private readonly Option<string?> _vae = new("--vae") { Description = "Another autoencoder, TAESD's too: a folder or a file.", HelpName = "PATH" };
     private readonly Option<string?> _linFusion = new("--linfusion") { Description = "LinFusion's weights for the model's family, whose attention takes time and memory in proportion to the pixels: their folder.", HelpName = "FOLDER" };
-    private readonly HiDiffusionArguments _hiDiffusion = new();
+    private readonly HiDiffusionArguments _hiDiffusion;
     private readonly Option<string?> _prediction = new("--prediction") { Description = "What the model predicts, where its file does not tell (default: what it says).", HelpName = "eps|v" };
     private readonly Option<string?> _refiner = new("--refiner") { Description = "SDXL's refiner, a folder or a file, which finishes what the base model begins.", HelpName = "PATH" };
     private readonly Option<double?> _refinerStart = new("--refiner-start") { Description = "Share of the steps after which it takes over (default: 0.8).", HelpName = "SHARE" };
@@ -51,8 +51,13 @@ internal sealed class DiffusionOptions
         HelpName = "KEY=VALUE,...",
     };
 
-    internal DiffusionOptions()
+    private readonly bool _compares;
+
+    /// <param name="compares">Whether pictures with and without HiDiffusion's parts are compared: the command switches the parts itself, and runs neither a refiner nor previews.</param>
+    internal DiffusionOptions(bool compares = false)
     {
+        _compares = compares;
+        _hiDiffusion = new HiDiffusionArguments(switches: !compares);
         _rng.TakeOneOf(Cpu, Cuda);
         _clipSkip.TakeAtLeast(1);
         _maskPadding.TakeAtLeast(0);
@@ -60,7 +65,7 @@ internal sealed class DiffusionOptions
         _prediction.TakeOneOf(Noise, Velocity);
     }
 
-    private Option[] All => [_negative, _second, _secondNegative, _rescale, _guidanceStart, _guidanceStop, _original, _crop, _score, _sampler, _schedule, _eta, _clipSkip, _rng, _prediction, .. _hiDiffusion.All, _linFusion, _vae, _variant, _embedding, _lora, _initial, _strength, _mask, _maskPadding, _control, _ipAdapter, _refiner, _refinerStart, _preview];
+    private Option[] All => [_negative, _second, _secondNegative, _rescale, _guidanceStart, _guidanceStop, _original, _crop, _score, _sampler, _schedule, _eta, _clipSkip, _rng, _prediction, .. _hiDiffusion.All, _linFusion, _vae, _variant, _embedding, _lora, _initial, _strength, _mask, _maskPadding, _control, _ipAdapter, .. _compares ? [] : (Option[])[_refiner, _refinerStart, _preview]];
 
     internal Option Preview => _preview;
 

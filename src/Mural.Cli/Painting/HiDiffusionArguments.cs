@@ -34,7 +34,7 @@ internal sealed class HiDiffusionArguments
             if (result.Tokens is [{ Value: var word }] && word != Off && HiDiffusionWords.Preset(word) is null)
                 result.AddError($"{Name} takes {string.Join(", ", HiDiffusionWords.PresetNames)} or {Off}, not '{word}'");
         });
-        foreach (Option<double?> share in (Option<double?>[])[_first, _second]) share.TakeAtLeast(0);
+        foreach (Option<double?> share in (Option<double?>[])[_first, _second]) share.TakeShare();
     }
 
     internal IReadOnlyList<Option> All => [_preset, _first, _second, _aggressive, _earlier, .. _switches ? (Option[])[_noRauNet, _noWindows] : []];
@@ -54,15 +54,20 @@ internal sealed class HiDiffusionArguments
         if (word == Off) repeated = null;
         HiDiffusionOptions? options = word is null or Off ? repeated : (repeated ?? new HiDiffusionOptions()) with { Preset = HiDiffusionWords.Preset(word)!.Value };
         if (options is null)
-            return All.Skip(1).FirstOrDefault(context.Given) is { } given ? throw new MuralException($"{given.Name} is a setting of HiDiffusion; give {Name} too.") : null;
+        {
+            if (All.Skip(1).FirstOrDefault(context.Given) is not { } given) return null;
+            throw new MuralException(word == Off ? $"{given.Name} is a setting of HiDiffusion, which {Name}={Off} leaves out; give one of the two." : $"{given.Name} is a setting of HiDiffusion; give {Name} too.");
+        }
+        // A flag that is given as false takes back what the picture says.
+        bool Chosen(Option<bool> flag, bool kept) => context.Given(flag) ? context.Value(flag) : kept;
         return options with
         {
             T1 = context.Value(_first) ?? options.T1,
             T2 = context.Value(_second) ?? options.T2,
             Aggressive = context.Value(_aggressive) ?? options.Aggressive,
-            RauNet = options.RauNet && !(_switches && context.Value(_noRauNet)),
-            WindowAttention = options.WindowAttention && !(_switches && context.Value(_noWindows)),
-            EarlierUpsampler = options.EarlierUpsampler || context.Value(_earlier),
+            RauNet = !Chosen(_noRauNet, !options.RauNet),
+            WindowAttention = !Chosen(_noWindows, !options.WindowAttention),
+            EarlierUpsampler = Chosen(_earlier, options.EarlierUpsampler),
         };
     }
 }

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using Mural.Adapters;
 using Mural.Cli.CommandLine;
 using Mural.Imaging;
 using Mural.Pipelines;
@@ -50,8 +49,8 @@ internal sealed partial record StableDiffusionJob(
         await using StableDiffusionPipeline pipeline = await StableDiffusionPipeline.LoadAsync(Model, Options, context.Cancellation).ConfigureAwait(false);
         StableDiffusionRequest request = Request with
         {
-            Controls = await LoadControlsAsync(pipeline, context).ConfigureAwait(false),
-            PicturePrompts = await LoadAdaptersAsync(pipeline, context).ConfigureAwait(false),
+            Controls = await Guides.LoadAsync(pipeline, Controls, context.Cancellation).ConfigureAwait(false),
+            PicturePrompts = await Guides.LoadAsync(pipeline, PicturePrompts, Model, context.Cancellation).ConfigureAwait(false),
             // People and pictures' texts count them for every family.
             ClipSkip = Math.Max(Request.ClipSkip - pipeline.Model.LayersLeftOut, 0),
         };
@@ -86,36 +85,6 @@ internal sealed partial record StableDiffusionJob(
             plan.Warnings,
             pictures = pictures.Select((picture, i) => new { path = files[i], picture.Seed }),
         };
-    }
-
-    private async Task<IReadOnlyList<ControlInput>> LoadControlsAsync(StableDiffusionPipeline pipeline, CommandContext context)
-    {
-        var inputs = new List<ControlInput>();
-        foreach (ControlArgument control in Controls)
-        {
-            Picture map = PictureReader.Read(control.Image);
-            string path = ControlCatalog.Find(control.Type, pipeline.Suits);
-            inputs.Add(new ControlInput(await pipeline.LoadControlNetAsync(path, context.Cancellation).ConfigureAwait(false), map)
-            {
-                Scale = control.Scale,
-                Start = control.Start,
-                End = control.End,
-                GuessMode = control.Guess,
-            });
-        }
-        return inputs;
-    }
-
-    private async Task<IReadOnlyList<PicturePrompt>> LoadAdaptersAsync(StableDiffusionPipeline pipeline, CommandContext context)
-    {
-        var prompts = new List<PicturePrompt>();
-        foreach (PicturePromptArgument prompt in PicturePrompts)
-        {
-            Picture picture = PictureReader.Read(prompt.Image);
-            IpAdapter adapter = await pipeline.LoadIpAdapterAsync(prompt.Model, prompt.FindEncoder(Model), context.Cancellation).ConfigureAwait(false);
-            prompts.Add(new PicturePrompt(adapter, picture) { Scale = prompt.Scale });
-        }
-        return prompts;
     }
 
     /// <summary>Says what will be painted and what that needs. Returns the report of a run that only plans, or null for one that goes on.</summary>

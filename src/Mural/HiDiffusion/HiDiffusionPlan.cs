@@ -41,6 +41,9 @@ internal sealed record HiDiffusionPlan
     /// </summary>
     internal (long Height, long Width)? ControlSize { get; init; }
 
+    /// <summary>What would have deep blocks resampled where they are to be and are not, or null.</summary>
+    internal string? Remedy { get; init; }
+
     /// <summary>The plan of a run.</summary>
     /// <param name="architecture">The network.</param>
     /// <param name="height">Height of the latents.</param>
@@ -57,13 +60,16 @@ internal sealed record HiDiffusionPlan
         HiDiffusionPreset preset = options.Preset == HiDiffusionPreset.Automatic ? SwitchRatios.PresetFor(architecture, height, width) : options.Preset;
         SwitchRatios usual = SwitchRatios.Of(family, preset, controlled);
         int main = (int)(calls * (options.T1 ?? usual.T1)), other = (int)(calls * (options.T2 ?? usual.T2)), first = (int)(AggressiveShare * calls);
-        bool aggressive = family != HiDiffusionFamily.StableDiffusion
-            && (options.Aggressive ?? (preset == HiDiffusionPreset.Sides2048 && !architecture.Inpaints && options.T2 is null));
-        bool chosen = options.Preset != HiDiffusionPreset.Automatic || options.T1 is not null || options.T2 is not null || options.Aggressive is not null;
+        // Only SDXL's networks have the aggressive way; the choice of it says nothing where there is none.
+        bool? way = family == HiDiffusionFamily.StableDiffusion ? null : options.Aggressive;
+        bool aggressive = family != HiDiffusionFamily.StableDiffusion && (way ?? (preset == HiDiffusionPreset.Sides2048 && !architecture.Inpaints && options.T2 is null));
+        bool chosen = options.Preset != HiDiffusionPreset.Automatic || options.T1 is not null || options.T2 is not null || way is not null;
         bool acts = chosen || height * width > (long)architecture.TrainedSide * architecture.TrainedSide, resamples = options.RauNet && acts;
+        bool ever = aggressive || (options.T1 ?? usual.T1) > 0 || (options.T2 ?? usual.T2) > 0;
         (CallSpan strided, CallSpan pooled) = aggressive ? (CallSpan.Of(0, first), CallSpan.Of(first, main))
             : family == HiDiffusionFamily.StableDiffusion ? (CallSpan.Of(0, main), CallSpan.Of(0, other))
             : (CallSpan.Of(0, other), CallSpan.Of(0, main));
+        bool inCalls = strided != default || pooled != default;
         return new HiDiffusionPlan
         {
             Architecture = architecture,
@@ -72,6 +78,7 @@ internal sealed record HiDiffusionPlan
             Windowed = options.WindowAttention,
             Options = options,
             ControlSize = acts && (options.RauNet || options.WindowAttention) ? SizeForControl(architecture, height, width) : null,
+            Remedy = !options.RauNet || (acts && inCalls) ? null : RemedyFor(acts, ever, inCalls),
         };
     }
 
@@ -100,6 +107,14 @@ internal sealed record HiDiffusionPlan
     /// <param name="shifts">See <see cref="At"/>.</param>
     internal IReadOnlyList<(HiDiffusionStep Step, int Calls)> Kinds(int calls, IWindowShifts shifts) =>
         [.. Enumerable.Range(0, calls).Select(call => At(call, shifts)).GroupBy(step => (step.StridedLevel, step.PooledLevel)).Select(kind => (kind.First(), kind.Count()))];
+
+    private static string RemedyFor(bool acts, bool ever, bool inCalls) => (acts, ever, inCalls) switch
+    {
+        (_, false, _) => "a T1 above 0",
+        (false, _, true) => "a larger picture",
+        (false, _, false) => "a larger picture and more steps",
+        _ => "more steps",
+    };
 
     // The longer side is that of training, and both are multiples of 8.
     private static (long, long) SizeForControl(HiDiffusionArchitecture architecture, long height, long width)

@@ -35,12 +35,38 @@ public class BenchTests
     [Theory]
     [InlineData("bench nothing", "matmul")]
     [InlineData("bench matmul --row nothing", "--row")]
+    [InlineData("bench matmul --serve nothing", "has no row nothing")]
     public void AnUnknownBenchmarkOrRowIsOneSentence(string line, string expected)
     {
         CommandRun run = CommandRun.Of(line.Split(' '));
         Assert.Equal(ExitCode.Problem, run.ExitCode);
         Assert.Contains(expected, Assert.Single(run.Problems), StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void WhatRowsShareStaysUntilAllAreMeasured()
+    {
+        var shared = new Counter();
+        BenchRow Row(string name, string? against) => new()
+        {
+            Name = name,
+            About = name,
+            Compared = false,
+            Shared = shared,
+            Against = against is null ? null : (against, 1),
+            Prepare = _ => new BenchWork(() => Assert.Equal(0, shared.Disposed), new Held()),
+        };
+        var runner = new BenchRunner("tiny", [Row("first", null), Row("second", "first"), Row("third", "fourth")], new BenchOptions(Rounds: 1), TestContext.Current.CancellationToken);
+        BenchResult result = runner.Run(_ => { });
+        Assert.Equal(1, shared.Disposed);
+        Assert.Null(result.Rows[0].Note);
+        Assert.Contains("over first", result.Rows[1].Note, StringComparison.Ordinal);
+        Assert.Equal("to be compared with fourth, which was not measured", result.Rows[2].Note);
+    }
+
+    [Fact]
+    public void RowsOfMemoryShareOneModel() =>
+        Assert.IsType<RandomModel>(Assert.Single(Assert.Single(Benchmark.All, benchmark => benchmark.Name == "memory").Rows().Select(row => row.Shared).Distinct()));
 
     [Theory]
     [InlineData("matmul", "square-bf16")]
@@ -124,7 +150,6 @@ public class BenchTests
         {
             int Of(string key) => row![key]!.GetValue<int>();
             double tokens = row!["tokens"]!.GetValue<double>();
-            Assert.Equal(row["softmax_macs"]!.GetValue<double>(), LinFusionCost.SoftmaxLayer(tokens, Of("width")));
             Assert.Equal(row["linfusion_macs"]!.GetValue<double>(), LinFusionCost.LinearLayer(tokens, Of("width"), Of("heads"), Of("mlp_width")));
         });
     }
@@ -185,6 +210,13 @@ public class BenchTests
             EndToken = 513,
             Transformer = new ClipTransformerConfig { Layers = 2, Width = TinyUNets.ContextWidth, Heads = 2, Inner = 24, Activation = ClipActivation.QuickGelu },
         });
+
+    private sealed class Counter : IDisposable
+    {
+        internal int Disposed { get; private set; }
+
+        public void Dispose() => Disposed++;
+    }
 
     [Theory]
     [InlineData(new double[] { 3 }, 3)]

@@ -1,5 +1,7 @@
 using Mural.Cli.CommandLine;
 using Mural.Imaging;
+using Mural.Tests.Goldens;
+using Mural.Tests.LinFusion;
 using Mural.Tests.Pipelines;
 
 namespace Mural.Tests.Cli;
@@ -28,9 +30,37 @@ public sealed class CompareTests : IDisposable
         Assert.Equal(4, cells.Distinct().Count());
     }
 
+    // A setting that leaves the sheet as it is would not have been taken.
+    [Fact]
+    public void WhateverPicturesArePaintedWithIsCompared()
+    {
+        PictureWriter.Write(_folder.At("start.png"), TinyStableDiffusion.Gradient(144, 136));
+        string start = _folder.At("start.png"), model = $"--model {TinyStableDiffusion.At(TinyStableDiffusion.First)} --steps 4 --seed 3 --precision f32 --device cpu --json";
+        string[] settings =
+        [
+            "--size 144x136",
+            $"--size 144x136 --lora {LinFusionGoldens.Beside("weights/lora-tiny-sd15.safetensors")}:0.7",
+            $"--size 144x136 --control type={TinyStableDiffusion.At("tiny-controlnet-sd15")},image={start}",
+            $"--size 144x136 --ip-adapter model={GoldenCase.Adapter("ip-adapter_sd15.safetensors")},image={start},scale=0.7",
+            $"--size 144x136 --linfusion {LinFusionGoldens.Beside("weights/tiny-sd15")}",
+            $"--init-image {start} --strength 0.5 --memory 100GB",
+        ];
+        var pictures = new HashSet<string>();
+        foreach (string setting in settings)
+        {
+            CommandRun run = Compare($"{model} {setting}");
+            Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+            Assert.Equal((144, 136), (run.Json["width"]!.GetValue<int>(), run.Json["height"]!.GetValue<int>()));
+            Picture sheet = PictureReader.Read(_folder.At("sheet.png"));
+            // The plain picture without the label, in which the time stands.
+            Assert.True(pictures.Add(Convert.ToHexString(sheet.Crop(4, 4, 144, 130).Data)), setting);
+        }
+    }
+
     [Theory]
     [InlineData("--model emoji", "DiM")]
     [InlineData("--hidiffusion=off", "nothing to compare")]
+    [InlineData("--memory-mode strips", "leave out --memory-mode")]
     public void WhatCannotBeComparedIsOneSentence(string options, string sentence)
     {
         string model = options.Contains("--model", StringComparison.Ordinal) ? "" : $"--model {TinyStableDiffusion.At(TinyStableDiffusion.First)} ";

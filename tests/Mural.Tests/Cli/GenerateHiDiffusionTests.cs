@@ -69,9 +69,35 @@ public sealed class GenerateHiDiffusionTests : IDisposable
     [InlineData("--no-window-attention", "--no-window-attention is a setting of HiDiffusion; give --hidiffusion too.")]
     [InlineData("--hidiffusion=4096", "1024 and 2048, not 4096")]
     [InlineData("--hidiffusion=512", "or off, not '512'")]
-    [InlineData("--hidiffusion --t1 1.5", "T1 is 1.5; give a share of the steps from 0 to 1.")]
+    [InlineData("--hidiffusion=off --t1 0.4", "--t1 is a setting of HiDiffusion, which --hidiffusion=off leaves out; give one of the two.")]
     public void WrongSettingsAreRefusedInOneSentence(string options, string sentence) =>
         Assert.Contains(sentence, Assert.Single(Generate(TinyStableDiffusion.First, $"{Fast} {options}", "fox.png").Problems), StringComparison.Ordinal);
+
+    // Whoever mistypes a share should not wait for the model.
+    [Theory]
+    [InlineData("--t1 1.5")]
+    [InlineData("--t2 40")]
+    public void SharesAreCheckedBeforeTheModelIsLoaded(string option)
+    {
+        CommandRun run = CommandRun.Generate("nowhere", "fox", $"{Fast} --hidiffusion {option}", _folder.At("fox.png"));
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.Contains($"{option.Split(' ')[0]} takes a number from 0 to 1, not {option.Split(' ')[1]}", Assert.Single(run.Problems), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void FlagsOfARepeatedPictureAreTakenBack()
+    {
+        CommandRun plain = Generate(TinyStableDiffusion.First, $"{Fast} --hidiffusion", "plain.png");
+        Assert.True(plain.ExitCode == ExitCode.Success, plain.Error);
+        foreach (string flag in (string[])["--no-raunet", "--no-window-attention", "--earlier-upsampler"])
+        {
+            CommandRun flagged = Generate(TinyStableDiffusion.First, $"{Fast} --hidiffusion {flag}", "flagged.png");
+            CommandRun cleared = Generate(TinyStableDiffusion.First, $"--like {_folder.At("flagged.png")} --device cpu {flag}=false", "cleared.png");
+            Assert.True(flagged.ExitCode == ExitCode.Success && cleared.ExitCode == ExitCode.Success, flagged.Error + cleared.Error);
+            Assert.Contains($"HiDiffusion: auto {flag[2..]},", PictureReader.Identify(_folder.At("flagged.png")).Metadata.Parameters, StringComparison.Ordinal);
+            Assert.Equal(Pixels("plain.png"), Pixels("cleared.png"));
+        }
+    }
 
     [Fact]
     public void APictureOfTheTrainedSizeIsNotedNotResampled()

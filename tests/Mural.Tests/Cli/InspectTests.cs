@@ -63,6 +63,16 @@ public class InspectTests
         Assert.Equal(family, CheckpointFamily.Guess(new ShapeSource(tensors.Select(name => (name, name == "x" ? new long[] { 2, 3 } : [2, 768])))));
 
     [Fact]
+    public void LinearAttentionsOfNoWidthAreRefused()
+    {
+        foreach ((string name, long[] shape) in ((string, long[])[])[("0.scan.A_log", [8]), ("0.gk_proj.1.weight", [8, 8]), ("0.to_q.weight", [8])])
+        {
+            string sentence = Assert.Throws<MuralException>(() => CheckpointFamily.Guess(new ShapeSource([(name, shape)]))).Message;
+            Assert.Contains("to_q or in_proj", sentence, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void APictureTellsHowItWasMade()
     {
         using var folder = new TemporaryFolder();

@@ -1,4 +1,5 @@
 using Mural.HiDiffusion;
+using Mural.Tests.Autoencoders;
 using Mural.UNet;
 
 namespace Mural.Tests.HiDiffusion;
@@ -37,6 +38,52 @@ public class HiDiffusionPlanTests
         Assert.Equal((default, new CallSpan(0, 25)), Spans(Plan(XL, 256, 256, new() { Preset = HiDiffusionPreset.FewSteps })));
         Assert.Equal((default(CallSpan), default(CallSpan)), Spans(Plan(XL, 256, 256, new() { RauNet = false })));
         Assert.Equal((default, new CallSpan(0, 20)), Spans(Plan(XL with { Inpaints = true }, 256, 256, new())));
+    }
+
+    // Choosing what Stable Diffusion 1 and 2 do not have must not resample them at their own size.
+    [Fact]
+    public void TheAggressiveWayIsXLsAlone()
+    {
+        Assert.False(Plan(First, 64, 64, new() { Aggressive = true }).Resamples);
+        Assert.Equal(Spans(Plan(First, 128, 128, new())), Spans(Plan(First, 128, 128, new() { Aggressive = true })));
+        Assert.True(Plan(XL, 128, 128, new() { Aggressive = true }).Resamples);
+    }
+
+    [Fact]
+    public void WhatCountsForNothingIsSaid()
+    {
+        string[] Unused(HiDiffusionArchitecture architecture, HiDiffusionOptions options) => [.. HiDiffusionNotes.Unused(Plan(architecture, 256, 256, options))];
+        void Says(string part, HiDiffusionArchitecture architecture, HiDiffusionOptions options)
+        {
+            string sentence = Assert.Single(Unused(architecture, options));
+            Assert.Contains(part, sentence, StringComparison.Ordinal);
+            TinyAutoencoders.AssertOneSentence(sentence);
+        }
+        Says("is for Stable Diffusion XL", First, new() { Aggressive = true });
+        Says("does not use T2", XL, new() { Aggressive = true, T2 = 0.3 });
+        Says("does not use T1; leave it out", First, new() { RauNet = false, T1 = 0.5 });
+        Says("does not use T1, T2, the aggressive way, the earlier up-sampler; leave them out", XL, new() { RauNet = false, T1 = 0.5, T2 = 0.3, Aggressive = true, EarlierUpsampler = true });
+        Says("earlier up-sampler", XL, new() { Preset = HiDiffusionPreset.FewSteps, EarlierUpsampler = true });
+        Says("does nothing", XL, new() { RauNet = false, WindowAttention = false, T1 = 0.5 });
+        foreach (HiDiffusionOptions used in (HiDiffusionOptions[])[new(), new() { RauNet = false }, new() { WindowAttention = false, T1 = 0.5, T2 = 0.3 }, new() { EarlierUpsampler = true }, new() { Aggressive = false, T2 = 0.3 }])
+        {
+            Assert.Empty(Unused(First, used));
+            Assert.Empty(Unused(XL, used));
+        }
+        Assert.Empty(Unused(XL, new() { Aggressive = true, EarlierUpsampler = true }));
+    }
+
+    [Fact]
+    public void TheRemedyIsWhatWouldLetItResample()
+    {
+        string? Remedy(int side, int calls, HiDiffusionOptions options) => HiDiffusionPlan.For(First, side, side, calls, options).Remedy;
+        Assert.Null(Remedy(128, 50, new()));
+        Assert.Null(Remedy(64, 50, new() { RauNet = false }));
+        Assert.Equal("a larger picture", Remedy(64, 50, new()));
+        Assert.Equal("more steps", Remedy(128, 2, new()));
+        Assert.Equal("a larger picture and more steps", Remedy(64, 2, new()));
+        Assert.Equal("a T1 above 0", Remedy(128, 50, new() { T1 = 0 }));
+        Assert.Null(Remedy(128, 50, new() { T1 = 0, T2 = 0.3 }));
     }
 
     [Fact]

@@ -49,6 +49,17 @@ public class LinearAttentionTests
         GradientCheck.AssertGradients(module, 2, tokens, channels);
     }
 
+    // The fused pass has no way back.
+    [Fact]
+    public void GradientsOfTheMeansAreNotLost()
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(4);
+        Tensor queries = randn([1, 5, 8], generator: generator), means = rand([1, 2, 4, 5], generator: generator).requires_grad_();
+        LinearKernel.Attend(queries, means).sum().backward();
+        Assert.NotEqual(0, means.grad!.abs().max().item<float>());
+    }
+
     // More tokens than a chunk holds: with and without recording, forward and backward, and against all at once in float64.
     [Fact]
     public void ChunksChangeNothing()

@@ -63,9 +63,12 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
     {
         var plan = new LargePicturePlan { Request = request, Method = method, Strength = strength, Stages = stages, Warnings = [] };
         // What the first stage is too small for, a later one may do.
-        IEnumerable<string?> idle = stages.Where(stage => stage.Calls > 0).Select(stage => stage.Plan.IdleHiDiffusion);
-        var warnings = new List<string>(first.Warnings.Where(warning => warning != first.IdleHiDiffusion));
+        StableDiffusionPlan[] painted = [.. stages.Where(stage => stage.Calls > 0).Select(stage => stage.Plan)];
+        IEnumerable<string?> idle = painted.Select(stage => stage.IdleHiDiffusion);
+        IEnumerable<IReadOnlyList<string>> unused = painted.Select(stage => stage.UnusedHiDiffusion);
+        var warnings = new List<string>(first.Warnings.Where(warning => warning != first.IdleHiDiffusion && !first.UnusedHiDiffusion.Contains(warning)));
         if (idle.All(sentence => sentence is not null)) warnings.Add(idle.Last()!);
+        warnings.AddRange(unused.First().Where(sentence => unused.All(stage => stage.Contains(sentence))));
         if ((plan.Width, plan.Height) != (request.Width, request.Height))
             warnings.Add($"The picture will have {plan.Width}x{plan.Height} pixels instead of {request.Width}x{request.Height}: doubling from a first size of whole latent positions reaches no nearer one.");
         if (model.LinFusion is null && Math.Max(plan.Width, plan.Height) > 4 * model.Side)

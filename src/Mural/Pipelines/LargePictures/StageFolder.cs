@@ -53,7 +53,8 @@ internal sealed class StageFolder : IDisposable
         {
             return File.Exists(file) ? JsonNode.Parse(File.ReadAllText(file))?[Seed]?.GetValue<long>() : null;
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)
+        // A number that is no whole one, or a name that is there twice, is told only where it is asked for.
+        catch (Exception error) when (error is JsonException or InvalidOperationException or FormatException or ArgumentException or IOException or UnauthorizedAccessException)
         {
             return null;
         }

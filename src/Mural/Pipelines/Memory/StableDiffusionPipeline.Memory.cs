@@ -122,7 +122,7 @@ public sealed partial class StableDiffusionPipeline
     private MemoryForecast Fitting(Func<MemoryMode, MemoryMode, MemoryForecast> forecast, StableDiffusionRequest request, long limit)
     {
         // Their networks, and its windows, are of whole maps only.
-        bool whole = request.Controls.Count > 0 || request.HiDiffusion is not null;
+        bool whole = request.Controls.Count > 0 || request.HiDiffusion is { RauNet: true } or { WindowAttention: true };
         IReadOnlyList<MemoryMode> networks = MemoryModes.Of(_options.Memory, Runtime.Device.type, whole), codecs = MemoryModes.OfCodec(_options.Memory, Runtime.Device.type);
         bool Fits(MemoryForecast told, bool codec) => told.Stages.Where(stage => stage.IsCodec == codec).All(stage => stage.Bytes <= limit);
         MemoryMode network = networks.FirstOrDefault(mode => Fits(forecast(mode, codecs[0]), codec: false), networks[^1]);

@@ -66,8 +66,11 @@ public sealed record StableDiffusionPlan
         Architecture, Height / Model.Multiple, Width / Model.Multiple, Calls, options, controlled: Request.Controls.Count > 0 && Strength is null);
 
     /// <summary>A sentence where HiDiffusion is to resample and does not, or null.</summary>
-    internal string? IdleHiDiffusion => HiDiffusion is not { Resamples: false, Options.RauNet: true } ? null
-        : $"HiDiffusion resamples nothing at {Width}x{Height} pixels in {Calls} network calls of {Model.Name}, trained on {Model.Side}x{Model.Side}; a larger picture or more steps would let it.";
+    internal string? IdleHiDiffusion => HiDiffusion?.Remedy is not { } remedy ? null
+        : $"HiDiffusion resamples nothing at {Width}x{Height} pixels in {Calls} network calls of {Model.Name}, trained on {Model.Side}x{Model.Side}; {remedy} would let it.";
+
+    /// <summary>Sentences about options of HiDiffusion that count for nothing.</summary>
+    internal IReadOnlyList<string> UnusedHiDiffusion => HiDiffusion is { } hiDiffusion ? [.. HiDiffusionNotes.Unused(hiDiffusion)] : [];
 
     /// <summary>Sentences about what may not turn out as hoped.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }

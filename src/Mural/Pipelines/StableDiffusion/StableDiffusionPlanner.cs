@@ -49,8 +49,9 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
             Architecture = Architecture(request),
             Warnings = [],
         };
-        plan = plan with { Warnings = [.. Warnings(plan)] };
-        return refiner is null ? plan : Refined(plan, refiner);
+        if (refiner is not null) plan = Refined(plan, refiner);
+        // A refiner leaves the model fewer calls, of which the sentences speak.
+        return plan with { Warnings = [.. Warnings(plan)] };
     }
 
     // The refiner goes on in the same schedule, whatever its own checkpoint says, with nothing but the prompts; what the base model is told beside them is for other networks.
@@ -117,6 +118,7 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
         Sampler sampler = plan.Sampler;
         (int width, int height, double guidance, int side) = (plan.Width, plan.Height, plan.Guidance, parts.Info.Side);
         if (plan.IdleHiDiffusion is { } idle) yield return idle;
+        foreach (string unused in plan.UnusedHiDiffusion) yield return unused;
         // What RAU-Net makes up for ends at about four times the side.
         long factor = plan.HiDiffusion is { Resamples: true } ? 16 : 2;
         if ((long)width * height > factor * side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect things to repeat.";

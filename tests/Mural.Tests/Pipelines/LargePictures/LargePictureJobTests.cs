@@ -20,6 +20,21 @@ public sealed class LargePictureJobTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    [Theory]
+    [InlineData("""{"seed":7}""", 7L)]
+    [InlineData("""{"seed":1.5}""", null)]
+    [InlineData("""{"seed":1e99}""", null)]
+    [InlineData("""{"seed":99999999999999999999}""", null)]
+    [InlineData("""{"seed":"7"}""", null)]
+    [InlineData("""{"seed":1,"seed":2}""", null)]
+    [InlineData("[7]", null)]
+    [InlineData("{", null)]
+    public void ADamagedJobHasNoSeed(string job, long? seed)
+    {
+        File.WriteAllText(_folder.At("job.json"), job);
+        Assert.Equal(seed, StageFolder.SeedOf(_folder.Path));
+    }
+
     [Fact]
     public void RequestsAreToldApart()
     {

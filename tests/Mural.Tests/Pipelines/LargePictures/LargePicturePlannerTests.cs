@@ -95,6 +95,22 @@ public class LargePicturePlannerTests
     }
 
     [Fact]
+    public async Task OptionsOfHiDiffusionAreUnusedWhereNoStageUsesThem()
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
+        int side = pipeline.Model.Side;
+        IEnumerable<string> Unused(HiDiffusionOptions options)
+        {
+            LargePictureRequest request = Request(side, 2 * side, UpscaleMethod.SdEdit);
+            return pipeline.Plan(request with { Picture = request.Picture with { Steps = 20, HiDiffusion = options } }).Warnings.Where(warning => warning.Contains("is not used", StringComparison.Ordinal));
+        }
+        Assert.Single(Unused(new HiDiffusionOptions { Aggressive = true }));
+        // The second stage has the strided convolution that the first is too small for.
+        Assert.Empty(Unused(new HiDiffusionOptions { EarlierUpsampler = true }));
+        Assert.Single(Unused(new HiDiffusionOptions { T1 = 0, T2 = 0.5, EarlierUpsampler = true }));
+    }
+
+    [Fact]
     public async Task FoldersThatStateHalfTheSideAreNotResampledAtTheirOwn()
     {
         string folder = PipelineModel.Copy(TinyStableDiffusion.At(TinyStableDiffusion.First)), index = Path.Combine(folder, "model_index.json");

@@ -93,6 +93,16 @@ public sealed class MemoryModeTests : IDisposable
     }
 
     [Fact]
+    public async Task HiDiffusionThatIsSwitchedOffBindsNoMode()
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { Memory = MemoryMode.Strips });
+        StableDiffusionRequest windows = Request with { HiDiffusion = new HiDiffusionOptions { RauNet = false } }, off = Request with { HiDiffusion = new HiDiffusionOptions { RauNet = false, WindowAttention = false } };
+        Assert.Equal(MemoryMode.Strips, pipeline.Forecast(pipeline.Plan(off)).Mode);
+        Assert.Equal(await TinyStableDiffusion.Paint(pipeline, Request), await TinyStableDiffusion.Paint(pipeline, off));
+        Assert.Contains("leave out --memory-mode", Assert.Throws<MuralException>(() => pipeline.Forecast(pipeline.Plan(windows))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task TextsThatAndJoinsAreTold()
     {
         await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { BatchGuidance = true });

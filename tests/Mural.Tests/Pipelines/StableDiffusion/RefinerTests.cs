@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Mural.HiDiffusion;
 using Mural.Pipelines;
 using Mural.Samplers;
 using Mural.UNet;
@@ -39,6 +40,19 @@ public sealed class RefinerTests : IDisposable
         Assert.Equal(Enumerable.Range(1, 10).Select(done => (done, 10)), steps.Select(step => (step.Done, step.Count)));
         Assert.Equal([2, 4, 7, 9], steps.Where(step => step.Preview is not null).Select(step => step.Done));
         Assert.All(steps.Where(step => step.Preview is not null), step => Assert.Equal((64, 64), (step.Preview!.Width, step.Preview.Height)));
+    }
+
+    // A share of ten calls is one, of the six that the refiner leaves none.
+    [Fact]
+    public async Task SentencesSpeakOfTheCallsThatItLeaves()
+    {
+        await using StableDiffusionPipeline alone = await Load(XL), both = await Load(XL, new StableDiffusionOptions { Refiner = _refiner });
+        StableDiffusionRequest request = Fox with { Steps = 10, RefinerStart = 0.6, HiDiffusion = new HiDiffusionOptions { Aggressive = false, T1 = 0.15 } };
+        static bool Idle(string warning) => warning.Contains("resamples nothing", StringComparison.Ordinal);
+        Assert.DoesNotContain(alone.Plan(request).Warnings, Idle);
+        StableDiffusionPlan plan = both.Plan(request);
+        Assert.Equal(6, plan.Calls);
+        Assert.Contains("in 6 network calls", Assert.Single(plan.Warnings, Idle), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -77,31 +77,18 @@ internal static class LinFusionBench
 
     private static BenchWork Prepare(int size, Kind kind, HiDiffusionStep? step, UNetConfig config, Precision precision, KernelSet kernels, Measured seen)
     {
-        using var gradients = no_grad();
-        using Generator generator = new(1, CPU);
-        ScalarType type = precision.ToScalarType();
-        Tensor Normal(params long[] shape)
-        {
-            using Tensor values = randn(shape, generator: generator);
-            return values.to(type, copy: true);
-        }
-        var network = new UNet2DConditionModel(config, type);
-        if (kind != Kind.Plain) network.StartLinFusion(LinFusionConfig.For(config), generator);
-        network.PrepareForInference(kernels, type);
-        Tensor text = Normal(1, TextTokens, config.CrossAttentionWidth), latent = Normal(1, config.InChannels, size / VaeFactor, size / VaeFactor), time = full(1, 500f);
-        PreparedPrompt prompt = network.Prepare(new UNetConditioning(text));
+        UNetWork unet = UNetWork.Create(config, size / VaeFactor, 1, TextTokens, kernels, precision.ToScalarType(), kind != Kind.Plain);
         return new BenchWork(
             () =>
             {
-                using var inference = inference_mode();
                 bool known = SystemMemory.ResetPeak();
                 long before = SystemMemory.Read().Resident, start = Stopwatch.GetTimestamp();
-                network.Run(latent, time, prompt, step: step).Dispose();
+                unet.Run(step);
                 seen.Add(size, kind, Stopwatch.GetElapsedTime(start).TotalMilliseconds, known ? SystemMemory.Read().Peak - before : null);
                 // Memory is that of a first step each time: what the step before left would hide it.
                 Allocator.Trim();
             },
-            new Held(network, prompt, text, latent, time))
+            unet)
         {
             Found = () => seen.About(size, kind),
         };

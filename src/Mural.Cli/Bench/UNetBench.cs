@@ -1,3 +1,4 @@
+using Mural.Attention;
 using Mural.Runtime;
 using Mural.UNet;
 using static TorchSharp.torch;
@@ -11,18 +12,17 @@ internal static class UNetBench
 
     internal static Benchmark Create() => new("unet", "A guided step of Stable Diffusion's denoiser.", () =>
     [
-        // Multiply-adds of one picture, two operations each (arXiv 2112.10752 and 2307.01952 have the architectures).
-        Row("sd15-512", "Stable Diffusion 1.5, 512x512 pixels", new UNetConfig(), 64, 401.6e9, Precision.BFloat16),
-        Row("sdxl-1024", "Stable Diffusion XL, 1024x1024 pixels", UNetConfig.StableDiffusionXL, 128, 3380.6e9, Precision.BFloat16),
-        Row("sd15-512-f32", "Stable Diffusion 1.5, 512x512 pixels", new UNetConfig(), 64, 401.6e9, Precision.Float32),
+        Row("sd15-512", "Stable Diffusion 1.5, 512x512 pixels", new UNetConfig(), 64, Precision.BFloat16),
+        Row("sdxl-1024", "Stable Diffusion XL, 1024x1024 pixels", UNetConfig.StableDiffusionXL, 128, Precision.BFloat16),
+        Row("sd15-512-f32", "Stable Diffusion 1.5, 512x512 pixels", new UNetConfig(), 64, Precision.Float32),
     ]);
 
-    private static BenchRow Row(string name, string about, UNetConfig config, int side, double multiplyAdds, Precision precision) => new()
+    private static BenchRow Row(string name, string about, UNetConfig config, int side, Precision precision) => new()
     {
         Name = name,
         About = $"{about}, random weights, {precision.ShortName()}, batch {Batch}",
         Type = precision.ToScalarType(),
-        Operations = 2 * Batch * multiplyAdds,
+        Operations = 2 * Batch * UNetCost.Forward(config, new MapSize(side, side), TextTokens),
         Prepare = kernels => Prepare(config, side, kernels, precision.ToScalarType()),
     };
 

@@ -1,4 +1,5 @@
 using Mural.HiDiffusion;
+using Mural.LinFusion;
 using Mural.Runtime;
 using Mural.UNet;
 using static TorchSharp.torch;
@@ -27,18 +28,23 @@ internal sealed class UNetWork : IDisposable
     /// <param name="textTokens">Tokens of each text.</param>
     /// <param name="kernels">With what it is run.</param>
     /// <param name="type">The number format.</param>
-    internal static UNetWork Create(UNetConfig config, int side, int batch, int textTokens, KernelSet kernels, ScalarType type)
+    /// <param name="linear">Whether LinFusion's attention takes the place of its own.</param>
+    internal static UNetWork Create(UNetConfig config, int side, int batch, int textTokens, KernelSet kernels, ScalarType type, bool linear = false)
     {
         using var gradients = no_grad();
         using Generator generator = new(1, CPU);
-        Tensor Normal(params long[] shape) => randn(shape, generator: generator).to(type);
-        var network = new UNet2DConditionModel(config, type);
-        network.PrepareForInference(kernels, type);
-        PreparedPrompt prompt = network.Prepare(new UNetConditioning(Normal(batch, textTokens, config.CrossAttentionWidth))
+        Tensor Normal(params long[] shape)
         {
-            PooledText = config.SizeEmbeddingWidth is { } size ? Normal(batch, config.AddedEmbeddingWidth!.Value - 6 * size) : null,
-            SizeNumbers = config.SizeEmbeddingWidth is null ? null : full([batch, 6], 1024f),
-        });
+            using Tensor values = randn(shape, generator: generator);
+            return values.to(type, copy: true);
+        }
+        var network = new UNet2DConditionModel(config, type);
+        if (linear) network.StartLinFusion(LinFusionConfig.For(config), generator);
+        network.PrepareForInference(kernels, type);
+        using Tensor text = Normal(batch, textTokens, config.CrossAttentionWidth);
+        using Tensor? pooled = config.SizeEmbeddingWidth is { } size ? Normal(batch, config.AddedEmbeddingWidth!.Value - 6 * size) : null;
+        using Tensor? numbers = config.SizeEmbeddingWidth is null ? null : full([batch, 6], 1024f);
+        PreparedPrompt prompt = network.Prepare(new UNetConditioning(text) { PooledText = pooled, SizeNumbers = numbers });
         return new UNetWork(network, prompt, Normal(batch, config.InChannels, side, side));
     }
 

@@ -1,4 +1,5 @@
 using Mural.Autoencoders;
+using Mural.Pipelines;
 using Mural.Runtime;
 using static TorchSharp.torch;
 
@@ -7,16 +8,17 @@ namespace Mural.Cli.Bench;
 /// <summary>Stable Diffusion's decoder from latents to pictures, with random weights.</summary>
 internal static class VaeBench
 {
-    private const int LatentSide = 64;
+    private const int LatentSide = 64, PictureSide = 512;
 
     internal static Benchmark Create() => new("vae", "Stable Diffusion's decoder.", () => [Row("decode-512", Precision.BFloat16), Row("decode-512-f32", Precision.Float32)]);
 
     private static BenchRow Row(string name, Precision precision) => new()
     {
         Name = name,
-        About = $"a latent 4x64x64 to 512x512 pixels, random weights, {precision.ShortName()}",
+        About = $"a latent 4x{LatentSide}x{LatentSide} to {PictureSide}x{PictureSide} pixels, random weights, {precision.ShortName()}",
         Type = precision.ToScalarType(),
-        Operations = 2.515e12,
+        // Bytes have no part in it.
+        Operations = 2 * new AutoencoderEstimate(new AutoencoderConfig(), MemoryMode.Whole).Decode(PictureSide, PictureSide, elementBytes: 1, stripBytes: 0).MultiplyAdds,
         Prepare = kernels =>
         {
             using var gradients = no_grad();

@@ -24,6 +24,8 @@ internal sealed class CommandContext
 
     private bool Silent => _parsed.GetValue(_common.Json) || _parsed.GetValue(_common.Quiet);
 
+    private bool ShowsProgress => !Silent && _terminal.Interactive;
+
     internal T? Value<T>(Option<T> option) => _parsed.GetValue(option);
 
     /// <summary>Whether the option stands on the command line, rather than having its default.</summary>
@@ -45,5 +47,9 @@ internal sealed class CommandContext
 
     /// <summary>Runs <paramref name="work"/> under a progress bar with rate and time left, where a person watches.</summary>
     internal T WithProgress<T>(Func<Action<ProgressReport>, T> work) =>
-        Silent || !_terminal.Interactive ? work(static _ => { }) : ProgressDisplay.Run(_terminal.Error, work);
+        ShowsProgress ? ProgressDisplay.Run(_terminal.Error, work) : work(static _ => { });
+
+    /// <summary>The same for work that is awaited.</summary>
+    internal Task<T> WithProgressAsync<T>(Func<Action<ProgressReport>, Task<T>> work) =>
+        ShowsProgress ? ProgressDisplay.RunAsync(_terminal.Error, work) : work(static _ => { });
 }

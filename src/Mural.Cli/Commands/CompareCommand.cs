@@ -87,17 +87,17 @@ internal sealed class CompareCommand : MuralCommand
             await pipeline.GenerateAsync(first with { HiDiffusion = chosen is null ? null : chosen with { T1 = 1, T2 = 1 } }, cancellationToken: context.Cancellation).ConfigureAwait(false);
         var pictures = new List<Picture>();
         var seconds = new List<double>();
-        context.WithProgress(report =>
+        await context.WithProgressAsync(async report =>
         {
             foreach ((string name, HiDiffusionOptions? chosen) in settings)
             {
                 report(new ProgressReport(name, pictures.Count, settings.Length));
                 long start = Stopwatch.GetTimestamp();
-                pictures.Add(pipeline.GenerateAsync(plain with { HiDiffusion = chosen }, cancellationToken: context.Cancellation).GetAwaiter().GetResult()[0].Picture);
+                pictures.Add((await pipeline.GenerateAsync(plain with { HiDiffusion = chosen }, cancellationToken: context.Cancellation).ConfigureAwait(false))[0].Picture);
                 seconds.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
             }
             return pictures.Count;
-        });
+        }).ConfigureAwait(false);
         string[] labels = [.. settings.Select((setting, i) => string.Create(
             CultureInfo.InvariantCulture, $"{setting.Name}: {seconds[i]:0.0} s{(i == 0 ? "" : $", {seconds[0] / seconds[i]:0.00}x")}"))];
         var sheet = new SampleGrid { Columns = 2, TextScale = Math.Max(1, plan.Width / PixelsOfWidthPerTextScale), Margin = Math.Max(4, plan.Width / 64) };

@@ -30,7 +30,7 @@ internal sealed class DiffusionOptions
     private readonly HiDiffusionArguments _hiDiffusion;
     private readonly Option<string?> _prediction = new("--prediction") { Description = "What the model predicts, where its file does not tell (default: what it says).", HelpName = "eps|v" };
     private readonly Option<string?> _refiner = new("--refiner") { Description = "SDXL's refiner, a folder or a file, which finishes what the base model begins.", HelpName = "PATH" };
-    private readonly Option<double?> _refinerStart = new("--refiner-start") { Description = "Share of the steps after which it takes over (default: 0.8).", HelpName = "SHARE" };
+    private readonly Option<double?> _refinerStart = new("--refiner-start") { Description = "Share of the training steps after which it takes over, as diffusers' denoising_end (default: 0.8).", HelpName = "SHARE" };
     private readonly Option<int?> _preview = new("--preview") { Description = "Write a small preview beside the picture after every N network calls.", HelpName = "N" };
     private readonly Option<string?> _variant = new("--variant") { Description = "Variant of the weights' files to prefer, such as fp16.", HelpName = "NAME" };
     private readonly Option<string[]> _embedding = new("--embedding") { Description = "File of a textual inversion, whose name becomes a word of the prompt; may be repeated.", HelpName = "FILE" };

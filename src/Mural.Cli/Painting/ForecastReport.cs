@@ -32,22 +32,39 @@ internal static class ForecastReport
         context.Say(string.Create(CultureInfo.InvariantCulture, $"Up to {forecast.Peak / 1e9:0.0} GB of memory{disk}{time}"));
     }
 
-    /// <summary>A table of the stages, and the same as a document.</summary>
-    internal static object SayLong(CommandContext context, MemoryForecast forecast, RuntimePlan runtime)
+    /// <summary>A table of the stages.</summary>
+    internal static void SayLong(CommandContext context, MemoryForecast forecast, RuntimePlan runtime)
     {
         double[]? seconds = Seconds(forecast, runtime);
         context.Say($"Mode: {EnumNames.Of(forecast.Mode)}{(forecast.CodecMode == forecast.Mode ? "" : $", the autoencoder's {EnumNames.Of(forecast.CodecMode)}")}");
         context.Say($"{"",-32}{"memory",12}{"disk",12}{"time",12}");
         foreach ((int i, MemoryStage stage) in forecast.Stages.Index())
             context.Say(string.Create(CultureInfo.InvariantCulture, $"{stage.Name,-32}{$"{stage.Bytes / 1e9:0.00} GB",12}{(stage.DiskBytes > 0 ? $"{stage.DiskBytes / 1e9:0.00} GB" : ""),12}{(seconds is null ? "" : Duration(seconds[i])),12}"));
+    }
+
+    /// <summary>What is told of a run, for programs: beside its memory, disk and time what <c>mural generate</c> would tell of it.</summary>
+    internal static object Document(PlannedRun run)
+    {
+        MemoryForecast forecast = run.Forecast;
+        double[]? seconds = Seconds(forecast, run.Runtime);
         return new
         {
+            model = run.Model.Name,
+            run.Model.Family,
+            run.Width,
+            run.Height,
+            run.Steps,
+            device = run.Runtime.Device.ToString(),
+            precision = run.Runtime.Precision.ShortName(),
+            kernels = RunOptions.NameOf(run.Runtime.Kernels),
             mode = EnumNames.Of(forecast.Mode),
             autoencoderMode = EnumNames.Of(forecast.CodecMode),
             peakBytes = (long)forecast.Peak,
             diskBytes = (long)forecast.DiskBytes,
+            run.DiskShortage,
             seconds = seconds is null ? (double?)null : Math.Round(seconds.Sum(), 1),
             stages = forecast.Stages.Select((stage, i) => new { stage.Name, bytes = (long)stage.Bytes, diskBytes = (long)stage.DiskBytes, seconds = seconds is null ? (double?)null : Math.Round(seconds[i], 1) }),
+            run.Warnings,
         };
     }
 

@@ -56,10 +56,12 @@ internal sealed class LargePictureOptions
         }
         UpscaleMethod? method = LargePictureParameters.MethodOf(context.Value(_method) ?? Kept(LargePictureParameters.Method));
         Require(context, method ?? UpscaleMethod.SdEdit, size, diffusion);
-        PictureSize? first = size ?? FirstOf(like);
+        // How a picture that is repeated began is nothing to super-resolution.
+        bool begins = method != UpscaleMethod.SuperResolution;
+        PictureSize? first = begins ? size ?? FirstOf(like) : null;
         return new LargePictureRequest
         {
-            Picture = picture with { Width = first?.Width, Height = first?.Height },
+            Picture = picture with { Width = first?.Width, Height = first?.Height, Strength = begins ? picture.Strength : null },
             Width = wanted.Width,
             Height = wanted.Height,
             Method = method,

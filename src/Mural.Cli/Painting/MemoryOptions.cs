@@ -8,7 +8,7 @@ namespace Mural.Cli.Painting;
 /// <summary>How much memory a run may take, and how it trades time for it.</summary>
 internal sealed class MemoryOptions
 {
-    private readonly Option<long?> _memory = ByteSize.Option("--memory", "The most memory that the run may hold, such as 6GB; the fastest mode that fits is taken (default: what the machine has).");
+    private readonly Option<long?> _memory = ByteSize.Option("--memory", "The most memory that the run may hold, such as 6GB; the fastest mode that fits with 15 % to spare is taken (default: what the machine has).");
     private readonly Option<string?> _mode = new("--memory-mode")
     {
         Description = "Every layer on its whole map, on strips of it, or on strips with the skips and the autoencoder's maps on the disk (default: the fastest that fits).",

@@ -35,8 +35,26 @@ internal sealed class OutputFiles
         }
         finally
         {
-            // Only afterwards: lines would go through the display of progress.
-            foreach (string file in _files.Take(_written)) context.Say(file);
+            Say(context);
         }
+    }
+
+    /// <summary>The same for what is awaited.</summary>
+    internal async Task<T> SayWrittenAsync<T>(CommandContext context, Func<Task<T>> paint)
+    {
+        try
+        {
+            return await paint().ConfigureAwait(false);
+        }
+        finally
+        {
+            Say(context);
+        }
+    }
+
+    // Only afterwards: lines would go through the display of progress.
+    private void Say(CommandContext context)
+    {
+        foreach (string file in _files.Take(_written)) context.Say(file);
     }
 }

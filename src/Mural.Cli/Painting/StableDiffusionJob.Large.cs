@@ -14,7 +14,7 @@ internal sealed partial record StableDiffusionJob
 
     private static StableDiffusionRequest Completed(StableDiffusionRequest picture, StableDiffusionRequest loaded) => picture with { Controls = loaded.Controls, PicturePrompts = loaded.PicturePrompts, ClipSkip = loaded.ClipSkip };
 
-    private object PaintLarge(StableDiffusionPipeline pipeline, LargePictureRequest request, string file, CommandContext context, bool onlyPlans)
+    private async Task<object> PaintLargeAsync(StableDiffusionPipeline pipeline, LargePictureRequest request, string file, CommandContext context, bool onlyPlans)
     {
         LargePicturePlan plan = pipeline.Plan(request);
         string tiles = Path.ChangeExtension(file, null);
@@ -23,10 +23,12 @@ internal sealed partial record StableDiffusionJob
         if (DeepZoom) DeepZoomFiles.Check(tiles);
         MemoryForecast forecast = pipeline.Forecast(plan);
         string? shortage = DiskSpace.Shortage(forecast.DiskBytes + StageFolder.Missing(plan, StagesOf(file)), StagesOf(file));
-        if (Announce(context, Description(plan), plan.Warnings, forecast, shortage, pipeline.Runtime, onlyPlans) is { } announced) return announced;
+        StableDiffusionPlan first = plan.Stages[0].Plan;
+        var run = new PlannedRun(Description(plan), first.Model, plan.Width, plan.Height, first.Steps, plan.Warnings, forecast, shortage, pipeline.Runtime);
+        if (Announce(context, run, onlyPlans) is { } document) return document;
         long start = Stopwatch.GetTimestamp();
-        using LargePicture picture = context.WithProgress(report =>
-            pipeline.GenerateLargeAsync(request, StagesOf(file), new LargeReporter(report), context.Cancellation).GetAwaiter().GetResult());
+        using LargePicture picture = await context.WithProgressAsync(report =>
+            pipeline.GenerateLargeAsync(request, StagesOf(file), new LargeReporter(report), context.Cancellation)).ConfigureAwait(false);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         picture.Save(file, PictureMetadata.Of(Completed(picture.Parameters, pipeline.Runtime), null));
         context.Say(file);
@@ -36,7 +38,6 @@ internal sealed partial record StableDiffusionJob
             context.Say(tiles + ".dzi");
         }
         if (!KeepStages) picture.DeleteStages();
-        StableDiffusionPlan first = plan.Stages[0].Plan;
         return new
         {
             model = first.Model.Name,

@@ -54,17 +54,18 @@ internal sealed partial record StableDiffusionJob(
             // People and pictures' texts count them for every family.
             ClipSkip = Math.Max(Request.ClipSkip - pipeline.Model.LayersLeftOut, 0),
         };
-        if (Large is { } large) return PaintLarge(pipeline, large with { Picture = Completed(large.Picture, request) }, files[0], context, onlyPlans);
+        if (Large is { } large) return await PaintLargeAsync(pipeline, large with { Picture = Completed(large.Picture, request) }, files[0], context, onlyPlans).ConfigureAwait(false);
         StableDiffusionPlan plan = pipeline.Plan(request);
         MemoryForecast forecast = pipeline.Forecast(plan);
-        if (Announce(context, Description(plan), plan.Warnings, forecast, DiskSpace.Shortage(forecast.DiskBytes, Path.GetTempPath()), pipeline.Runtime, onlyPlans) is { } report) return report;
+        var run = new PlannedRun(Description(plan), plan.Model, plan.Width, plan.Height, plan.Steps, plan.Warnings, forecast, DiskSpace.Shortage(forecast.DiskBytes, Path.GetTempPath()), pipeline.Runtime);
+        if (Announce(context, run, onlyPlans) is { } document) return document;
 
         var output = new OutputFiles(files);
         long start = Stopwatch.GetTimestamp();
         using var preview = new PreviewFile(files[0]);
         StableDiffusionRequest writing = request with { OnPicture = picture => output.Write(picture.Picture, PictureMetadata.Of(Parameters(picture, pipeline.Runtime), null)) };
-        IReadOnlyList<StableDiffusionPicture> pictures = output.SayWritten(context, () => context.WithProgress(report =>
-            pipeline.GenerateAsync(writing, new Reporter(report, preview), context.Cancellation).GetAwaiter().GetResult()));
+        IReadOnlyList<StableDiffusionPicture> pictures = await output.SayWrittenAsync(context, () => context.WithProgressAsync(report =>
+            pipeline.GenerateAsync(writing, new Reporter(report, preview), context.Cancellation))).ConfigureAwait(false);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         return new
         {
@@ -87,19 +88,20 @@ internal sealed partial record StableDiffusionJob(
         };
     }
 
-    /// <summary>Says what will be painted and what that needs. Returns the report of a run that only plans, or null for one that goes on.</summary>
+    /// <summary>Says what will be painted and what that needs. Returns the document of a run that only plans, or null for one that goes on.</summary>
     /// <exception cref="MuralException">It would go on, and the disk has no room for it.</exception>
-    private static object? Announce(CommandContext context, string what, IReadOnlyList<string> warnings, MemoryForecast forecast, string? shortage, RuntimePlan runtime, bool onlyPlans)
+    private static object? Announce(CommandContext context, PlannedRun run, bool onlyPlans)
     {
-        context.Say($"{what}, {runtime.Precision.ShortName()} on {runtime.Device}");
-        foreach (string warning in warnings) context.Warn(warning);
+        context.Say($"{run.Description}, {run.Runtime.Precision.ShortName()} on {run.Runtime.Device}");
+        foreach (string warning in run.Warnings) context.Warn(warning);
         if (onlyPlans)
         {
-            if (shortage is not null) context.Warn(shortage);
-            return ForecastReport.SayLong(context, forecast, runtime);
+            if (run.DiskShortage is not null) context.Warn(run.DiskShortage);
+            ForecastReport.SayLong(context, run.Forecast, run.Runtime);
+            return ForecastReport.Document(run);
         }
-        ForecastReport.SayShort(context, forecast, runtime);
-        if (shortage is not null) throw new MuralException(shortage);
+        ForecastReport.SayShort(context, run.Forecast, run.Runtime);
+        if (run.DiskShortage is not null) throw new MuralException(run.DiskShortage);
         return null;
     }
 

@@ -13,6 +13,12 @@ internal abstract partial class WeightedLayer
     /// <summary>The layer that holds this one's weight, and the row at which it begins there: this one, unless several were joined.</summary>
     internal (WeightedLayer Layer, long Row) Place => _place ?? (this, 0);
 
+    // A packed weight takes about what the plain one would.
+    private long OwnBytes => _own is null ? 0 : WeightShape.Aggregate(1L, (product, side) => product * side) * _own.element_size();
+
+    /// <summary>Bytes of the own values that a module's layers keep beside changed ones.</summary>
+    internal static long KeptBytes(nn.Module module) => module.modules().OfType<WeightedLayer>().Select(layer => layer.Place.Layer).Distinct().Sum(layer => layer.OwnBytes);
+
     /// <summary>Exchanges the weight for its own values and something added to them. What was added before is out.</summary>
     /// <param name="add">Given the own values in float32, adds to them in place; the sum is rounded once.</param>
     /// <param name="keep">Whether the own values stay in memory beside the changed ones, for <see cref="RestoreWeight"/>; otherwise the change is for good.</param>

@@ -86,6 +86,14 @@ public class BenchTests
     public void TheDocumentedRowsAreThere(string benchmark, string row) =>
         Assert.Contains(Assert.Single(Benchmark.All, b => b.Name == benchmark).Rows(), r => r.Name == row);
 
+    // Counted apart from the formulas; of the denoisers with the keys and values of the text, which are made once for all steps.
+    [Theory]
+    [InlineData("unet", "sd15-512", 4 * 401.6e9)]
+    [InlineData("unet", "sdxl-1024", 4 * 3380.6e9)]
+    [InlineData("vae", "decode-512", 2.515e12)]
+    public void OperationsAreThoseOfTheNetworks(string benchmark, string row, double counted) =>
+        Assert.InRange(Assert.Single(Assert.Single(Benchmark.All, b => b.Name == benchmark).Rows(), r => r.Name == row).Operations!.Value / counted, 0.99, 1.01);
+
     [Fact]
     public void LoadingIsMeasuredOnAModelThatIsGoneAfterwards()
     {

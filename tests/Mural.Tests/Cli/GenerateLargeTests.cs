@@ -72,6 +72,17 @@ public sealed class GenerateLargeTests : IDisposable
     }
 
     [Fact]
+    public void HowARepeatedPictureBeganIsNothingToSuperResolution()
+    {
+        CommandRun small = Generate(TinyStableDiffusion.First, "--size 48x32 --steps 4 --seed 3 --sampler euler --precision f32 --device cpu", "small.png");
+        Assert.True(small.ExitCode == ExitCode.Success, small.Error);
+        string picture = _folder.At("small.png");
+        CommandRun large = Generate(TinyStableDiffusion.First, $"--like {picture} --init-image {picture} --upscale-to 256x192 --upscale-method superres --device cpu", "large.png");
+        Assert.True(large.ExitCode == ExitCode.Success, large.Error);
+        Assert.Contains("48x32 -> 256x192", large.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void WhatCannotBeWrittenIsToldBeforePainting()
     {
         Assert.Contains("too large for WebP", Assert.Single(Generate(TinyStableDiffusion.First, "--size 32x8 --upscale-to 32768x64", "large.webp").Problems), StringComparison.Ordinal);

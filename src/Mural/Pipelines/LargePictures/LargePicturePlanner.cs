@@ -40,6 +40,7 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
     private LargePicturePlan SuperResolution(LargePictureRequest request, double strength)
     {
         Picture given = request.Picture.InitialPicture ?? throw new MuralException("Super-resolution enlarges a given picture, and none was given; give one, or choose another method.");
+        RequireNoFirstStage(request.Picture);
         int width = RoundedUp(request.Width), height = RoundedUp(request.Height);
         if (RatioOf(width, height) < 2) throw new MuralException($"Super-resolution goes beyond the {model.Side} pixels that {model.Name} was trained on, but {request.Width}x{request.Height} were asked for; ask for more.");
         StableDiffusionRequest picture = request.Picture;
@@ -50,10 +51,12 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
             Height = model.Side,
             Count = 1,
             InitialPicture = null,
-            Strength = null,
             Sizes = Sized(picture.Sizes, new LargePictureSizes(height, width, 0)),
         };
-        StableDiffusionPlan plan = planner.Plan(settings) with { Refiner = null };
+        StableDiffusionPlan plan = planner.Plan(settings);
+        // A pipeline has its refiner for other requests too, so that it is no mistake of this one.
+        if (plan.Refiner is not null)
+            plan = plan with { Refiner = null, Warnings = [.. plan.Warnings, "The refiner finishes what a first stage begins, and is not used by super-resolution, which has none."] };
         RequireSteps(plan, UpscaleMethod.SuperResolution);
         LargePictureStage start = new(given.Width, given.Height, 1, 0) { Plan = plan };
         return Planned(request, UpscaleMethod.SuperResolution, strength, [start, Enlarged(plan, width, height, strength, StageStrengths.SuperResolution(strength, plan.Steps))], plan);
@@ -98,6 +101,12 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
     private static SizeConditioning Sized(SizeConditioning sizes, LargePictureSizes all) => sizes with { Original = sizes.Original ?? (all.Height, all.Width), Target = sizes.Target ?? (all.Height, all.Width) };
 
     private int RoundedUp(int side) => (side + model.Multiple - 1) / model.Multiple * model.Multiple;
+
+    private static void RequireNoFirstStage(StableDiffusionRequest picture)
+    {
+        string? given = (picture.Width ?? picture.Height) is not null ? "A size" : picture.Strength is not null ? "A strength" : null;
+        if (given is not null) throw new MuralException($"{given} of the first stage was asked for, but super-resolution, which enlarges a given picture, has none; leave it out, or choose another method.");
+    }
 
     private static void RequireSteps(StableDiffusionPlan plan, UpscaleMethod method)
     {

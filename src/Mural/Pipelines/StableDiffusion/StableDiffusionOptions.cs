@@ -49,7 +49,7 @@ public sealed record StableDiffusionOptions
     /// <summary>How a run trades time for memory; null for the fastest that fits <see cref="MemoryLimit"/>, or this machine.</summary>
     public MemoryMode? Memory { get; init; }
 
-    /// <summary>The most memory in bytes that a run may hold, the model with it; null for what this machine has.</summary>
+    /// <summary>The most memory in bytes that a run may hold, the model with it; null for what this machine has. A run fits where its forecast does with 15 % to spare.</summary>
     public long? MemoryLimit { get; init; }
 
     /// <summary>Bytes that decoding may take at most before it is done in strips, with the same result but for rounding.</summary>

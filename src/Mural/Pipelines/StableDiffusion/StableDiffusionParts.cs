@@ -1,6 +1,7 @@
 using Mural.Adapters.Lora;
 using Mural.Checkpoints.SingleFile;
 using Mural.Checkpoints.StableDiffusion;
+using Mural.Layers;
 using Mural.Runtime;
 using Mural.Samplers;
 using Mural.Text;
@@ -73,6 +74,12 @@ internal sealed class StableDiffusionParts : IDisposable
     /// <summary>Bytes of the text encoders, about; they are freed after use unless they are kept.</summary>
     internal double TextBytes => Texts.Bytes;
 
+    /// <summary>Bytes of the network's weights without <see cref="Loras"/>, which are kept of the layers that these change.</summary>
+    internal long KeptBytes { get; private set; }
+
+    /// <summary>The same of the text encoders, with which they come and go.</summary>
+    internal long KeptTextBytes { get; private set; }
+
     /// <summary>What may have been taken for granted wrongly, or null.</summary>
     internal string? Doubt { get; }
 
@@ -112,7 +119,9 @@ internal sealed class StableDiffusionParts : IDisposable
         {
             // Text encoders that are loaded for this come without the ones before.
             Loras = [];
-            new LoraMerge(new Dictionary<string, nn.Module>(Named(Texts.Stages)) { [SingleFileLayout.UNet] = UNet }).Apply(open.Weighted);
+            IReadOnlyList<TextStage> stages = Texts.Stages;
+            new LoraMerge(new Dictionary<string, nn.Module>(Named(stages)) { [SingleFileLayout.UNet] = UNet }).Apply(open.Weighted);
+            (KeptBytes, KeptTextBytes) = (WeightedLayer.KeptBytes(UNet), stages.Sum(stage => WeightedLayer.KeptBytes(stage.Encoder)));
             Loras = [.. loras];
             _exchangedWarnings = open.Warnings;
         }

@@ -86,7 +86,7 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
             throw new MuralException($"The guidance is to be rescaled by {request.GuidanceRescale}; give a share from 0 to 1.");
         if (request.PreviewEvery < 0) throw new MuralException($"A preview after every {request.PreviewEvery} calls was asked for; give 1 or more, or 0 for none.");
         CallRange.Require("The guidance", request.GuidanceStart, request.GuidanceStop);
-        if (!(request.RefinerStart > 0 && request.RefinerStart < 1)) throw new MuralException($"The refiner is to take over after a share of {request.RefinerStart} of the steps; give a number between 0 and 1.");
+        if (!(request.RefinerStart > 0 && request.RefinerStart < 1)) throw new MuralException($"The refiner is to take over after a share of {request.RefinerStart} of the training steps; give a number between 0 and 1.");
         if (request.ClipSkip < 0 || request.NegativeClipSkip < 0)
             throw new MuralException($"{Math.Min(request.ClipSkip, request.NegativeClipSkip ?? 0)} layers of the text encoder cannot be skipped; give 0 for none, or more.");
     }

@@ -79,7 +79,10 @@ public sealed record StableDiffusionRequest
     /// <summary>The same for the negative prompt; null for <see cref="Sizes"/>.</summary>
     public SizeConditioning? NegativeSizes { get; init; }
 
-    /// <summary>Share of the training steps after which SDXL's refiner takes over where the pipeline has one, between 0 and 1.</summary>
+    /// <summary>
+    /// Share of the training steps, counted from the most noise, after which SDXL's refiner takes over where the pipeline has one, between 0 and 1. The same share of the
+    /// sampling steps where these are spread evenly over the training's.
+    /// </summary>
     public double RefinerStart { get; init; } = 0.8;
 
     /// <summary>A preview of the first picture of a batch is made after every so many network calls; 0 for none.</summary>

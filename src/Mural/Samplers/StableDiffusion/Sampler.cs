@@ -110,7 +110,7 @@ public sealed class Sampler
     /// <exception cref="MuralException">The share is not in range, or the sampler cannot start there.</exception>
     public int CallsBefore(double share)
     {
-        if (!(share > 0 && share < 1)) throw new MuralException($"The share of the steps before the refiner is {share}; give a number between 0 and 1.");
+        if (!(share > 0 && share < 1)) throw new MuralException($"The share of the training steps before the refiner is {share}; give a number between 0 and 1.");
         double cutoff = Math.Round(Table.Steps - share * Table.Steps);
         int after = Enumerable.Range(0, _grid.Timesteps.Length).Count(call => TrainingStep(call) < cutoff);
         // A step of two calls is not cut in its middle; the last step has one.

@@ -85,7 +85,7 @@ public class LargePicturePlannerTests
             LargePictureRequest request = Request(side, 2 * side, method);
             return pipeline.Plan(request with
             {
-                Picture = request.Picture with { Steps = steps, HiDiffusion = new HiDiffusionOptions(), InitialPicture = method == UpscaleMethod.SuperResolution ? TinyStableDiffusion.Gradient(side, side) : null },
+                Picture = request.Picture with { Steps = steps, HiDiffusion = new HiDiffusionOptions() },
             }).Warnings;
         }
         static bool Idle(string warning) => warning.Contains("resamples nothing", StringComparison.Ordinal);
@@ -132,7 +132,9 @@ public class LargePicturePlannerTests
 
     private static LargePictureRequest Request(int first, int side, UpscaleMethod method) => new()
     {
-        Picture = new StableDiffusionRequest { Prompt = "fox", Steps = 10, Sampler = "ddim", Width = first, Height = first },
+        Picture = method == UpscaleMethod.SuperResolution
+            ? new StableDiffusionRequest { Prompt = "fox", Steps = 10, Sampler = "ddim", InitialPicture = TinyStableDiffusion.Gradient(first, first) }
+            : new StableDiffusionRequest { Prompt = "fox", Steps = 10, Sampler = "ddim", Width = first, Height = first },
         Width = side,
         Height = side,
         Method = method,

@@ -15,7 +15,9 @@ public sealed class LargePictureTests : IDisposable
 
     private static LargePictureRequest Request(UpscaleMethod method, string? sampler = "euler") => new()
     {
-        Picture = new StableDiffusionRequest { Prompt = "fox", Steps = 4, Seed = 5, Sampler = sampler, Width = 32, Height = 24, InitialPicture = method == UpscaleMethod.SuperResolution ? TinyStableDiffusion.Gradient(40, 24) : null },
+        Picture = method == UpscaleMethod.SuperResolution
+            ? new StableDiffusionRequest { Prompt = "fox", Steps = 4, Seed = 5, Sampler = sampler, InitialPicture = TinyStableDiffusion.Gradient(40, 24) }
+            : new StableDiffusionRequest { Prompt = "fox", Steps = 4, Seed = 5, Sampler = sampler, Width = 32, Height = 24 },
         // Super-resolution begins beyond the model's own size.
         Width = method == UpscaleMethod.SuperResolution ? 256 : 128,
         Height = method == UpscaleMethod.SuperResolution ? 192 : 96,
@@ -165,7 +167,7 @@ public sealed class LargePictureTests : IDisposable
         ["several"] = request => request with { Picture = request.Picture with { Count = 2 } },
         ["mask"] = request => request with { Picture = request.Picture with { InitialPicture = TinyStableDiffusion.Gradient(32, 24), Mask = TinyStableDiffusion.HalfMask(32, 24) } },
         ["nothing to enlarge"] = request => request with { Method = UpscaleMethod.SuperResolution },
-        ["not larger"] = request => request with { Method = UpscaleMethod.SuperResolution, Width = 16, Height = 16, Picture = request.Picture with { InitialPicture = TinyStableDiffusion.Gradient(8, 8) } },
+        ["not larger"] = _ => Request(UpscaleMethod.SuperResolution) with { Width = 16, Height = 16 },
         ["sampler of several calls"] = request => request with { Method = UpscaleMethod.HighResolution, Picture = request.Picture with { Sampler = "heun" } },
         ["no blur"] = request => request with { Dilation = new DilationSettings { BlurSigma = 0 } },
         ["negative exponent"] = request => request with { Dilation = new DilationSettings { SkipExponent = -1 } },
@@ -177,6 +179,20 @@ public sealed class LargePictureTests : IDisposable
     {
         await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
         TinyAutoencoders.AssertOneSentence(Assert.Throws<MuralException>(() => pipeline.Plan(Wrong[about](Request(UpscaleMethod.SdEdit)))).Message);
+    }
+
+    [Fact]
+    public async Task SuperResolutionRefusesWhatIsOfAFirstStage()
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
+        LargePictureRequest request = Request(UpscaleMethod.SuperResolution);
+        Assert.Equal(2, pipeline.Plan(request).Stages.Count);
+        foreach (StableDiffusionRequest picture in new[] { request.Picture with { Width = 64 }, request.Picture with { Height = 64 }, request.Picture with { Strength = 0.5 } })
+        {
+            string sentence = Assert.Throws<MuralException>(() => pipeline.Plan(request with { Picture = picture })).Message;
+            Assert.Contains("of the first stage", sentence, StringComparison.Ordinal);
+            TinyAutoencoders.AssertOneSentence(sentence);
+        }
     }
 
     private sealed class Ender(int stage, int calls) : IProgress<LargePictureProgress>

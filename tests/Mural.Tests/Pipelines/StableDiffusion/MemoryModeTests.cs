@@ -1,5 +1,7 @@
+using System.Text.Json.Nodes;
 using Mural.Attention;
 using Mural.Cli.CommandLine;
+using Mural.Cli.Painting;
 using Mural.HiDiffusion;
 using Mural.LinFusion;
 using Mural.Pipelines;
@@ -47,9 +49,9 @@ public sealed class MemoryModeTests : IDisposable
         Assert.True(peaks[0] > peaks[1] && peaks[1] > peaks[2]);
         foreach (MemoryMode mode in Enum.GetValues<MemoryMode>())
         {
-            long limit = (long)pipeline.Forecast(plan, mode).Peak + 1;
+            long limit = LimitOf(pipeline.Forecast(plan, mode));
             // Of the networks and of the autoencoder each the first that fits.
-            MemoryMode First(bool codec) => Enum.GetValues<MemoryMode>().First(one => pipeline.Forecast(plan, one).Stages.Where(stage => stage.IsCodec == codec).All(stage => stage.Bytes <= limit));
+            MemoryMode First(bool codec) => Enum.GetValues<MemoryMode>().First(one => pipeline.Forecast(plan, one).Stages.Where(stage => stage.IsCodec == codec).All(stage => StableDiffusionPipeline.Fits(stage.Bytes, limit)));
             MemoryForecast chosen = pipeline.ForecastWithin(plan, limit);
             Assert.Equal((First(codec: false), First(codec: true)), (chosen.Mode, chosen.CodecMode));
             Assert.Equal(mode, (MemoryMode)Math.Max((int)chosen.Mode, (int)chosen.CodecMode));
@@ -57,6 +59,19 @@ public sealed class MemoryModeTests : IDisposable
         await using StableDiffusionPipeline refused = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { MemoryLimit = 1_000_000 });
         string sentence = Assert.Throws<MuralException>(() => refused.Forecast(refused.Plan(large))).Message;
         Assert.Contains("GB more than", sentence, StringComparison.Ordinal);
+    }
+
+    // What is told is less than some runs hold.
+    [Fact]
+    public async Task SomeOfTheLimitIsLeftFree()
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { Memory = MemoryMode.Disk, MemoryLimit = long.MaxValue });
+        StableDiffusionPlan plan = pipeline.Plan(Request);
+        MemoryForecast told = pipeline.Forecast(plan);
+        Assert.Equal(told.Peak, pipeline.ForecastWithin(plan, LimitOf(told)).Peak);
+        string sentence = Assert.Throws<MuralException>(() => pipeline.ForecastWithin(plan, (long)(1.1 * told.Peak))).Message;
+        Assert.Contains("with 15 % to spare", sentence, StringComparison.Ordinal);
+        TinyAutoencoders.AssertOneSentence(sentence);
     }
 
     [Fact]
@@ -85,7 +100,7 @@ public sealed class MemoryModeTests : IDisposable
         Assert.Equal((MemoryMode.Whole, MemoryMode.Whole), (whole.Mode, whole.CodecMode));
         // The tiny network may itself need more than its autoencoder.
         Assert.True(disk >= painting);
-        Assert.Equal(MemoryMode.Whole, free.ForecastWithin(free.Plan(request), (long)disk + 1).Mode);
+        Assert.Equal(MemoryMode.Whole, free.ForecastWithin(free.Plan(request), LimitOf(told)).Mode);
         TinyAutoencoders.AssertOneSentence((await Assert.ThrowsAsync<MuralException>(() => Forecast(long.MaxValue, MemoryMode.Strips))).Message);
         Assert.Equal(Enum.GetValues<MemoryMode>(), MemoryModes.OfCodec(null, DeviceType.CPU));
         Assert.Equal([MemoryMode.Whole, MemoryMode.Strips], MemoryModes.OfCodec(null, DeviceType.CUDA));
@@ -235,6 +250,39 @@ public sealed class MemoryModeTests : IDisposable
         foreach (string stage in new[] { "reading", "painting 64x64", "encoding 256x256", "decoding 256x256", "GB" }) Assert.Contains(stage, run.Out, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
     }
+
+    [Fact]
+    public void PlanTellsProgramsWhatItTellsPeople()
+    {
+        string[] line = ["plan", "fox", "--model", TinyStableDiffusion.At(TinyStableDiffusion.First), "--size", "64x64", "--steps", "5", "--guidance", "1", "--negative", "blurry", "--device", "cpu", "--precision", "f32", "-o", _folder.At("fox.png"), "--json"];
+        foreach ((string[] more, int side) in new (string[], int)[] { ([], 64), (["--upscale-to", "256x256"], 256) })
+        {
+            Cli.CommandRun run = Cli.CommandRun.Of([.. line, .. more]);
+            Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+            JsonObject document = run.Json;
+            string Text(string name) => document[name]!.GetValue<string>();
+            int Number(string name) => document[name]!.GetValue<int>();
+            Assert.Equal((TinyStableDiffusion.First, "Stable Diffusion 1"), (Text("model"), Text("family")));
+            Assert.Equal((side, side, 5), (Number("width"), Number("height"), Number("steps")));
+            Assert.Equal(("cpu", "f32", "whole"), (Text("device"), Text("precision"), Text("mode")));
+            Assert.Contains(document["warnings"]!.AsArray(), warning => warning!.GetValue<string>().Contains("the negative prompt is not used", StringComparison.Ordinal));
+            Assert.Equal("reading", document["stages"]![0]!["name"]!.GetValue<string>());
+            Assert.False(document.ContainsKey("diskShortage"));
+        }
+    }
+
+    [Fact]
+    public async Task PlanTellsProgramsOfADiskWithoutRoom()
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
+        StableDiffusionPlan plan = pipeline.Plan(Request);
+        string shortage = DiskSpace.Shortage(3e9, _folder.Path, free: 2_000_000_000)!;
+        var run = new PlannedRun("a picture", plan.Model, plan.Width, plan.Height, plan.Steps, plan.Warnings, pipeline.Forecast(plan), shortage, pipeline.Runtime);
+        Assert.Equal(shortage, JsonNode.Parse(JsonOutput.Write(ForecastReport.Document(run)))!["diskShortage"]!.GetValue<string>());
+    }
+
+    // Bytes that a run of that forecast fits into just so.
+    private static long LimitOf(MemoryForecast told) => (long)(told.Peak * (1 + StableDiffusionPipeline.Margin)) + 1;
 
     [Fact]
     public void GenerateTellsItFirstAndRefusesWhatDoesNotFit()

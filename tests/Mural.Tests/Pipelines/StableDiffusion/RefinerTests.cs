@@ -73,6 +73,27 @@ public sealed class RefinerTests : IDisposable
     }
 
     [Fact]
+    public async Task ItTakesOverAfterAShareOfTheTrainingSteps()
+    {
+        await using StableDiffusionPipeline both = await Load(XL, new StableDiffusionOptions { Refiner = _refiner });
+        StableDiffusionPlan even = both.Plan(Fox with { Steps = 20, RefinerStart = 0.6 }), karras = both.Plan(Fox with { Steps = 20, RefinerStart = 0.6, Schedule = "karras" });
+        Assert.Equal(12, even.EndCall);
+        // Karras' schedule has other shares of its steps above that noise.
+        Assert.Equal(karras.Sampler.Timesteps.Count(timestep => timestep >= 400), karras.EndCall);
+        Assert.NotEqual(12, karras.EndCall);
+    }
+
+    [Fact]
+    public async Task SuperResolutionSaysThatItIsNotUsed()
+    {
+        await using StableDiffusionPipeline both = await Load(XL, new StableDiffusionOptions { Refiner = _refiner });
+        var request = new LargePictureRequest { Picture = Fox with { Width = null, Height = null, InitialPicture = Gradient(40, 24) }, Width = 256, Height = 192, Method = UpscaleMethod.SuperResolution };
+        LargePicturePlan plan = both.Plan(request);
+        Assert.All(plan.Stages, stage => Assert.Null(stage.Plan.Refiner));
+        Assert.Contains(plan.Warnings, warning => warning.Contains("not used by super-resolution", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task PromptsAndRangesCountBothModelsCalls()
     {
         await using StableDiffusionPipeline both = await Load(XL, new StableDiffusionOptions { Refiner = _refiner });

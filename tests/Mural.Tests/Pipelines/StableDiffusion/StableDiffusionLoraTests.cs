@@ -119,6 +119,31 @@ public class StableDiffusionLoraTests
         Assert.Equal(before, await Paint(pipeline, Fox));
     }
 
+    [Theory]
+    [InlineData(KernelSet.Mural, true)]
+    [InlineData(KernelSet.Mural, false)]
+    [InlineData(KernelSet.Libtorch, true)]
+    public async Task ForecastsCountTheWeightsThatAreKept(KernelSet kernels, bool keepTextEncoders)
+    {
+        await using StableDiffusionPipeline pipeline = await Load(First, new StableDiffusionOptions { Runtime = new RuntimeOptions { Kernels = kernels }, KeepTextEncoders = keepTextEncoders });
+        async Task<(double Reading, double Painting)> Told(params StableDiffusionLora[] loras)
+        {
+            await pipeline.SetLorasAsync(loras, Cancellation);
+            IReadOnlyList<MemoryStage> stages = pipeline.Forecast(pipeline.Plan(Fox), MemoryMode.Whole).Stages;
+            return (stages.Single(stage => stage.Name == "reading").Bytes, stages.Single(stage => stage.Name == "painting").Bytes);
+        }
+        (double Reading, double Painting) none = await Told(), network = await Told(Kohya with { TextWeight = 0 }), all = await Told(Kohya);
+        double kept = network.Reading - none.Reading, text = all.Reading - network.Reading;
+        Assert.True(kept > 0 && text > 0);
+        Assert.Equal(kept, network.Painting - none.Painting, 1e-3);
+        // Text encoders that are gone by then have taken their copies along.
+        Assert.Equal(keepTextEncoders ? text : 0, all.Painting - network.Painting, 1e-3);
+        // Only what is changed is kept, and once however many LoRAs change it.
+        Assert.Equal(all, await Told(Kohya, Kohya));
+        Assert.Equal(none, await Told(Kohya with { Weight = 0 }));
+        Assert.Equal(none, await Told());
+    }
+
     [Fact]
     public async Task LiveTensorsStayFlat()
     {

@@ -45,11 +45,22 @@ internal sealed record HiDiffusionArchitecture(
         if (levels >= 3 && Attends([.. Enumerable.Repeat(true, levels - 1), false]))
         {
             int trained = side ?? config.SampleSize ?? UsualSideFirst;
-            return new(HiDiffusionFamily.StableDiffusion, 0, 1, BlocksOf(config, 0), trained, inpaints) { UsualSide = levels == StableDiffusionLevels ? UsualSideFirst : trained, ControlSide = trained };
+            return new(HiDiffusionFamily.StableDiffusion, 0, 1, BlocksOf(config, 0), trained, inpaints)
+            {
+                IsSmall = levels < StableDiffusionLevels,
+                UsualSide = levels == StableDiffusionLevels ? UsualSideFirst : trained,
+                ControlSide = trained,
+            };
         }
         if (!Attends(false, true, true)) return null;
         return new(fewSteps ? HiDiffusionFamily.FewSteps : HiDiffusionFamily.StableDiffusionXL, 1, 1, BlocksOf(config, 1), side ?? config.SampleSize ?? UsualSideXL, inpaints) { UsualSide = UsualSideXL, ControlSide = UsualSideXL };
     }
+
+    /// <summary>
+    /// Whether it has fewer levels than Stable Diffusion. Its latents are small too: what a picture shows is still being settled in steps in which Stable Diffusion paints detail, so that
+    /// resampling lasts longer.
+    /// </summary>
+    internal bool IsSmall { get; init; }
 
     /// <summary>Side of the latents that the family's networks are made for, by which presets are chosen.</summary>
     internal required int UsualSide { get; init; }

@@ -58,7 +58,7 @@ internal sealed record HiDiffusionPlan
         Require("T2", options.T2);
         HiDiffusionFamily family = architecture.Family;
         HiDiffusionPreset preset = options.Preset == HiDiffusionPreset.Automatic ? SwitchRatios.PresetFor(architecture, height, width) : options.Preset;
-        SwitchRatios usual = SwitchRatios.Of(family, preset, controlled);
+        SwitchRatios usual = SwitchRatios.Of(architecture, preset, controlled);
         int main = (int)(calls * (options.T1 ?? usual.T1)), other = (int)(calls * (options.T2 ?? usual.T2)), first = (int)(AggressiveShare * calls);
         // Only SDXL's networks have the aggressive way; the choice of it says nothing where there is none.
         bool? way = family == HiDiffusionFamily.StableDiffusion ? null : options.Aggressive;

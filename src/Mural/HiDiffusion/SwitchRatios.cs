@@ -18,14 +18,14 @@ internal readonly record struct SwitchRatios(double T1, double T2)
     }
 
     /// <summary>A preset's values.</summary>
-    /// <param name="family">The family.</param>
+    /// <param name="architecture">The network.</param>
     /// <param name="preset">A preset other than the automatic one.</param>
     /// <param name="controlled">Whether noise, not a picture, is painted under the control of a picture.</param>
     /// <exception cref="MuralException">The family has no such preset.</exception>
-    internal static SwitchRatios Of(HiDiffusionFamily family, HiDiffusionPreset preset, bool controlled) => (family, preset) switch
+    internal static SwitchRatios Of(HiDiffusionArchitecture architecture, HiDiffusionPreset preset, bool controlled) => (architecture.Family, preset) switch
     {
-        (HiDiffusionFamily.StableDiffusion, HiDiffusionPreset.Sides1024) => new(0.4, 0),
-        (HiDiffusionFamily.StableDiffusion, HiDiffusionPreset.Sides2048) => new(0.7, 0.3),
+        (HiDiffusionFamily.StableDiffusion, HiDiffusionPreset.Sides1024) => architecture.IsSmall ? new(1, 0) : new(0.4, 0),
+        (HiDiffusionFamily.StableDiffusion, HiDiffusionPreset.Sides2048) => architecture.IsSmall ? new(1, 1) : new(0.7, 0.3),
         (HiDiffusionFamily.StableDiffusion, _) => throw new MuralException($"HiDiffusion's presets for Stable Diffusion 1 and 2 are 1024 and 2048, not {HiDiffusionWords.NameOf(preset)}; give one of them."),
         (_, HiDiffusionPreset.Sides2048) => new(controlled ? 0.5 : 0.4, 0),
         (_, HiDiffusionPreset.Sides4096) => new(0.7, 0.3),

@@ -39,6 +39,25 @@ internal sealed partial class SampleFolder(string path)
     /// <summary>The sample of a number, with its caption.</summary>
     internal (Picture Picture, string Caption) Read(int number) => (PictureReader.Read(FileOf(number)), File.ReadAllText(Path.ChangeExtension(FileOf(number), ".txt")));
 
+    /// <summary>How far its pictures are from those of the same numbers in another folder: the root of the mean squared difference of their channels, from 0 to 1.</summary>
+    internal double DifferenceFrom(SampleFolder other)
+    {
+        double sum = 0;
+        long values = 0;
+        for (int number = 0; File.Exists(FileOf(number)); number++)
+        {
+            byte[] mine = Read(number).Picture.ToRgb().Data, theirs = other.Read(number).Picture.ToRgb().Data;
+            if (mine.Length != theirs.Length) throw new MuralException($"'{FileOf(number)}' and '{other.FileOf(number)}' are of different sizes; paint both alike.");
+            for (int i = 0; i < mine.Length; i++)
+            {
+                double difference = (mine[i] - theirs[i]) / 255.0;
+                sum += difference * difference;
+            }
+            values += mine.Length;
+        }
+        return Math.Sqrt(sum / Math.Max(1, values));
+    }
+
     [GeneratedRegex(@"^\d{4}\.(png|txt)$")]
     private static partial Regex Sample();
 

@@ -18,7 +18,7 @@ judged() {
 
 mkdir -p "$runs/settings"
 judged teacher
-for mixer in linfusion unnormalized_linear_attention causal_linear_attention gated_linear_attention bidirectional_mamba mamba2 bidirectional_mamba2; do
+for mixer in linfusion unnormalized_linear_attention causal_linear_attention gated_linear_attention bidirectional_mamba mamba2; do
   sed "s/MIXER/$mixer/" models/emoji-unet/ablation.json > "$runs/settings/$mixer.json"
   mural distill linfusion "$runs/settings/$mixer.json"
   judged "$mixer" --linfusion "$runs/settings/$mixer-run/result"

@@ -110,22 +110,10 @@ internal static class LoadBench
         foreach (TensorEntry entry in source.Tensors.Values)
         {
             using Tensor stored = empty(entry.Shape, entry.Type);
-            Fill(stored.bytes, file, entry.Offset);
+            FileBytes.Fill(file, stored.bytes, entry.Offset, "A model's file ends before the last of its tensors.");
             converted.Add(stored.to(ScalarType.BFloat16));
         }
         return converted;
-    }
-
-    // One call may read less than it is asked for, such as 2 GB at most.
-    private static void Fill(Span<byte> bytes, Microsoft.Win32.SafeHandles.SafeFileHandle file, long offset)
-    {
-        while (bytes.Length > 0)
-        {
-            int read = RandomAccess.Read(file, bytes, offset);
-            if (read == 0) throw new EndOfStreamException("A model's file ends before the last of its tensors.");
-            bytes = bytes[read..];
-            offset += read;
-        }
     }
 
     private static string Gigabytes(long bytes) => (bytes / 1e9).ToString("0.00", CultureInfo.InvariantCulture);

@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Mural.Checkpoints;
 using Mural.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -10,6 +11,8 @@ internal sealed class DiskMap : WritableMap
 {
     /// <summary>What the files are called.</summary>
     internal const string Pattern = "map-*.tmp";
+
+    private const long LongestSpan = 1 << 30;
 
     private readonly SafeFileHandle _file;
     private readonly ScalarType _type;
@@ -38,12 +41,8 @@ internal sealed class DiskMap : WritableMap
     {
         using Tensor pixels = empty([1, count, Width, Channels], _type);
         byte* target = (byte*)TensorData.Pointer(pixels);
-        for (long done = 0, all = count * _rowBytes; done < all;)
-        {
-            int read = RandomAccess.Read(_file, new Span<byte>(target + done, (int)Math.Min(all - done, 1 << 30)), first * _rowBytes + done);
-            if (read == 0) throw new MuralException("A feature map's file ends too early; the disk may be full.");
-            done += read;
-        }
+        for (long done = 0, all = count * _rowBytes; done < all; done += LongestSpan)
+            FileBytes.Fill(_file, new Span<byte>(target + done, (int)Math.Min(all - done, LongestSpan)), first * _rowBytes + done, "A feature map's file ends too early; the disk may be full.");
         return pixels.permute(0, 3, 1, 2);
     }
 

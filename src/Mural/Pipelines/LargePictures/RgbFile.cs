@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Mural.Checkpoints;
 using Mural.Imaging;
 
 namespace Mural.Pipelines;
@@ -46,12 +47,7 @@ internal sealed class RgbFile : IDisposable
     internal Picture Read(int first, int count)
     {
         var rows = new Picture(Width, count, Channels);
-        for (int done = 0; done < rows.Data.Length;)
-        {
-            int read = RandomAccess.Read(_file, rows.Data.AsSpan(done), Offset(first) + done);
-            if (read == 0) throw new MuralException($"{Path} ends too early; delete it and paint the stage again.");
-            done += read;
-        }
+        FileBytes.Fill(_file, rows.Data, Offset(first), $"{Path} ends too early; delete it and paint the stage again.");
         return rows;
     }
 

@@ -27,7 +27,7 @@ internal static class Ablation
         Row[] rows = [.. sets.Select(set => set.Name[..set.Name.LastIndexOf('-')]).Distinct().Select(mixer => Read(mixer, folder, sets)).OfType<Row>().OrderBy(row => row.Differences[^1])];
         if (rows.Length == 0) throw new MuralException($"There are no judgements in '{folder}'; run ablation.sh, which makes them.");
         Plot(rows, Path.Combine(output, "ablation.png"));
-        PictureWriter.Write(Path.Combine(output, "ablation-2x.jpg"), Sheet(rows, folder));
+        PictureWriter.Write(Path.Combine(output, "ablation-2x.jpg"), SideBySide.Sheet(rows.Select(row => (row.Mixer, Samples(folder, row.Mixer, Factors[^1]))), SheetCaptions));
         return Table(rows) + FigureTable.Note(sets);
     }
 
@@ -73,22 +73,5 @@ internal static class Ablation
         plot.YLabel("difference from the teacher's pictures");
         plot.ShowLegend(Alignment.UpperLeft);
         plot.SavePng(file, 1000, 600);
-    }
-
-    // A row each, at the largest size.
-    private static Picture Sheet(Row[] rows, string folder)
-    {
-        var pictures = new List<Picture>();
-        var labels = new List<string>();
-        foreach (Row row in rows)
-        {
-            for (int number = 0; number < SheetCaptions; number++)
-            {
-                (Picture picture, string caption) = Samples(folder, row.Mixer, Factors[^1]).Read(number);
-                pictures.Add(picture);
-                labels.Add($"{row.Mixer}: {caption}");
-            }
-        }
-        return new SampleGrid { Columns = SheetCaptions }.Tile(pictures, labels);
     }
 }

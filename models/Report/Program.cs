@@ -2,6 +2,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Mural;
+using Mural.Imaging;
 using Mural.Report;
 using Mural.Training.Data;
 
@@ -48,6 +49,13 @@ table.SetAction(parsed => Console.Write(FigureTable.Markdown(JudgedSet.ReadAll(p
 var ablation = new Command("ablation", "Draw the plot and the sheet of the mixers' ablation and print its table.") { folder, output };
 ablation.SetAction(parsed => Console.Write(Ablation.Draw(parsed.GetValue(folder)!, parsed.GetValue(output)!)));
 
+var sets = new Argument<string[]>("sets") { Description = "Folders of samples of the same captions.", Arity = ArgumentArity.OneOrMore };
+var columns = new Option<int>("--columns") { Description = "Captions to show of each.", DefaultValueFactory = _ => 6 };
+var sideBySide = new Command("side-by-side", "Draw a sheet with the first pictures of several sets of samples, a row each.") { sets, output, columns };
+sideBySide.SetAction(parsed => PictureWriter.Write(
+    parsed.GetValue(output)!,
+    SideBySide.Sheet(parsed.GetValue(sets)!.Select(set => (Path.GetFileName(Path.TrimEndingDirectorySeparator(set)), new SampleFolder(set))), parsed.GetValue(columns))));
+
 IReadOnlyList<PictureItem> Chosen(ParseResult parsed)
 {
     var captions = new Captions(parsed.GetValue(data)!);
@@ -56,7 +64,7 @@ IReadOnlyList<PictureItem> Chosen(ParseResult parsed)
 
 try
 {
-    return await new RootCommand("What the cards of Mural's models and the gallery show.") { sheets, paint, real, table, ablation }
+    return await new RootCommand("What the cards of Mural's models and the gallery show.") { sheets, paint, real, table, ablation, sideBySide }
         .Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
 catch (Exception problem) when (problem is MuralException or IOException or JsonException)

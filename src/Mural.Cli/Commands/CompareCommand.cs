@@ -19,7 +19,7 @@ internal sealed class CompareCommand : MuralCommand
     private readonly Option<string?> _model = new("--model", "-m") { Description = "A model of Stable Diffusion: its folder, file or name.", HelpName = "PATH|NAME", Required = true };
     private readonly Option<PictureSize?> _size = PictureSize.Option("--size", "Size in pixels (default: twice the sides that the model was trained on, with --init-image that picture's).");
     private readonly Option<int?> _steps = new("--steps") { Description = "Sampling steps (default: the model's).", HelpName = "N" };
-    private readonly Option<double?> _guidance = new("--guidance") { Description = "How strongly to follow the words; 1 is not at all (default: the model's).", HelpName = "SCALE" };
+    private readonly Option<double?> _guidance = new("--guidance") { Description = "How strongly to follow the prompt; 1 is without guidance (default: the model's).", HelpName = "SCALE" };
     private readonly Option<long?> _seed = new("--seed") { Description = "Seed of all pictures (default: a random one).", HelpName = "N" };
     private readonly Option<string> _output = new("--output", "-o") { Description = "File for the sheet (.png, .jpg, .webp).", HelpName = "FILE", DefaultValueFactory = _ => "compare.png" };
     private readonly DiffusionOptions _diffusion = new(compares: true);

@@ -101,7 +101,7 @@ internal sealed class ConvertCommand : MuralCommand
         }
         catch (MuralException error)
         {
-            throw new MuralException($"{output} has no extension, as for the folder of a Stable Diffusion or an autoencoder, but {char.ToLowerInvariant(error.Message[0])}{error.Message[1..]}", error);
+            throw new MuralException($"{output} has no extension and is taken for the folder of a Stable Diffusion or an autoencoder: {error.Message}", error);
         }
     }
 

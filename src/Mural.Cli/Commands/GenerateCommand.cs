@@ -12,17 +12,17 @@ namespace Mural.Cli.Commands;
 internal sealed class GenerateCommand : MuralCommand
 {
     private readonly Argument<string?> _prompt = new("prompt") { Description = "What to paint: a text for Stable Diffusion, words for a DiM, or the number of a class; nothing for anything.", HelpName = "PROMPT", Arity = ArgumentArity.ZeroOrOne };
-    private readonly Option<string?> _model = new("--model", "-m") { Description = $"A model's folder or name; see mural models (default: {ModelCatalog.Default}).", HelpName = "PATH|NAME" };
-    private readonly Option<PictureSize?> _size = PictureSize.Option("--size", "Size in pixels before upscaling (default: what the model was trained on).");
+    private readonly Option<string?> _model = new("--model", "-m") { Description = $"A model's folder, file or name; see mural models (default: {ModelCatalog.Default}).", HelpName = "PATH|NAME" };
+    private readonly Option<PictureSize?> _size = PictureSize.Option("--size", "Size in pixels before --upscale or --upscale-to (default: what the model was trained on).");
     private readonly Option<int?> _steps = new("--steps") { Description = "Sampling steps (default: the model's).", HelpName = "N" };
-    private readonly Option<double?> _guidance = new("--guidance") { Description = "How strongly to follow the words; 1 is not at all (default: the model's).", HelpName = "SCALE" };
+    private readonly Option<double?> _guidance = new("--guidance") { Description = "How strongly to follow the prompt; 1 is without guidance (default: the model's).", HelpName = "SCALE" };
     private readonly Option<long?> _seed = new("--seed") { Description = "Seed of the first picture; the next ones count on (default: a random one).", HelpName = "N" };
     private readonly Option<int?> _count = new("--count", "-n") { Description = "How many pictures (default: 1).", HelpName = "N" };
-    private readonly Option<int?> _upscale = new("--upscale") { Description = "Paint the picture so many times as large, without a model trained for it.", HelpName = "N" };
+    private readonly Option<int?> _upscale = new("--upscale") { Description = "For DiM models: paint the picture N times as wide and as high, without further training; for Stable Diffusion there is --upscale-to.", HelpName = "N" };
     private readonly Option<string?> _like = new("--like") { Description = "Repeat a picture from what its file says; other options change that.", HelpName = "PICTURE" };
     private readonly Option<string?> _output = new("--output", "-o")
     {
-        Description = "File for the picture (.png, .jpg, .webp, with --upscale-to .tif too); {n} and {seed} stand for its number and seed (default: the prompt and the seed).",
+        Description = "File for the picture (.png, .jpg, .webp, with --upscale-to .tif too); {n} and {seed} stand for its number and seed (default: made of the prompt and the seed).",
         HelpName = "FILE",
     };
 
@@ -81,7 +81,7 @@ internal sealed class GenerateCommand : MuralCommand
 
     private StableDiffusionJob DiffusionJob(CommandContext context, ModelFolder model, GenerationParameters? like)
     {
-        if (context.Given(_upscale)) throw new MuralException($"--upscale is for DiM models, but {model.Name} is none; leave it out, or name another model.");
+        if (context.Given(_upscale)) throw new MuralException($"--upscale is for DiM models, but {model.Name} is none; use --upscale-to, or name another model.");
         StableDiffusionRequest repeated = like is null ? new StableDiffusionRequest { Seed = Random.Shared.Next() } : _diffusion.Substituted(SharedParameters.ToRequest(like), context);
         PictureSize? size = context.Value(_size);
         LoraArguments loras = _diffusion.Loras(context, context.Value(_prompt) ?? repeated.Prompt);

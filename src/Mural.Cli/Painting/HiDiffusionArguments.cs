@@ -11,12 +11,12 @@ internal sealed class HiDiffusionArguments
 
     private readonly Option<string?> _preset = new(Name)
     {
-        Description = $"Paint beyond the size that the model was trained on with HiDiffusion, alone for what suits the size, or ={string.Join(", =", HiDiffusionWords.PresetNames)}.",
+        Description = $"Paint with HiDiffusion, for sizes beyond the trained one; without a value it takes the preset for the model and the size, else ={string.Join(", =", HiDiffusionWords.PresetNames)}; ={Off} leaves it out.",
         HelpName = "PRESET",
     };
 
     private readonly Option<double?> _first = new("--t1") { Description = "Share of the steps with HiDiffusion's main resampling (default: the preset's).", HelpName = "SHARE" };
-    private readonly Option<double?> _second = new("--t2") { Description = "Share of the steps with its other one, for extreme sizes (default: the preset's).", HelpName = "SHARE" };
+    private readonly Option<double?> _second = new("--t2") { Description = "Share of the steps with HiDiffusion's second resampling, for extreme sizes (default: the preset's).", HelpName = "SHARE" };
     private readonly Option<bool?> _aggressive = new("--aggressive") { Description = "Whether SDXL begins with HiDiffusion's strided convolution (default: with the preset 2048, unless the model was made for inpainting or --t2 is given).", HelpName = "true|false" };
     private readonly Option<bool> _noRauNet = new("--no-raunet") { Description = "HiDiffusion without resampling: windows only." };
     private readonly Option<bool> _noWindows = new("--no-window-attention") { Description = "HiDiffusion without windows: resampling only." };

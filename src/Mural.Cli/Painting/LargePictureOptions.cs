@@ -12,12 +12,12 @@ internal sealed class LargePictureOptions
     private readonly Option<PictureSize?> _upscaleTo = PictureSize.Option("--upscale-to", "Size in pixels to be reached in stages, up to 16384x16384 and beyond; --size is then that of the first stage.");
     private readonly Option<string?> _method = new("--upscale-method")
     {
-        Description = "How: sdedit doubles, noises and denoises again; highres does so with dilated convolutions too; superres enlarges --init-image at once (default: sdedit).",
+        Description = "How --upscale-to enlarges: sdedit doubles the picture, adds noise and removes it again; highres does so with dilated convolutions, too; superres enlarges --init-image in one stage (default: sdedit).",
     };
 
-    private readonly Option<double?> _strength = new("--upscale-strength") { Description = "Share of the steps that the first doubling runs, falling from there (default: 0.4, else 0.32).", HelpName = "SHARE" };
+    private readonly Option<double?> _strength = new("--upscale-strength") { Description = "Share of the steps that the first doubling runs; later ones run fewer (default: 0.4, with highres and superres 0.32).", HelpName = "SHARE" };
     private readonly Option<string?> _dilation = new("--dilation") { Description = "Three cosine exponents and the blur's deviation for highres and superres (default: 3/1/1/0.8).", HelpName = "A/B/C/SIGMA" };
-    private readonly Option<bool> _deepZoom = new("--deep-zoom") { Description = "Write a pyramid of tiles for viewers beside the picture, too." };
+    private readonly Option<bool> _deepZoom = new("--deep-zoom") { Description = "Also write a pyramid of tiles beside the picture, for viewers in a browser." };
     private readonly Option<bool> _keepStages = new("--keep-stages") { Description = "Keep the stages' raw pictures, in a folder beside the picture." };
 
     internal LargePictureOptions() => _method.TakeOneOf([.. Enum.GetValues<UpscaleMethod>().Select(LargePictureParameters.NameOf)]);

@@ -11,7 +11,7 @@ internal sealed class MemoryOptions
     private readonly Option<long?> _memory = ByteSize.Option("--memory", "The most memory that the run may hold, such as 6GB; the fastest mode that fits with 15 % to spare is taken (default: what the machine has).");
     private readonly Option<string?> _mode = new("--memory-mode")
     {
-        Description = "Every layer on its whole map, on strips of it, or on strips with the skips and the autoencoder's maps on the disk (default: the fastest that fits).",
+        Description = "whole: layers see the whole picture at once; strips: a part of it at a time, slower in less memory; disk: strips, with the largest of what is kept between layers on the disk (default: the fastest that fits).",
     };
 
     internal MemoryOptions() => _mode.TakeOneOf([.. EnumNames.All<MemoryMode>()]);

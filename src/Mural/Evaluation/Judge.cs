@@ -91,7 +91,7 @@ internal sealed class Judge : IDisposable
 
     private static IEnumerable<string> Warnings(int pictures, int real, int features, IReadOnlyList<string> ignored)
     {
-        if (pictures == 1) yield return "One picture has no covariance, so that there is no distance.";
+        if (pictures == 1) yield return "One picture has no covariance, so that no distance is told; give more pictures.";
         else if (Math.Min(pictures, real) <= features)
             yield return $"{Math.Min(pictures, real)} pictures are fewer than needed for a covariance of {features} features: the distance is far too large and only comparable with that of as many pictures.";
         if (ignored.Count > 0)

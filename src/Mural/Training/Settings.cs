@@ -55,7 +55,7 @@ internal static class Settings
 
     internal static void InRange(string key, double value, double least, double most)
     {
-        if (!(value >= least && value <= most)) throw new MuralException($"The setting '{key}' is {value}, which is outside {least} to {most}.");
+        if (!(value >= least && value <= most)) throw new MuralException($"The setting '{key}' is {value}, which is outside {least} to {most}; give a number in this range.");
     }
 
     internal static void Positive(string key, double value)

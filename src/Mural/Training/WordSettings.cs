@@ -22,5 +22,5 @@ internal sealed record WordSettings(ConditionDropout Dropout, string[] Styles, d
     }
 
     /// <summary>What to say of a style that no picture has.</summary>
-    internal static MuralException NoPictureHas(string style) => new($"The setting 'style_words' names '{style}', which no picture has.");
+    internal static MuralException NoPictureHas(string style) => new($"The setting 'style_words' names '{style}', which no picture has; correct it, or leave it out.");
 }

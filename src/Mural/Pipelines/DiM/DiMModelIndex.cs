@@ -79,7 +79,7 @@ public sealed record DiMModelIndex
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new MuralException($"{path} cannot be read ({exception.Message}).", exception);
+            throw new MuralException($"{path} cannot be read ({exception.Message.TrimEnd('.')}); check the file and its permissions.", exception);
         }
     }
 
@@ -88,7 +88,7 @@ public sealed record DiMModelIndex
 
     private void Check(string path)
     {
-        if (Class != ClassName) throw new MuralException($"{path} describes a {Class}, but a {ClassName} was expected.");
+        if (Class != ClassName) throw new MuralException($"{path} describes a {Class}, but a {ClassName} was expected; give the folder of a DiM model.");
         if (Steps < 1) throw new MuralException($"{path} says steps = {Steps}; it must be at least 1.");
         if (!double.IsFinite(Guidance)) throw new MuralException($"{path} says guidance = {Guidance}; it must be a number.");
         foreach (string? part in new[] { Denoiser, Autoencoder, Vocabulary })

@@ -75,7 +75,7 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
         if ((plan.Width, plan.Height) != (request.Width, request.Height))
             warnings.Add($"The picture will have {plan.Width}x{plan.Height} pixels instead of {request.Width}x{request.Height}: doubling from a first size of whole latent positions reaches no nearer one.");
         if (model.LinFusion is null && Math.Max(plan.Width, plan.Height) > 4 * model.Side)
-            warnings.Add("The time of the model's own attention grows with the square of the pixels; linear attention for the model's family (LinFusion) makes such sizes affordable.");
+            warnings.Add("The time of the model's own attention grows with the square of the pixels; use linear attention for the model's family (LinFusion), whose time grows with the pixels.");
         return plan with { Warnings = warnings };
     }
 
@@ -111,17 +111,17 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
     private static void RequireSteps(StableDiffusionPlan plan, UpscaleMethod method)
     {
         if (method != UpscaleMethod.SdEdit && !plan.Sampler.StepsAlone)
-            throw new MuralException($"Dilated convolutions need a sampler that steps from one state alone, which {SamplerNames.Of(plan.Sampler.Options)} does not; use euler or ddim, or the method of SDEdit.");
+            throw new MuralException($"Dilated convolutions need a sampler that steps from one state alone, which {SamplerNames.Of(plan.Sampler.Options)} does not; use the sampler euler or ddim, or the method sdedit.");
     }
 
     private static void Require(LargePictureRequest request, double strength)
     {
         if (request.Width < 1 || request.Height < 1) throw new MuralException($"A picture of {request.Width}x{request.Height} pixels was asked for; give a width and a height of at least 1.");
-        if (request.Width > 1 << 17 || request.Height > 1 << 17) throw new MuralException($"A picture of {request.Width}x{request.Height} pixels was asked for; sides end at {1 << 17}.");
+        if (request.Width > 1 << 17 || request.Height > 1 << 17) throw new MuralException($"A picture of {request.Width}x{request.Height} pixels was asked for; a side may have at most {1 << 17}.");
         if (!(strength > 0 && strength <= 1)) throw new MuralException($"The strength of the first doubling is {strength}; give a number above 0 and up to 1.");
         request.Dilation.Require();
         StableDiffusionRequest picture = request.Picture;
         if (picture.Mask is not null) throw new MuralException("A large picture is painted as a whole and takes no mask; repaint a part of the finished one instead.");
-        if (picture.Count != 1) throw new MuralException($"{picture.Count} large pictures were asked for; they are painted one at a time.");
+        if (picture.Count != 1) throw new MuralException($"{picture.Count} large pictures were asked for, but they are painted one at a time; ask for 1.");
     }
 }

@@ -13,7 +13,7 @@ internal static class MemoryModes
     internal static IReadOnlyList<MemoryMode> Of(MemoryMode? asked, DeviceType device, bool whole)
     {
         if (whole && asked is not (null or MemoryMode.Whole))
-            throw new MuralException("ControlNets and HiDiffusion run on whole maps only; leave out --memory-mode, or them.");
+            throw new MuralException("ControlNets and HiDiffusion run in the memory mode whole only; leave out --memory-mode, or the ControlNets and HiDiffusion.");
         // Maps in files are read and written by the processor.
         if (asked == MemoryMode.Disk && device != DeviceType.CPU)
             throw new MuralException($"Maps are kept on the disk by runs on the CPU only, and this one is on {device}; choose strips, or the CPU.");

@@ -121,8 +121,8 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
         foreach (string unused in plan.UnusedHiDiffusion) yield return unused;
         // What RAU-Net makes up for ends at about four times the side.
         long factor = plan.HiDiffusion is { Resamples: true } ? 16 : 2;
-        if ((long)width * height > factor * side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect things to repeat.";
-        else if (4L * width * height < (long)side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect less.";
+        if ((long)width * height > factor * side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect things to repeat; paint it in stages, {(plan.HiDiffusion is null ? "with HiDiffusion, " : "")}or smaller.";
+        else if (4L * width * height < (long)side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect a poor picture; ask for a larger one.";
         if (guidance <= 1 && !string.IsNullOrEmpty(request.NegativePrompt))
             yield return string.Create(CultureInfo.InvariantCulture, $"At a guidance of {guidance} the negative prompt is not used; raise the guidance above 1.");
         if (guidance <= 1 && request.GuidanceRescale > 0)
@@ -135,6 +135,6 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
         if (sampler.Timesteps.Count == 1 && sampler.TrainingStep(0) <= 1 && sampler.Options.CustomTimesteps is null)
             yield return "The only step begins where hardly any noise is expected, so that the picture will be noise; choose the schedule trailing, or more steps.";
         if (request.Eta > 0 && sampler.Options.Sampler is not (SamplerKind.Ddim or SamplerKind.Tcd))
-            yield return $"The sampler {SamplerNames.Of(sampler.Options)} has no eta; ddim and tcd have.";
+            yield return $"The sampler {SamplerNames.Of(sampler.Options)} has no eta, so that it is not used; leave it out, or use ddim or tcd.";
     }
 }

@@ -68,7 +68,7 @@ internal sealed class StableDiffusionSource
 
     /// <summary>What may have been taken for granted wrongly, or null.</summary>
     internal string? Doubt(StableDiffusionCheckpoint checkpoint) => checkpoint.PredictionIsGuessed
-        ? $"{Name} does not say whether it predicts noise or velocities, and is taken to predict velocities as most of its family: if pictures are grey or noisy, say that it predicts noise."
+        ? $"{Name} does not say whether it predicts noise or velocities, and is taken to predict velocities as most of its family: if pictures are grey or noisy, say that it predicts noise (--prediction eps)."
         : null;
 
     /// <summary>The UNet, ready for inference.</summary>

@@ -96,7 +96,7 @@ internal static class HiDiffusionGoldens
 
     /// <summary>The official code resamples at every size, and knows by a model's name that it was distilled.</summary>
     internal static HiDiffusionArchitecture Architecture(UNetConfig config, JsonNode? golden, JsonNode? evaluation = null) =>
-        HiDiffusionArchitecture.Find(config, fewSteps: FamilyOf(golden, evaluation) == Turbo)! with { TrainedSide = 1 };
+        HiDiffusionArchitecture.Find(config, fewSteps: FamilyOf(golden, evaluation) == Turbo)! with { TrainedSide = 0 };
 
     /// <summary>Whether a family, as cases call it, is SDXL's or made from it.</summary>
     internal static bool IsXL(string? family) => family?.StartsWith("sdxl", StringComparison.Ordinal) == true;

@@ -59,7 +59,8 @@ public sealed class UpsampleGuidance
     internal int MatchedEntry(double time)
     {
         double wanted = _options.Factor * _options.Factor * _schedule.SignalToNoise(StepIndex(time));
-        // The last entry is free of noise: its ratio is infinite and never the nearest, except to infinity itself.
+        // The last entry is free of noise: its ratio is infinite and never the nearest, except to infinity itself, from which it has no distance that could be subtracted.
+        if (double.IsPositiveInfinity(wanted)) return _signalToNoise.Length - 1;
         int nearest = 0;
         for (int i = 1; i < _signalToNoise.Length; i++)
             if (Math.Abs(wanted - _signalToNoise[i]) < Math.Abs(wanted - _signalToNoise[nearest])) nearest = i;

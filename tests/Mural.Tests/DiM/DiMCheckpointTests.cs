@@ -37,7 +37,7 @@ public sealed class DiMCheckpointTests : IDisposable
             long tail = golden.Tensors["mid.sequence_tail"].Shape[1];
             golden.AssertMatches("mid.sequence_tail", stream.narrow(1, stream.shape[1] - tail, tail));
         }
-        golden.AssertMatches("out.eps", strong.Forward(golden.Get("in.x"), golden.Get("in.t"), golden.Get("in.y"), new DiMForwardOptions { Observe = Observe }));
+        golden.AssertMatches("out.eps", strong.Forward(golden.Get("in.x"), golden.Get("in.t"), GoldenModels.Labels(golden), new DiMForwardOptions { Observe = Observe }));
     }
 
     [Theory]

@@ -91,8 +91,7 @@ public partial class DiMModelGoldenTests
     private static Tensor Predict(DiMModel model, GoldenCase golden, Action<string, Tensor>? observe = null)
     {
         bool resize = golden.Config["interpolate_table_requested"]?.GetValue<bool>() ?? false;
-        Tensor? labels = golden.Has("in.y") ? golden.Get("in.y") : null;
-        return model.Forward(golden.Get("in.x"), golden.Get("in.t"), labels, new DiMForwardOptions { ResizePositions = resize, Observe = observe });
+        return model.Forward(golden.Get("in.x"), golden.Get("in.t"), GoldenModels.Labels(golden), new DiMForwardOptions { ResizePositions = resize, Observe = observe });
     }
 
     [GeneratedRegex(@"^transformer_blocks\..*(_proj|skip_linear(\.\d)?)\.weight$")]

@@ -25,6 +25,9 @@ internal static class GoldenModels
 
     internal static TokenGrid Grid(GoldenCase golden) => new(golden.Config["grid"]![0]!.GetValue<int>(), golden.Config["grid"]![1]!.GetValue<int>());
 
+    /// <summary>The labels that the case brings, or null, which stands for the null label.</summary>
+    internal static Tensor? Labels(GoldenCase golden) => golden.Has("in.y") ? golden.Get("in.y") : null;
+
     internal static ScanDirection Direction(string name) => name switch
     {
         "RF" => ScanDirection.RowForward,

@@ -54,6 +54,17 @@ public class UpsampleGuidanceTests
         Assert.Equal(1, guidance.Weight(time));
     }
 
+    // Below the first step there is no noise, as in the last entry alone: infinite ratios, one as large as the other.
+    [Fact]
+    public void StatesWithoutNoiseAreMatchedWithTheEntryWithoutNoise()
+    {
+        var guidance = new UpsampleGuidance(Schedule, new UpsampleGuidanceOptions());
+        Assert.Equal(999, guidance.MatchedEntry(5e-4));
+        Assert.Equal(0, guidance.LowTime(5e-4));
+        Assert.Equal(1, guidance.Variance(5e-4));
+        Assert.Equal(998, guidance.MatchedEntry(1e-3));
+    }
+
     // DiM specification 10.7.
     [Fact]
     public void ConstantPredictionsAreCorrectedByTheirDifference()

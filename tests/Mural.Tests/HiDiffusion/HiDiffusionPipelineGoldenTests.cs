@@ -15,6 +15,9 @@ namespace Mural.Tests.HiDiffusion;
 [Trait("Area", HiDiffusionGoldens.Area)]
 public class HiDiffusionPipelineGoldenTests
 {
+    // Of the pipeline that the official code puts in place of diffusers', in both of its tasks.
+    private const double OfficialControlScale = 0.8;
+
     public static TheoryData<string, KernelSet?, ScalarType> Cases =>
         HiDiffusionGoldens.Cases("pipeline", most: 22.2, Enum.GetValues<KernelSet>().Select(kernels => ((KernelSet?)kernels, ScalarType.Float32)));
 
@@ -119,7 +122,7 @@ public class HiDiffusionPipelineGoldenTests
             Controls = control is null ? [] : [new ControlInput(control, new Picture(1, 1, 3))
             {
                 Values = golden.Get("in.control_image").to(float32).div(255).permute(2, 0, 1).unsqueeze(0),
-                Scale = golden.Config["controlnet_conditioning_scale"]!.GetValue<double>(),
+                Scale = HiDiffusionGoldens.Number(golden.Config, "controlnet_conditioning_scale") ?? OfficialControlScale,
                 Start = golden.Config["control_guidance"]?[0]!.GetValue<double>() ?? 0,
                 End = golden.Config["control_guidance"]?[1]!.GetValue<double>() ?? 1,
             }],

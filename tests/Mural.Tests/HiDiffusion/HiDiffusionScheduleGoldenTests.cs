@@ -22,7 +22,9 @@ public class HiDiffusionScheduleGoldenTests
         int columns = golden.Config["columns"]!.AsArray().Count;
         foreach (int[] row in HiDiffusionGoldens.Integers(rows).Chunk(columns))
         {
-            JsonNode kind = golden.Config["kinds"]![$"{row[0]}"]!;
+            // Which row of an overwritten table holds depends on the size.
+            JsonObject kind = golden.Config["kinds"]![$"{row[0]}"]!.DeepClone().AsObject();
+            kind["latent_size"] = new JsonArray(row[1], row[2]);
             HiDiffusionOptions options = HiDiffusionGoldens.Options(golden.Config, kind) with { RauNet = true };
             UNetConfig config = HiDiffusionGoldens.IsXL(HiDiffusionGoldens.Text(kind, "family")) ? UNetConfig.StableDiffusionXL : new UNetConfig();
             HiDiffusionPlan plan = HiDiffusionPlan.For(HiDiffusionGoldens.Architecture(config, kind), row[1], row[2], row[3], options, HiDiffusionGoldens.Controlled(kind));

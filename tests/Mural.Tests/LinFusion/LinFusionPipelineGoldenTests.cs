@@ -72,7 +72,7 @@ public class LinFusionPipelineGoldenTests
             Controls = [.. PipelineGoldens.Numbered(golden, ControlPicture).Zip(networks, (picture, network) => (picture, network))
                 .Select((pair, i) => PipelineRequests.Control(golden, new ControlInput(pair.network, new Picture(1, 1, 3)), i) with
                 {
-                    Values = golden.Get(pair.picture).narrow(0, index, 1).to(float32) / 256,
+                    Values = golden.Get(pair.picture).narrow(0, index % golden.Tensors[pair.picture].Shape[0], 1).to(float32) / 256,
                 })],
             PicturePrompts = adapter is null ? [] : [new PicturePrompt(adapter, new Picture(1, 1, 3))
             {

@@ -11,6 +11,8 @@ namespace Mural.Tests.LinFusion;
 [Trait("Area", LinFusionGoldens.Area)]
 public class LinFusionUNetGoldenTests
 {
+    private const double LeastDifference = 0.04;
+
     public static TheoryData<string, KernelSet?, ScalarType> Cases =>
         UNetGoldens.CasesInAllWays(LinFusionGoldens.Area, golden => UNetGoldens.RunsUNet(golden) && golden.Config["linfusion"] is not null);
 
@@ -29,7 +31,10 @@ public class LinFusionUNetGoldenTests
         using PreparedPrompt prompt = network.Prepare(UNetGoldens.Conditioning(golden, type));
         Tensor sample = network.Forward(golden.Get("in.sample"), golden.Get("in.timestep"), prompt);
         UNetGoldens.Check(golden, "out.sample", sample, type);
-        if (golden.Has("mid.sample_without_linfusion")) Assert.True(LinFusionGoldens.Distance(sample, golden.Get("mid.sample_without_linfusion")) > 0.02);
+        if (!golden.Has("mid.sample_without_linfusion")) return;
+        // Half of what the case measured; reduced precision is not that far away.
+        double measured = golden.Config["relative_l2_to_plain_attention"]?.GetValue<double>() ?? LeastDifference;
+        Assert.True(LinFusionGoldens.Distance(sample, golden.Get("mid.sample_without_linfusion")) > measured / 2);
     }
 
     // Training's start: the softmax attention's projections, and perceptrons that change nothing yet.

@@ -157,7 +157,12 @@ public class TrainingGoldenTests
 
         internal void AssertAllSeen()
         {
-            foreach ((string name, List<Tensor> steps) in _steps) Check(name, stack(steps));
+            foreach ((string name, List<Tensor> steps) in _steps)
+            {
+                // Of changes, cases leave out the first step, which makes none with a warm-up; without one it does.
+                int kept = name.EndsWith("_change", StringComparison.Ordinal) ? (int)golden.Tensors[name].Shape[0] : steps.Count;
+                Check(name, stack(steps.TakeLast(kept)));
+            }
             Assert.DoesNotContain(golden.Tensors.Keys, name => !name.StartsWith("in.", StringComparison.Ordinal) && !_seen.Contains(name));
         }
     }

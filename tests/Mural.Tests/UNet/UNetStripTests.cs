@@ -106,7 +106,7 @@ public class UNetStripTests
 
     private static UNet2DConditionModel Network(GoldenCase golden, bool linear)
     {
-        UNet2DConditionModel network = UNet2DConditionModel.FromFolder(Path.Combine(golden.ModelFolder, "unet"));
+        UNet2DConditionModel network = UNetGoldens.Load(golden);
         if (linear) network.LoadLinFusion(LinFusionGoldens.Folder(golden));
         network.PrepareForInference(KernelSet.Mural, float32);
         return network;

@@ -3,7 +3,6 @@ using Mural.Autoencoders;
 using Mural.Imaging;
 using Mural.Pipelines;
 using Mural.Runtime;
-using Mural.Samplers;
 using Mural.Tests.Goldens;
 using Mural.Tests.LinFusion;
 using Mural.Text;
@@ -13,6 +12,9 @@ namespace Mural.Tests.Pipelines;
 /// <summary>What the cases of large pictures have in common.</summary>
 internal static class LargePictureGoldens
 {
+    // The official pipelines' own, which their examples replace.
+    private const double OfficialBlur = 1;
+
     internal static StableDiffusionParts Load(GoldenCase golden)
     {
         var options = new StableDiffusionOptions
@@ -28,17 +30,10 @@ internal static class LargePictureGoldens
 
     internal static string[] Prompts(GoldenCase golden) => golden.Config["prompts"] is JsonArray prompts ? [.. prompts.Select(prompt => prompt!.GetValue<string>())] : [golden.Config["prompt"]!.GetValue<string>()];
 
-    internal static LargePictureRequest Request(GoldenCase golden, int prompt, UpscaleMethod method, int height, int width) => new()
+    internal static LargePictureRequest Request(GoldenCase golden, StableDiffusionParts parts, int prompt, UpscaleMethod method, int height, int width) => new()
     {
-        Picture = new StableDiffusionRequest
-        {
-            Prompt = Prompts(golden)[prompt],
-            NegativePrompt = PipelineGoldens.Text(golden, "negative_prompt"),
-            Steps = Number(golden, "steps"),
-            Guidance = PipelineGoldens.Number(golden, "guidance_scale"),
-            GuidanceRescale = PipelineGoldens.Number(golden, "guidance_rescale") ?? 0,
-            Sampling = golden.Config["scheduler"] is { } scheduler ? SchedulerConfig.Read(scheduler.AsObject(), golden.Name) : null,
-        },
+        // The size that a case tells is that of the large picture.
+        Picture = PipelineRequests.Settings(golden, parts, prompt) with { Prompt = Prompts(golden)[prompt], Width = null, Height = null },
         Height = height,
         Width = width,
         Method = method,
@@ -48,7 +43,7 @@ internal static class LargePictureGoldens
             SkipExponent = scales[0]!.GetValue<double>(),
             DilatedExponent = scales[1]!.GetValue<double>(),
             BlurExponent = scales[2]!.GetValue<double>(),
-            BlurSigma = PipelineGoldens.Number(golden, "gaussian_sigma")!.Value,
+            BlurSigma = PipelineGoldens.Number(golden, "gaussian_sigma") ?? OfficialBlur,
         },
     };
 

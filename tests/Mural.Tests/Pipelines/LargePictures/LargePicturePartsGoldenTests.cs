@@ -82,6 +82,6 @@ public class LargePicturePartsGoldenTests
         using AutoencoderKL autoencoder = AutoencoderKL.FromFolder(GoldenCase.Model(golden.Config["vae"]!.GetValue<string>()));
         var tiles = new TileOptions(LargePictureGoldens.Number(golden, "tile_sample"), golden.Config["overlap"]!.GetValue<double>());
         golden.AssertMatches("out.decoded", autoencoder.Decode(golden.Get("in.latent"), tiles));
-        golden.AssertMatches("out.moments", autoencoder.EncodeMoments(golden.Get("in.image_u8").to(float32) / 128 - 1, tiles));
+        if (golden.Has("in.image_u8")) golden.AssertMatches("out.moments", autoencoder.EncodeMoments(golden.Get("in.image_u8").to(float32) / 128 - 1, tiles));
     }
 }

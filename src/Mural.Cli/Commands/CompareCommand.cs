@@ -44,9 +44,7 @@ internal sealed class CompareCommand : MuralCommand
         "compare \"a fox\" --model stable-diffusion-v1-5 --size 1024x1024 --lora ink.safetensors:0.8 --control type=canny,image=edges.png",
     ];
 
-    internal override object? Run(CommandContext context) => RunAsync(context).GetAwaiter().GetResult();
-
-    private async Task<object> RunAsync(CommandContext context)
+    internal override async Task<object?> RunAsync(CommandContext context)
     {
         ModelFolder model = ModelCatalog.Find(context.Value(_model)!);
         if (model.IsDiM()) throw new MuralException($"HiDiffusion is for models of Stable Diffusion, but {model.Name} is a DiM; name another model.");

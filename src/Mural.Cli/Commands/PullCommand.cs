@@ -28,14 +28,14 @@ internal sealed class PullCommand : MuralCommand
         "pull madebyollin/taesd -o models/taesd",
     ];
 
-    internal override object? Run(CommandContext context)
+    internal override async Task<object?> RunAsync(CommandContext context)
     {
         string repository = context.Value(_repository)!;
         string folder = context.Value(_output) ?? repository[(repository.LastIndexOf('/') + 1)..];
         var request = new PullRequest { Repository = repository, Folder = folder, Variant = context.Value(_variant), Files = context.Value(_file) ?? [] };
         HubOptions options = HubOptions.FromEnvironment() with { Revision = context.Value(_revision)! };
         if (context.Value(_endpoint) is { } endpoint) options = options with { Endpoint = HubOptions.ParseEndpoint(endpoint, _endpoint.Name) };
-        PullResult result = context.WithProgress(report => ModelHub.PullAsync(request, options, new Forward(report), context.Cancellation).GetAwaiter().GetResult());
+        PullResult result = await context.WithProgressAsync(report => ModelHub.PullAsync(request, options, new Forward(report), context.Cancellation)).ConfigureAwait(false);
         context.Say($"{result.Folder}: {result.Files.Count} files, {Human.Bytes(result.Bytes)}{(result.Fetched < result.Files.Count ? $", {result.Files.Count - result.Fetched} of them were there already" : "")}");
         return new { path = Path.GetFullPath(result.Folder), result.Files, result.Bytes, result.Fetched };
     }

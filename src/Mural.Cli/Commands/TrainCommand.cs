@@ -19,7 +19,7 @@ internal sealed class TrainCommand : Command
 }
 
 /// <summary>A kind of training; the settings file must be of the same kind.</summary>
-internal sealed class TrainPartCommand : MuralCommand
+internal sealed class TrainPartCommand : SynchronousMuralCommand
 {
     private readonly Argument<string> _settings = new("settings") { Description = "The settings file; see docs/training.md.", HelpName = "CONFIG.json" };
     private readonly Option<int?> _threads = new RunOptions().Threads;
@@ -39,7 +39,7 @@ internal sealed class TrainPartCommand : MuralCommand
 
     internal override IReadOnlyList<string> Examples => [$"{_verb} {Name} {_example}"];
 
-    internal override object? Run(CommandContext context)
+    private protected override object? Run(CommandContext context)
     {
         string path = context.Value(_settings)!;
         TrainingConfig settings = TrainingConfig.Read(path);

@@ -40,9 +40,7 @@ internal sealed partial record StableDiffusionJob(
     internal const string PrecisionSetting = "Precision";
 
     /// <summary>Paints, writes the files, says what was done, and returns it for <c>--json</c>; or only tells what that would need.</summary>
-    internal object Run(CommandContext context, bool onlyPlans) => RunAsync(context, onlyPlans).GetAwaiter().GetResult();
-
-    private async Task<object> RunAsync(CommandContext context, bool onlyPlans)
+    internal async Task<object> RunAsync(CommandContext context, bool onlyPlans)
     {
         // A wrong name should not cost the time of painting.
         string[] files = OutputNames.Of(Output ?? OutputNames.FromPrompt(Request.Prompt), [.. Enumerable.Range(0, Request.Count).Select(i => unchecked((ulong)(Request.Seed + i)))], Large is not null);

@@ -67,7 +67,7 @@ internal sealed class DiMTask : ITrainingTask
 
     private void LoadWeights(string given)
     {
-        string[] inFolder = [Path.Combine(given, "dim", "model.safetensors"), Path.Combine(given, "model.safetensors")];
+        string[] inFolder = [Path.Combine(given, "dim", DiMCheckpoint.WeightsName), Path.Combine(given, DiMCheckpoint.WeightsName)];
         using ITensorSource source = Checkpoint.Open(inFolder.FirstOrDefault(File.Exists) ?? given);
         ModuleWeights.Load(_model, source, adapt: (name, stored, wanted) => DiMCheckpoint.ResizePositions(name, stored, wanted, _model.Config.TrainedGrid));
     }

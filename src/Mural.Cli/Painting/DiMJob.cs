@@ -34,7 +34,7 @@ internal sealed record DiMJob(ModelFolder Model, DiMRequest Request, RuntimeOpti
         long start = Stopwatch.GetTimestamp();
         DiMRequest writing = Request with { OnPicture = picture => output.Write(picture.Picture, Metadata(picture, pipeline.Runtime, hash)) };
         IReadOnlyList<DiMPicture> pictures = await output.SayWrittenAsync(context, () => context.WithProgressAsync(report =>
-            pipeline.GenerateAsync(writing, new Reporter(report), context.Cancellation))).ConfigureAwait(false);
+            pipeline.GenerateAsync(writing, new ImmediateProgress<DiMProgress>(value => report(Shown(value))), context.Cancellation))).ConfigureAwait(false);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         return new
         {
@@ -110,10 +110,5 @@ internal sealed record DiMJob(ModelFolder Model, DiMRequest Request, RuntimeOpti
         return PictureMetadata.Of(parameters, recipe.ToJson());
     }
 
-    /// <summary>Reports on the painting thread, in order; <see cref="Progress{T}"/> would queue reports up.</summary>
-    private sealed class Reporter(Action<ProgressReport> report) : IProgress<DiMProgress>
-    {
-        public void Report(DiMProgress value) =>
-            report(new ProgressReport(value.Stage == DiMStage.Sampling ? "painting" : "decoding", value.Done, value.Count));
-    }
+    private static ProgressReport Shown(DiMProgress value) => new(value.Stage == DiMStage.Sampling ? "painting" : "decoding", value.Done, value.Count);
 }

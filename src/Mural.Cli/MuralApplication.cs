@@ -20,25 +20,30 @@ internal sealed class MuralApplication
         _cancellation = cancellation;
         _root = new RootCommand("Mural: efficient high-resolution image synthesis.") { HelpName = "mural" };
         _common.AddTo(_root);
-        foreach (Command command in (Command[])[new GenerateCommand(), new GenerateCommand(onlyPlans: true), new CompareCommand(), new TrainCommand(), new DistillCommand(), new JudgeCommand(), new ModelsCommand(), new InspectCommand(), new ConvertCommand(), new PullCommand(), new DoctorCommand(), new BenchCommand()]) Add(_root, command);
+        foreach (Command command in (Command[])[new GenerateCommand(), new GenerateCommand(onlyPlans: true), new CompareCommand(), new TrainCommand(), new DistillCommand(), new JudgeCommand(), new ModelsCommand(), new InspectCommand(), new ConvertCommand(), new PullCommand(), new DoctorCommand(), new BenchCommand()])
+        {
+            _root.Add(command);
+            Attach(command);
+        }
         HelpOption help = _root.Options.OfType<HelpOption>().Single();
         help.Action = new ExampleHelp((HelpAction)help.Action!);
     }
 
     /// <summary>Runs one command line and returns the exit code.</summary>
-    internal int Run(IReadOnlyList<string> arguments)
+    internal async Task<int> RunAsync(IReadOnlyList<string> arguments)
     {
         ParseResult parsed = _root.Parse(HiDiffusionArguments.Complete(arguments));
         if (parsed.Errors.Count > 0) return Fail(parsed, UsageProblem.Describe(parsed), ExitCode.Usage, null);
         try
         {
-            return parsed.Invoke(new InvocationConfiguration
+            var configuration = new InvocationConfiguration
             {
                 Output = _terminal.Out,
                 Error = _terminal.Error,
                 EnableDefaultExceptionHandler = false,
                 ProcessTerminationTimeout = null,
-            });
+            };
+            return await parsed.InvokeAsync(configuration, _cancellation).ConfigureAwait(false);
         }
         catch (OperationCanceledException exception)
         {
@@ -50,23 +55,16 @@ internal sealed class MuralApplication
         }
     }
 
-    private void Add(Command parent, Command child)
-    {
-        parent.Add(child);
-        if (child is MuralCommand command) command.SetAction(parsed => Run(command, parsed));
-        foreach (Command grandchild in child.Subcommands) Attach(grandchild);
-    }
-
     private void Attach(Command command)
     {
-        if (command is MuralCommand mural) mural.SetAction(parsed => Run(mural, parsed));
+        if (command is MuralCommand mural) mural.SetAction((parsed, cancellation) => RunAsync(mural, parsed, cancellation));
         foreach (Command child in command.Subcommands) Attach(child);
     }
 
-    private int Run(MuralCommand command, ParseResult parsed)
+    private async Task<int> RunAsync(MuralCommand command, ParseResult parsed, CancellationToken cancellation)
     {
-        var context = new CommandContext(parsed, _terminal, _common, _cancellation);
-        object? document = command.Run(context);
+        var context = new CommandContext(parsed, _terminal, _common, cancellation);
+        object? document = await command.RunAsync(context).ConfigureAwait(false);
         if (document is not null && parsed.GetValue(_common.Json)) _terminal.Out.WriteLine(JsonOutput.Write(document));
         return context.ExitCode;
     }

@@ -2,4 +2,4 @@ using Mural.Cli;
 using Mural.Cli.CommandLine;
 
 using var cancellation = new ConsoleCancellation();
-return new MuralApplication(Terminal.OfProcess(), cancellation.Token).Run(args);
+return await new MuralApplication(Terminal.OfProcess(), cancellation.Token).RunAsync(args).ConfigureAwait(false);

@@ -12,5 +12,14 @@ internal abstract class MuralCommand(string name, string description) : Command(
     /// Does the work, saying what a person wants to know through <paramref name="context"/>, and returns the document that
     /// <c>--json</c> prints; null only where another program of ours reads stdout.
     /// </summary>
-    internal abstract object? Run(CommandContext context);
+    internal abstract Task<object?> RunAsync(CommandContext context);
+}
+
+/// <summary>A command whose work waits for nothing.</summary>
+internal abstract class SynchronousMuralCommand(string name, string description) : MuralCommand(name, description)
+{
+    /// <inheritdoc cref="MuralCommand.RunAsync"/>
+    private protected abstract object? Run(CommandContext context);
+
+    internal sealed override Task<object?> RunAsync(CommandContext context) => Task.FromResult(Run(context));
 }

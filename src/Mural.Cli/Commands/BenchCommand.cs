@@ -7,7 +7,7 @@ using Mural.Runtime;
 namespace Mural.Cli.Commands;
 
 /// <summary><c>mural bench</c>: repeats a performance figure of the documentation on this machine.</summary>
-internal sealed class BenchCommand : MuralCommand
+internal sealed class BenchCommand : SynchronousMuralCommand
 {
     private readonly Argument<string> _name = new("name") { Description = $"{string.Join(", ", Benchmark.All.Select(b => b.Name))}.", HelpName = "NAME" };
     private readonly Option<int?> _rounds = new("--rounds") { Description = "Rounds over which medians are taken.", HelpName = "N", DefaultValueFactory = _ => 5 };
@@ -29,7 +29,7 @@ internal sealed class BenchCommand : MuralCommand
 
     internal override IReadOnlyList<string> Examples => [.. Benchmark.All.Select(b => $"bench {b.Name}"), $"bench {Benchmark.All[0].Name} --rounds 9 --json"];
 
-    internal override object? Run(CommandContext context)
+    private protected override object? Run(CommandContext context)
     {
         string name = context.Value(_name)!;
         Benchmark benchmark = Benchmark.All.FirstOrDefault(b => b.Name == name)

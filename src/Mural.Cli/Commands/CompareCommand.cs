@@ -44,9 +44,7 @@ internal sealed class CompareCommand : MuralCommand
         "compare \"a fox\" --model stable-diffusion-v1-5 --size 1024x1024 --lora ink.safetensors:0.8 --control type=canny,image=edges.png",
     ];
 
-    internal override object? Run(CommandContext context) => RunAsync(context).GetAwaiter().GetResult();
-
-    private async Task<object> RunAsync(CommandContext context)
+    internal override async Task<object?> RunAsync(CommandContext context)
     {
         ModelFolder model = ModelCatalog.Find(context.Value(_model)!);
         if (model.IsDiM()) throw new MuralException($"HiDiffusion is for models of Stable Diffusion, but {model.Name} is a DiM; name another model.");
@@ -61,47 +59,20 @@ internal sealed class CompareCommand : MuralCommand
         // Text encoders that are read again would count against every picture.
         StableDiffusionOptions options = _memory.Apply(_diffusion.Options(context), context) with { Runtime = _run.Read(context), Loras = loras.Loras, KeepTextEncoders = true };
         await using StableDiffusionPipeline pipeline = await StableDiffusionPipeline.LoadAsync(model.Path, options, context.Cancellation).ConfigureAwait(false);
-        PictureSize? size = context.Value(_size);
-        int? side = asked.InitialPicture is null ? 2 * pipeline.Model.Side : null;
-        StableDiffusionRequest plain = asked with
-        {
-            HiDiffusion = null,
-            Width = size?.Width ?? side,
-            Height = size?.Height ?? side,
-            // People count them for every family.
-            ClipSkip = Math.Max(asked.ClipSkip - pipeline.Model.LayersLeftOut, 0),
-            Controls = await Guides.LoadAsync(pipeline, _diffusion.Controls(context), context.Cancellation).ConfigureAwait(false),
-            PicturePrompts = await Guides.LoadAsync(pipeline, _diffusion.PicturePrompts(context), model.Path, context.Cancellation).ConfigureAwait(false),
-        };
-        (string Name, HiDiffusionOptions? Options)[] settings =
-            [("plain", null), ("RAU-Net only", both with { WindowAttention = false }), ("windows only", both with { RauNet = false }), ("both", both)];
+        StableDiffusionRequest plain = await PlainAsync(context, pipeline, asked, model.Path).ConfigureAwait(false);
         StableDiffusionPlan plan = pipeline.Plan(plain with { HiDiffusion = both });
         // What does not fit, or into no mode of memory, should not cost the time of the pictures before it.
         pipeline.Forecast(plan);
         context.Say(string.Create(CultureInfo.InvariantCulture, $"{plan.Model.Family}, {plan.Width}x{plan.Height} pixels, {plan.Steps} steps, seed {plain.Seed}"));
         foreach (string warning in plan.Warnings) context.Warn(warning);
 
-        // What a setting does once, before its first picture, would count against it. Of a single step a share is none.
-        StableDiffusionRequest first = plain with { Steps = 1, Strength = plain.InitialPicture is null ? null : 1 };
-        foreach ((_, HiDiffusionOptions? chosen) in settings)
-            await pipeline.GenerateAsync(first with { HiDiffusion = chosen is null ? null : chosen with { T1 = 1, T2 = 1 } }, cancellationToken: context.Cancellation).ConfigureAwait(false);
-        var pictures = new List<Picture>();
-        var seconds = new List<double>();
-        await context.WithProgressAsync(async report =>
-        {
-            foreach ((string name, HiDiffusionOptions? chosen) in settings)
-            {
-                report(new ProgressReport(name, pictures.Count, settings.Length));
-                long start = Stopwatch.GetTimestamp();
-                pictures.Add((await pipeline.GenerateAsync(plain with { HiDiffusion = chosen }, cancellationToken: context.Cancellation).ConfigureAwait(false))[0].Picture);
-                seconds.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
-            }
-            return pictures.Count;
-        }).ConfigureAwait(false);
-        string[] labels = [.. settings.Select((setting, i) => string.Create(
-            CultureInfo.InvariantCulture, $"{setting.Name}: {seconds[i]:0.0} s{(i == 0 ? "" : $", {seconds[0] / seconds[i]:0.00}x")}"))];
+        Setting[] settings = [new("plain", null), new("RAU-Net only", both with { WindowAttention = false }), new("windows only", both with { RauNet = false }), new("both", both)];
+        await WarmAsync(pipeline, plain, settings, context.Cancellation).ConfigureAwait(false);
+        List<(Picture Picture, double Seconds)> painted = await context.WithProgressAsync(report => PaintAsync(pipeline, plain, settings, report, context.Cancellation)).ConfigureAwait(false);
+        string[] labels = [.. settings.Zip(painted, (setting, one) => string.Create(
+            CultureInfo.InvariantCulture, $"{setting.Name}: {one.Seconds:0.0} s{(setting.Options is null ? "" : $", {painted[0].Seconds / one.Seconds:0.00}x")}"))];
         var sheet = new SampleGrid { Columns = 2, TextScale = Math.Max(1, plan.Width / PixelsOfWidthPerTextScale), Margin = Math.Max(4, plan.Width / 64) };
-        PictureWriter.Write(file, sheet.Tile(pictures, labels));
+        PictureWriter.Write(file, sheet.Tile([.. painted.Select(one => one.Picture)], labels));
         foreach (string label in labels) context.Say(label);
         context.Say(file);
         return new
@@ -113,8 +84,50 @@ internal sealed class CompareCommand : MuralCommand
             plain.Seed,
             hiDiffusion = HiDiffusionWords.Write(both),
             path = file,
-            pictures = settings.Select((setting, i) => new { setting.Name, seconds = Math.Round(seconds[i], 3), speedup = Math.Round(seconds[0] / seconds[i], 3) }),
+            pictures = settings.Zip(painted, (setting, one) => new { setting.Name, seconds = Math.Round(one.Seconds, 3), speedup = Math.Round(painted[0].Seconds / one.Seconds, 3) }),
             plan.Warnings,
         };
     }
+
+    // What is asked for, but for HiDiffusion.
+    private async Task<StableDiffusionRequest> PlainAsync(CommandContext context, StableDiffusionPipeline pipeline, StableDiffusionRequest asked, string model)
+    {
+        PictureSize? size = context.Value(_size);
+        int? side = asked.InitialPicture is null ? 2 * pipeline.Model.Side : null;
+        return asked with
+        {
+            HiDiffusion = null,
+            Width = size?.Width ?? side,
+            Height = size?.Height ?? side,
+            // People count them for every family.
+            ClipSkip = Math.Max(asked.ClipSkip - pipeline.Model.LayersLeftOut, 0),
+            Controls = await Guides.LoadAsync(pipeline, _diffusion.Controls(context), context.Cancellation).ConfigureAwait(false),
+            PicturePrompts = await Guides.LoadAsync(pipeline, _diffusion.PicturePrompts(context), model, context.Cancellation).ConfigureAwait(false),
+        };
+    }
+
+    // What a setting does once, before its first picture, would count against it. Of a single step a share is none.
+    private static async Task WarmAsync(StableDiffusionPipeline pipeline, StableDiffusionRequest plain, Setting[] settings, CancellationToken cancellation)
+    {
+        StableDiffusionRequest first = plain with { Steps = 1, Strength = plain.InitialPicture is null ? null : 1 };
+        foreach ((_, HiDiffusionOptions? options) in settings)
+            await pipeline.GenerateAsync(first with { HiDiffusion = options is null ? null : options with { T1 = 1, T2 = 1 } }, cancellationToken: cancellation).ConfigureAwait(false);
+    }
+
+    private static async Task<List<(Picture Picture, double Seconds)>> PaintAsync(
+        StableDiffusionPipeline pipeline, StableDiffusionRequest plain, Setting[] settings, Action<ProgressReport> report, CancellationToken cancellation)
+    {
+        var painted = new List<(Picture, double)>();
+        foreach ((string name, HiDiffusionOptions? options) in settings)
+        {
+            report(new ProgressReport(name, painted.Count, settings.Length));
+            long start = Stopwatch.GetTimestamp();
+            IReadOnlyList<StableDiffusionPicture> pictures = await pipeline.GenerateAsync(plain with { HiDiffusion = options }, cancellationToken: cancellation).ConfigureAwait(false);
+            painted.Add((pictures[0].Picture, Stopwatch.GetElapsedTime(start).TotalSeconds));
+        }
+        return painted;
+    }
+
+    /// <summary>A way to paint the picture: with which parts of HiDiffusion, or null for none.</summary>
+    private sealed record Setting(string Name, HiDiffusionOptions? Options);
 }

@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 namespace Mural.Cli.Commands;
 
 /// <summary><c>mural convert</c>: a checkpoint in another file format, number format or, for Stable Diffusion, layout.</summary>
-internal sealed class ConvertCommand : MuralCommand
+internal sealed class ConvertCommand : SynchronousMuralCommand
 {
     private readonly Argument<string> _input = new("input") { Description = "A checkpoint of any supported format, or the folder of a Stable Diffusion or an autoencoder.", HelpName = "INPUT" };
     private readonly Argument<string> _output = new("output") { Description = "A file ending with .safetensors, .ckpt or .pth; for Stable Diffusion and autoencoders also a folder.", HelpName = "OUTPUT" };
@@ -38,7 +38,7 @@ internal sealed class ConvertCommand : MuralCommand
         "convert vae/ vae-f16/ --precision f16",
     ];
 
-    internal override object? Run(CommandContext context)
+    private protected override object? Run(CommandContext context)
     {
         string input = context.Value(_input)!, output = context.Value(_output)!;
         ScalarType? type = PrecisionNames.Parse(context.Value(_precision))?.ToScalarType();

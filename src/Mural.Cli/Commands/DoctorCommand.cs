@@ -4,7 +4,7 @@ using Mural.Cli.Machine;
 namespace Mural.Cli.Commands;
 
 /// <summary><c>mural doctor</c>: what this machine offers, what Mural chose and why.</summary>
-internal sealed class DoctorCommand : MuralCommand
+internal sealed class DoctorCommand : SynchronousMuralCommand
 {
     private readonly RunOptions _run = new();
 
@@ -12,7 +12,7 @@ internal sealed class DoctorCommand : MuralCommand
 
     internal override IReadOnlyList<string> Examples => ["doctor", "doctor --precision f32 --threads 1", "doctor --json"];
 
-    internal override object? Run(CommandContext context)
+    private protected override object? Run(CommandContext context)
     {
         MachineReport report = MachineReport.Create(_run.Read(context), context.Cancellation);
         foreach ((string name, string value) in report.Lines()) context.Say($"{name,-12} {value}");

@@ -65,18 +65,18 @@ internal sealed class GenerateCommand : MuralCommand
         "generate \"a fox, watercolour\" --model stable-diffusion-v1-5 --init-image fox.jpg --strength 0.6",
     ];
 
-    internal override object? Run(CommandContext context)
+    internal override async Task<object?> RunAsync(CommandContext context)
     {
         string? like = context.Value(_like);
         // Pictures of Mural's own models carry a recipe, those of Stable Diffusion the text that many programs share.
         PictureRecipe? recipe = like is not null && PictureRecipe.IsIn(like) ? PictureRecipe.Of(like) : null;
         GenerationParameters? shared = like is not null && recipe is null && PictureReader.Identify(like).Metadata.Parameters is not null ? SharedParameters.Of(like) : null;
         ModelFolder model = ModelCatalog.Find(context.Value(_model) ?? recipe?.Model ?? shared?.Model);
-        if (!model.IsDiM()) return DiffusionJob(context, model, like is null ? null : SharedParameters.Of(like)).Run(context, _onlyPlans);
+        if (!model.IsDiM()) return await DiffusionJob(context, model, like is null ? null : SharedParameters.Of(like)).RunAsync(context, _onlyPlans).ConfigureAwait(false);
         if (_onlyPlans) throw new MuralException($"mural plan is for models of Stable Diffusion, but {model.Name} is a DiM; name another model.");
         if ((_diffusion.FirstGiven(context) ?? _large.FirstGiven(context) ?? _memory.FirstGiven(context)) is { } option)
             throw new MuralException($"{option} is for models of Stable Diffusion, but {model.Name} is a DiM; leave it out, or name another model.");
-        return WordsJob(context, model, like is null ? null : PictureRecipe.Of(like)).Run(context);
+        return await WordsJob(context, model, like is null ? null : PictureRecipe.Of(like)).RunAsync(context).ConfigureAwait(false);
     }
 
     private StableDiffusionJob DiffusionJob(CommandContext context, ModelFolder model, GenerationParameters? like)

@@ -6,7 +6,7 @@ using Mural.Imaging;
 namespace Mural.Cli.Commands;
 
 /// <summary><c>mural inspect</c>: what a checkpoint or a picture holds.</summary>
-internal sealed class InspectCommand : MuralCommand
+internal sealed class InspectCommand : SynchronousMuralCommand
 {
     private readonly Argument<string> _path = new("file") { Description = "A checkpoint (safetensors, .pth, .ckpt, or a folder with one) or a picture.", HelpName = "FILE" };
 
@@ -14,7 +14,7 @@ internal sealed class InspectCommand : MuralCommand
 
     internal override IReadOnlyList<string> Examples => ["inspect model.safetensors", "inspect nnet_ema.pth --json", "inspect heart.png"];
 
-    internal override object? Run(CommandContext context)
+    private protected override object? Run(CommandContext context)
     {
         string path = context.Value(_path)!;
         if (IsPicture(path))

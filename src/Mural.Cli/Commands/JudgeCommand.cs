@@ -7,7 +7,7 @@ using Mural.Runtime;
 namespace Mural.Cli.Commands;
 
 /// <summary><c>mural judge</c>: how often the captions of pictures are found, and how far the pictures are from real ones.</summary>
-internal sealed class JudgeCommand : MuralCommand
+internal sealed class JudgeCommand : SynchronousMuralCommand
 {
     private readonly Argument<string> _judge = new("judge") { Description = "Folder of the judge, as mural train judge writes it.", HelpName = "JUDGE" };
     private readonly Option<string> _pictures = new("--pictures") { Description = "Pictures to judge: a list as for training, or a folder of pictures that carry their prompts.", HelpName = "LIST|FOLDER", Required = true };
@@ -36,7 +36,7 @@ internal sealed class JudgeCommand : MuralCommand
         "judge models/emoji/judge --pictures data/emoji/128.jsonl --split test --real data/emoji/128.jsonl --json",
     ];
 
-    internal override object? Run(CommandContext context)
+    private protected override object? Run(CommandContext context)
     {
         RuntimePlan plan = RuntimePlan.Choose(new RuntimeOptions { Threads = context.Value(_threads), Device = context.Value(_device) });
         plan.Apply();

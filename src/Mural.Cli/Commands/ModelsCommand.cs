@@ -11,11 +11,11 @@ using Mural.UNet;
 namespace Mural.Cli.Commands;
 
 /// <summary><c>mural models</c>: the models that a name can stand for.</summary>
-internal sealed class ModelsCommand() : MuralCommand("models", $"List the models that came with Mural and those in the folders that {ModelCatalog.Variable} names.")
+internal sealed class ModelsCommand() : SynchronousMuralCommand("models", $"List the models that came with Mural and those in the folders that {ModelCatalog.Variable} names.")
 {
     internal override IReadOnlyList<string> Examples => ["models", "models --json"];
 
-    internal override object? Run(CommandContext context)
+    private protected override object? Run(CommandContext context)
     {
         ModelLine[] models = [.. ModelCatalog.All().Select(Describe)];
         if (models.Length == 0) context.Say($"No models: set {ModelCatalog.Variable} to a folder of models, or train one with mural train.");

@@ -8,6 +8,8 @@ namespace Mural.Cli.Commands;
 /// <summary><c>mural pull</c>: fetches a model from a hub.</summary>
 internal sealed class PullCommand : MuralCommand
 {
+    private const double Mebibyte = 1 << 20;
+
     private readonly Argument<string> _repository = new("repository") { Description = "The model, ORGANISATION/NAME.", HelpName = "ORG/NAME" };
     private readonly Option<string?> _output = new("--output", "-o") { Description = "Folder for it (default: NAME).", HelpName = "FOLDER" };
     private readonly Option<string?> _variant = new("--variant") { Description = "Weights to prefer where there are several, such as fp16.", HelpName = "NAME" };
@@ -28,23 +30,18 @@ internal sealed class PullCommand : MuralCommand
         "pull madebyollin/taesd -o models/taesd",
     ];
 
-    internal override object? Run(CommandContext context)
+    internal override async Task<object?> RunAsync(CommandContext context)
     {
         string repository = context.Value(_repository)!;
         string folder = context.Value(_output) ?? repository[(repository.LastIndexOf('/') + 1)..];
         var request = new PullRequest { Repository = repository, Folder = folder, Variant = context.Value(_variant), Files = context.Value(_file) ?? [] };
         HubOptions options = HubOptions.FromEnvironment() with { Revision = context.Value(_revision)! };
         if (context.Value(_endpoint) is { } endpoint) options = options with { Endpoint = HubOptions.ParseEndpoint(endpoint, _endpoint.Name) };
-        PullResult result = context.WithProgress(report => ModelHub.PullAsync(request, options, new Forward(report), context.Cancellation).GetAwaiter().GetResult());
+        PullResult result = await context.WithProgressAsync(report =>
+            ModelHub.PullAsync(request, options, new ImmediateProgress<PullProgress>(value => report(Shown(value))), context.Cancellation)).ConfigureAwait(false);
         context.Say($"{result.Folder}: {result.Files.Count} files, {Human.Bytes(result.Bytes)}{(result.Fetched < result.Files.Count ? $", {result.Files.Count - result.Fetched} of them were there already" : "")}");
         return new { path = Path.GetFullPath(result.Folder), result.Files, result.Bytes, result.Fetched };
     }
 
-    // Progress<T> would post to another thread and come late.
-    private sealed class Forward(Action<ProgressReport> report) : IProgress<PullProgress>
-    {
-        private const double Mebibyte = 1 << 20;
-
-        public void Report(PullProgress value) => report(new ProgressReport("MiB", Math.Round(value.Bytes / Mebibyte, 1), Math.Round(value.TotalBytes / Mebibyte, 1), value.File));
-    }
+    private static ProgressReport Shown(PullProgress value) => new("MiB", Math.Round(value.Bytes / Mebibyte, 1), Math.Round(value.TotalBytes / Mebibyte, 1), value.File);
 }

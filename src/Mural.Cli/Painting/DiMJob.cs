@@ -17,48 +17,41 @@ namespace Mural.Cli.Painting;
 internal sealed record DiMJob(ModelFolder Model, DiMRequest Request, RuntimeOptions Runtime, string? Output, PictureRecipe? Like)
 {
     /// <summary>Paints, writes the files, says what was done, and returns it for <c>--json</c>.</summary>
-    internal object Run(CommandContext context)
+    internal async Task<object> RunAsync(CommandContext context)
     {
         // A wrong name should not cost the time of painting.
         ulong[] seeds = [.. Enumerable.Range(0, Request.Count).Select(i => unchecked(Request.Seed + (ulong)i))];
         string[] files = OutputNames.Of(Output ?? OutputNames.FromPrompt(Request.Prompt), seeds);
         string hash = Model.Hash();
 
-        DiMPipeline pipeline = DiMPipeline.LoadAsync(Model.Path, new DiMPipelineOptions { Runtime = Runtime }, context.Cancellation).GetAwaiter().GetResult();
-        try
-        {
-            DiMPlan plan = pipeline.Plan(Request);
-            string[] warnings = [.. Warnings(plan, pipeline.Runtime, hash)];
-            Describe(context, plan, pipeline.Runtime);
-            foreach (string warning in warnings) context.Warn(warning);
+        await using DiMPipeline pipeline = await DiMPipeline.LoadAsync(Model.Path, new DiMPipelineOptions { Runtime = Runtime }, context.Cancellation).ConfigureAwait(false);
+        DiMPlan plan = pipeline.Plan(Request);
+        string[] warnings = [.. Warnings(plan, pipeline.Runtime, hash)];
+        Describe(context, plan, pipeline.Runtime);
+        foreach (string warning in warnings) context.Warn(warning);
 
-            var output = new OutputFiles(files);
-            long start = Stopwatch.GetTimestamp();
-            DiMRequest writing = Request with { OnPicture = picture => output.Write(picture.Picture, Metadata(picture, pipeline.Runtime, hash)) };
-            IReadOnlyList<DiMPicture> pictures = output.SayWritten(context, () => context.WithProgress(report =>
-                pipeline.GenerateAsync(writing, new Reporter(report), context.Cancellation).GetAwaiter().GetResult()));
-            double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-            return new
-            {
-                model = Model.Name,
-                plan.Words,
-                plan.IgnoredWords,
-                plan.Width,
-                plan.Height,
-                plan.Steps,
-                plan.Guidance,
-                device = pipeline.Runtime.Device.ToString(),
-                precision = pipeline.Runtime.Precision.ShortName(),
-                kernels = RunOptions.NameOf(pipeline.Runtime.Kernels),
-                seconds = Math.Round(seconds, 3),
-                warnings,
-                pictures = pictures.Select((picture, i) => new { path = files[i], picture.Seed }),
-            };
-        }
-        finally
+        var output = new OutputFiles(files);
+        long start = Stopwatch.GetTimestamp();
+        DiMRequest writing = Request with { OnPicture = picture => output.Write(picture.Picture, Metadata(picture, pipeline.Runtime, hash)) };
+        IReadOnlyList<DiMPicture> pictures = await output.SayWrittenAsync(context, () => context.WithProgressAsync(report =>
+            pipeline.GenerateAsync(writing, new ImmediateProgress<DiMProgress>(value => report(Shown(value))), context.Cancellation))).ConfigureAwait(false);
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return new
         {
-            pipeline.DisposeAsync().AsTask().GetAwaiter().GetResult();
-        }
+            model = Model.Name,
+            plan.Words,
+            plan.IgnoredWords,
+            plan.Width,
+            plan.Height,
+            plan.Steps,
+            plan.Guidance,
+            device = pipeline.Runtime.Device.ToString(),
+            precision = pipeline.Runtime.Precision.ShortName(),
+            kernels = RunOptions.NameOf(pipeline.Runtime.Kernels),
+            seconds = Math.Round(seconds, 3),
+            warnings,
+            pictures = pictures.Select((picture, i) => new { path = files[i], picture.Seed }),
+        };
     }
 
     private void Describe(CommandContext context, DiMPlan plan, RuntimePlan runtime)
@@ -117,10 +110,5 @@ internal sealed record DiMJob(ModelFolder Model, DiMRequest Request, RuntimeOpti
         return PictureMetadata.Of(parameters, recipe.ToJson());
     }
 
-    /// <summary>Reports on the painting thread, in order; <see cref="Progress{T}"/> would queue reports up.</summary>
-    private sealed class Reporter(Action<ProgressReport> report) : IProgress<DiMProgress>
-    {
-        public void Report(DiMProgress value) =>
-            report(new ProgressReport(value.Stage == DiMStage.Sampling ? "painting" : "decoding", value.Done, value.Count));
-    }
+    private static ProgressReport Shown(DiMProgress value) => new(value.Stage == DiMStage.Sampling ? "painting" : "decoding", value.Done, value.Count);
 }

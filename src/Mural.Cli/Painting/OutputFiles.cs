@@ -27,19 +27,6 @@ internal sealed class OutputFiles
     }
 
     /// <summary>Runs what paints, and names the files that were written by then, also where it ends early.</summary>
-    internal T SayWritten<T>(CommandContext context, Func<T> paint)
-    {
-        try
-        {
-            return paint();
-        }
-        finally
-        {
-            Say(context);
-        }
-    }
-
-    /// <summary>The same for what is awaited.</summary>
     internal async Task<T> SayWrittenAsync<T>(CommandContext context, Func<Task<T>> paint)
     {
         try

@@ -28,7 +28,7 @@ internal sealed partial record StableDiffusionJob
         if (Announce(context, run, onlyPlans) is { } document) return document;
         long start = Stopwatch.GetTimestamp();
         using LargePicture picture = await context.WithProgressAsync(report =>
-            pipeline.GenerateLargeAsync(request, StagesOf(file), new LargeReporter(report), context.Cancellation)).ConfigureAwait(false);
+            pipeline.GenerateLargeAsync(request, StagesOf(file), new ImmediateProgress<LargePictureProgress>(value => report(Shown(value))), context.Cancellation)).ConfigureAwait(false);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         picture.Save(file, PictureMetadata.Of(Completed(picture.Parameters, pipeline.Runtime), null));
         context.Say(file);
@@ -66,12 +66,5 @@ internal sealed partial record StableDiffusionJob
         $"{string.Join(" -> ", plan.Stages.Select(stage => $"{stage.Width}x{stage.Height}"))} pixels by {LargePictureParameters.NameOf(plan.Method)}",
         string.Join(" + ", plan.Stages.Select(stage => stage.Calls)));
 
-    /// <summary>Reports on the painting thread, in order.</summary>
-    private sealed class LargeReporter(Action<ProgressReport> report) : IProgress<LargePictureProgress>
-    {
-        public void Report(LargePictureProgress value) => report(new ProgressReport(
-            value.Step.Stage switch { StableDiffusionStage.Encoding => $"stage {value.Stage + 1}: reading", StableDiffusionStage.Sampling => $"stage {value.Stage + 1}: painting", _ => $"stage {value.Stage + 1}: decoding" },
-            value.Step.Done,
-            value.Step.Count));
-    }
+    private static ProgressReport Shown(LargePictureProgress value) => new($"stage {value.Stage + 1}: {NameOf(value.Step.Stage)}", value.Step.Done, value.Step.Count);
 }

@@ -40,9 +40,7 @@ internal sealed partial record StableDiffusionJob(
     internal const string PrecisionSetting = "Precision";
 
     /// <summary>Paints, writes the files, says what was done, and returns it for <c>--json</c>; or only tells what that would need.</summary>
-    internal object Run(CommandContext context, bool onlyPlans) => RunAsync(context, onlyPlans).GetAwaiter().GetResult();
-
-    private async Task<object> RunAsync(CommandContext context, bool onlyPlans)
+    internal async Task<object> RunAsync(CommandContext context, bool onlyPlans)
     {
         // A wrong name should not cost the time of painting.
         string[] files = OutputNames.Of(Output ?? OutputNames.FromPrompt(Request.Prompt), [.. Enumerable.Range(0, Request.Count).Select(i => unchecked((ulong)(Request.Seed + i)))], Large is not null);
@@ -65,7 +63,14 @@ internal sealed partial record StableDiffusionJob(
         using var preview = new PreviewFile(files[0]);
         StableDiffusionRequest writing = request with { OnPicture = picture => output.Write(picture.Picture, PictureMetadata.Of(Parameters(picture, pipeline.Runtime), null)) };
         IReadOnlyList<StableDiffusionPicture> pictures = await output.SayWrittenAsync(context, () => context.WithProgressAsync(report =>
-            pipeline.GenerateAsync(writing, new Reporter(report, preview), context.Cancellation))).ConfigureAwait(false);
+        {
+            void Tell(StableDiffusionProgress value)
+            {
+                if (value.Preview is { } seen) preview.Show(seen);
+                report(new ProgressReport(NameOf(value.Stage), value.Done, value.Count));
+            }
+            return pipeline.GenerateAsync(writing, new ImmediateProgress<StableDiffusionProgress>(Tell), context.Cancellation);
+        })).ConfigureAwait(false);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         return new
         {
@@ -116,14 +121,5 @@ internal sealed partial record StableDiffusionJob(
     private GenerationParameters Completed(GenerationParameters parameters, RuntimePlan runtime) =>
         parameters with { Prompt = Text, Others = [.. parameters.Others, .. Ingredients, new(PrecisionSetting, runtime.Precision.ShortName())] };
 
-    /// <summary>Reports on the painting thread, in order; <see cref="Progress{T}"/> would queue reports up.</summary>
-    private sealed class Reporter(Action<ProgressReport> report, PreviewFile preview) : IProgress<StableDiffusionProgress>
-    {
-        public void Report(StableDiffusionProgress value)
-        {
-            if (value.Preview is { } picture) preview.Show(picture);
-            report(new ProgressReport(
-                value.Stage switch { StableDiffusionStage.Encoding => "reading", StableDiffusionStage.Sampling => "painting", _ => "decoding" }, value.Done, value.Count));
-        }
-    }
+    private static string NameOf(StableDiffusionStage stage) => stage switch { StableDiffusionStage.Encoding => "reading", StableDiffusionStage.Sampling => "painting", _ => "decoding" };
 }

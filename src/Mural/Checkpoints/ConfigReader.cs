@@ -26,14 +26,7 @@ internal sealed class ConfigReader
     {
         string file = Directory.Exists(path) ? Path.Combine(path, ModelFolder.ConfigName) : path;
         if (!File.Exists(file)) throw new MuralException($"There is no file {file}; give the folder of {className} that holds {ModelFolder.ConfigName}.");
-        try
-        {
-            return Parse(File.ReadAllText(file), file, className, relative);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new MuralException($"{file} cannot be read ({e.Message.TrimEnd('.')}); check the file and its permissions.", e);
-        }
+        return Parse(TextFile.Read(file), file, className, relative);
     }
 
     /// <summary>Reads the text of a <c>config.json</c> and checks that it belongs to <paramref name="className"/>.</summary>

@@ -6,6 +6,9 @@ namespace Mural.DiM;
 /// <summary>What a checkpoint's names and shapes say of the model that made it (spec dim.md 3).</summary>
 internal static class DiMCheckpoint
 {
+    /// <summary>The file of a model's weights, in the folder of its config.</summary>
+    internal const string WeightsName = "model.safetensors";
+
     private const string BlockPrefix = "transformer_blocks.";
 
     /// <summary>The configuration behind a checkpoint; pad layout and meaning of labels are not in the weights and stay at their defaults.</summary>

@@ -59,16 +59,14 @@ internal sealed record HiDiffusionPlan
         HiDiffusionFamily family = architecture.Family;
         HiDiffusionPreset preset = options.Preset == HiDiffusionPreset.Automatic ? SwitchRatios.PresetFor(architecture, height, width) : options.Preset;
         SwitchRatios usual = SwitchRatios.Of(architecture, preset, controlled);
-        int main = (int)(calls * (options.T1 ?? usual.T1)), other = (int)(calls * (options.T2 ?? usual.T2)), first = (int)(AggressiveShare * calls);
+        SwitchRatios ratios = new(options.T1 ?? usual.T1, options.T2 ?? usual.T2);
         // Only SDXL's networks have the aggressive way; the choice of it says nothing where there is none.
         bool? way = family == HiDiffusionFamily.StableDiffusion ? null : options.Aggressive;
         bool aggressive = family != HiDiffusionFamily.StableDiffusion && (way ?? (preset == HiDiffusionPreset.Sides2048 && !architecture.Inpaints && options.T2 is null));
         bool chosen = options.Preset != HiDiffusionPreset.Automatic || options.T1 is not null || options.T2 is not null || way is not null;
         bool acts = chosen || height * width > (long)architecture.TrainedSide * architecture.TrainedSide, resamples = options.RauNet && acts;
-        bool ever = aggressive || (options.T1 ?? usual.T1) > 0 || (options.T2 ?? usual.T2) > 0;
-        (CallSpan strided, CallSpan pooled) = aggressive ? (CallSpan.Of(0, first), CallSpan.Of(first, main))
-            : family == HiDiffusionFamily.StableDiffusion ? (CallSpan.Of(0, main), CallSpan.Of(0, other))
-            : (CallSpan.Of(0, other), CallSpan.Of(0, main));
+        bool ever = aggressive || ratios.T1 > 0 || ratios.T2 > 0;
+        (CallSpan strided, CallSpan pooled) = Spans(family, ratios, aggressive, calls);
         bool inCalls = strided != default || pooled != default;
         return new HiDiffusionPlan
         {
@@ -107,6 +105,14 @@ internal sealed record HiDiffusionPlan
     /// <param name="shifts">See <see cref="At"/>.</param>
     internal IReadOnlyList<(HiDiffusionStep Step, int Calls)> Kinds(int calls, IWindowShifts shifts) =>
         [.. Enumerable.Range(0, calls).Select(call => At(call, shifts)).GroupBy(step => (step.StridedLevel, step.PooledLevel)).Select(kind => (kind.First(), kind.Count()))];
+
+    // The main resampling is the strided convolution of Stable Diffusion 1 and 2, but the pooled block of SDXL, before which the aggressive way has the strided convolution for a while.
+    private static (CallSpan Strided, CallSpan Pooled) Spans(HiDiffusionFamily family, SwitchRatios ratios, bool aggressive, int calls)
+    {
+        int main = (int)(calls * ratios.T1), other = (int)(calls * ratios.T2), first = (int)(AggressiveShare * calls);
+        if (aggressive) return (CallSpan.Of(0, first), CallSpan.Of(first, main));
+        return family == HiDiffusionFamily.StableDiffusion ? (CallSpan.Of(0, main), CallSpan.Of(0, other)) : (CallSpan.Of(0, other), CallSpan.Of(0, main));
+    }
 
     private static string RemedyFor(bool acts, bool ever, bool inCalls) => (acts, ever, inCalls) switch
     {

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Mural.HiDiffusion;
 
-/// <summary>The resampling of feature maps <c>[B, C, H, W]</c> (HiDiffusion specification 2.2 to 2.4).</summary>
+/// <summary>RAU-Net's resampling of feature maps <c>[B, C, H, W]</c> (HiDiffusion specification 2.2 to 2.4); the UNet's blocks ask <see cref="HiDiffusionStep"/> when.</summary>
 internal static class MapResizing
 {
     /// <summary>

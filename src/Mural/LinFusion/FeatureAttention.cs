@@ -50,7 +50,7 @@ internal abstract class FeatureAttention : TokenMixer
     /// <summary>The four projections of the softmax attention, and perceptrons that pass the tokens unchanged, because their last linears are zero (spec 3.3).</summary>
     protected override void Start(Func<string, Tensor> attention, Generator generator)
     {
-        foreach (string name in new[] { "to_q.weight", "to_k.weight", "to_v.weight", "to_out.0.weight", "to_out.0.bias" }) get_parameter(name)!.copy_(attention(name));
+        CopyProjections(attention);
         foreach (InputMlp mlp in new[] { _queryMlp, _keyMlp }.OfType<InputMlp>())
         {
             Draw(mlp.Input, generator);

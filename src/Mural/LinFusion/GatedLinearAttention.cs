@@ -51,7 +51,7 @@ internal sealed class GatedLinearAttention : TokenMixer, IKernelSelectable
 
     protected override void Start(Func<string, Tensor> attention, Generator generator)
     {
-        foreach (string name in new[] { "to_q.weight", "to_k.weight", "to_v.weight", "to_out.0.weight", "to_out.0.bias" }) get_parameter(name)!.copy_(attention(name));
+        CopyProjections(attention);
         foreach (Linear linear in new[] { _gate, _decayIn, _decayOut }) Draw(linear, generator);
     }
 }

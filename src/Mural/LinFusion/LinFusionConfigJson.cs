@@ -20,14 +20,7 @@ internal static class LinFusionConfigJson
     {
         string file = Directory.Exists(path) ? Path.Combine(path, ModelFolder.ConfigName) : path;
         if (!File.Exists(file)) throw new MuralException($"There is no file {file}; give the folder of a LinFusion checkpoint, which holds {ModelFolder.ConfigName} and its weights.");
-        try
-        {
-            return Parse(File.ReadAllText(file), file);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new MuralException($"{file} cannot be read ({error.Message.TrimEnd('.')}); check the file and its permissions.", error);
-        }
+        return Parse(TextFile.Read(file), file);
     }
 
     internal static LinFusionConfig Parse(string text, string source)

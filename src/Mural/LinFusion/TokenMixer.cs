@@ -37,6 +37,12 @@ internal abstract class TokenMixer(string name) : NamedModule(name), ISelfAttent
     /// <summary><see cref="StartFrom"/>, with the attention's weights by their names.</summary>
     protected abstract void Start(Func<string, Tensor> attention, Generator generator);
 
+    /// <summary>Takes over the four projections of a softmax attention, where the mixer has them under the same names.</summary>
+    protected void CopyProjections(Func<string, Tensor> attention)
+    {
+        foreach (string name in new[] { "to_q.weight", "to_k.weight", "to_v.weight", "to_out.0.weight", "to_out.0.bias" }) get_parameter(name)!.copy_(attention(name));
+    }
+
     /// <summary>[B, N, C] to [B, N, H, d], a view.</summary>
     protected static Tensor ByHead(Tensor tokens, int heads) => tokens.unflatten(2, heads, tokens.shape[2] / heads);
 

@@ -26,7 +26,7 @@ internal sealed class UnnormalizedLinearAttention : FeatureAttention
         {
             using DisposeScope chunk = NewDisposeScope();
             Tensor part = tokens.narrow(1, start, count), features = Features(Keys(part));
-            Tensor added = features.transpose(-2, -1).matmul(Heads(Values(part)).to(features.dtype));
+            Tensor added = features.transpose(-2, -1).matmul(Split(Values(part)).to(features.dtype));
             Tensor? before = sums;
             sums = (before is null ? added : before + added).MoveToOuterDisposeScope();
             before?.Dispose();
@@ -43,7 +43,7 @@ internal sealed class UnnormalizedLinearAttention : FeatureAttention
     }
 
     // [B, n, C] -> [B, H, n, d].
-    private new Tensor Heads(Tensor tokens) => ByHead(tokens, base.Heads).transpose(1, 2);
+    private Tensor Split(Tensor tokens) => ByHead(tokens, Heads).transpose(1, 2);
 
-    private Tensor Features(Tensor projected) => PositiveFeatures.Apply(Heads(projected));
+    private Tensor Features(Tensor projected) => PositiveFeatures.Apply(Split(projected));
 }

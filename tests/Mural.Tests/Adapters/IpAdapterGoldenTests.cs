@@ -17,9 +17,7 @@ public class IpAdapterGoldenTests
     [GoldenTheory, MemberData(nameof(Cases))]
     public void MatchesDiffusers(string name, KernelSet? kernels, ScalarType type)
     {
-        using var scope = NewDisposeScope();
-        using var noGradients = no_grad();
-        using GoldenCase golden = GoldenCase.Open("adapters", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("adapters", name);
         using UNet2DConditionModel network = UNetGoldens.Load(golden);
         if (kernels is { } chosen) network.PrepareForInference(chosen, type);
         RuntimePlan runtime = RuntimePlan.Choose(new RuntimeOptions

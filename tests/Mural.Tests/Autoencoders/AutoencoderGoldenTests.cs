@@ -32,9 +32,7 @@ public class AutoencoderGoldenTests
 
     private static void RunKL(string name, ScalarType type, Action<GoldenCase, string, Tensor> check)
     {
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        using GoldenCase golden = GoldenCase.Open("vae", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("vae", name);
         using AutoencoderKL vae = AutoencoderKL.FromFolder(Folder(golden));
         golden.Change(vae);
         var results = new Results(golden, check);
@@ -61,9 +59,7 @@ public class AutoencoderGoldenTests
 
     private static void RunTiny(string name, ScalarType type, Action<GoldenCase, string, Tensor> check)
     {
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        using GoldenCase golden = GoldenCase.Open("vae", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("vae", name);
         using AutoencoderTiny vae = AutoencoderTiny.FromFolder(Folder(golden));
         golden.Change(vae);
         var results = new Results(golden, check);

@@ -18,7 +18,7 @@ internal sealed record CommandRun(int ExitCode, string Out, string Error)
     public static CommandRun Of(CancellationToken cancellation, params string[] arguments)
     {
         using StringWriter output = new(), error = new();
-        int code = new MuralApplication(new Terminal(output, error, Interactive: false), cancellation).Run(arguments);
+        int code = new MuralApplication(new Terminal(output, error, Interactive: false), cancellation).RunAsync(arguments).GetAwaiter().GetResult();
         return new CommandRun(code, output.ToString(), error.ToString());
     }
 

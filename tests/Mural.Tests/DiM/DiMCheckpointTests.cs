@@ -20,9 +20,7 @@ public sealed class DiMCheckpointTests : IDisposable
     [GoldenTheory, MemberData(nameof(ToStrong)), Trait("Area", "dim")]
     public void WeightsMoveToALargerGrid(string name)
     {
-        using var scope = NewDisposeScope();
-        using IDisposable guard = no_grad();
-        using GoldenCase golden = GoldenCase.Open("dim", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("dim", name);
         TokenGrid grid = GoldenModels.Grid(golden);
         using DiMModel weak = GoldenModels.Load(golden), strong = GoldenModels.Load(golden, grid);
         Dictionary<string, Parameter> before = weak.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);

@@ -22,9 +22,7 @@ public partial class DiMModelGoldenTests
     [GoldenTheory, MemberData(nameof(Cases))]
     public void PredictsAsTheOfficialCode(string name)
     {
-        using var scope = NewDisposeScope();
-        using IDisposable guard = no_grad();
-        using GoldenCase golden = GoldenCase.Open("dim", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("dim", name);
         using DiMModel model = GoldenModels.Load(golden);
         ScanDirection[] schedule = ScanOrders.Schedule(model.Config.Blocks);
         TokenGrid padded = GoldenModels.Grid(golden).Padded(model.Config.PadLength);
@@ -41,9 +39,7 @@ public partial class DiMModelGoldenTests
     [GoldenTheory, MemberData(nameof(Cases))]
     public void PlainOperatorsPredictTheSame(string name)
     {
-        using var scope = NewDisposeScope();
-        using IDisposable guard = no_grad();
-        using GoldenCase golden = GoldenCase.Open("dim", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("dim", name);
         using DiMModel model = GoldenModels.Load(golden);
         model.UseKernels(KernelSet.Libtorch);
         golden.AssertMatches("out.eps", Predict(model, golden));
@@ -52,9 +48,7 @@ public partial class DiMModelGoldenTests
     [GoldenTheory, MemberData(nameof(Cases))]
     public void FrozenModelPredictsTheSame(string name)
     {
-        using var scope = NewDisposeScope();
-        using IDisposable guard = no_grad();
-        using GoldenCase golden = GoldenCase.Open("dim", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("dim", name);
         using DiMModel model = GoldenModels.Load(golden);
         model.PrepareForInference(KernelSet.Mural, ScalarType.Float32);
         golden.AssertMatches("out.eps", Predict(model, golden));
@@ -68,9 +62,7 @@ public partial class DiMModelGoldenTests
     [GoldenTheory, MemberData(nameof(Cases))]
     public void PredictsInBFloat16(string name)
     {
-        using var scope = NewDisposeScope();
-        using IDisposable guard = no_grad();
-        using GoldenCase golden = GoldenCase.Open("dim", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("dim", name);
         Tensor want = golden.Get("out.eps").to(float64);
         double Distance(DiMModel model) => ((Predict(model, golden).to(float64) - want).norm() / want.norm()).item<double>();
 

@@ -11,9 +11,7 @@ public class FrontTokensTests
     [GoldenTheory, MemberData(nameof(Cases))]
     public void FrontTokensSeeNothingOfThePicture(string name)
     {
-        using var scope = NewDisposeScope();
-        using IDisposable guard = no_grad();
-        using GoldenCase golden = GoldenCase.Open("dim", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("dim", name);
         using DiMModel model = GoldenModels.Load(golden);
         int compared = 0;
         foreach (string input in new[] { "in.x", "in.x2" })

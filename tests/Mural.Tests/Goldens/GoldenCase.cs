@@ -13,6 +13,7 @@ namespace Mural.Tests.Goldens;
 public sealed partial class GoldenCase : IDisposable
 {
     private readonly SafetensorsFile _tensors;
+    private IDisposable? _scope, _quiet;
 
     private GoldenCase(string area, string name)
     {
@@ -42,6 +43,9 @@ public sealed partial class GoldenCase : IDisposable
     public IReadOnlyDictionary<string, TensorEntry> Tensors => _tensors.Tensors;
 
     public static GoldenCase Open(string area, string name) => new(area, name);
+
+    /// <summary>Opens a case for a test that records no gradients; what the test computes while the case is open is freed with it.</summary>
+    public static GoldenCase OpenWithoutGradients(string area, string name) => new(area, name) { _scope = NewDisposeScope(), _quiet = no_grad() };
 
     /// <summary>A file or folder below the root. Cases that <c>MURAL_GOLDENS</c> names need not bring what they share with the repository's, such as models.</summary>
     public static string At(params string[] parts)
@@ -191,5 +195,10 @@ public sealed partial class GoldenCase : IDisposable
         return null;
     }
 
-    public void Dispose() => _tensors.Dispose();
+    public void Dispose()
+    {
+        _tensors.Dispose();
+        _quiet?.Dispose();
+        _scope?.Dispose();
+    }
 }

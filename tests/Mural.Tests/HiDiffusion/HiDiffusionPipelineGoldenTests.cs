@@ -25,9 +25,7 @@ public class HiDiffusionPipelineGoldenTests
     public void PaintsWhatTheOfficialCodePaints(string name, KernelSet? chosen, ScalarType type)
     {
         KernelSet kernels = chosen!.Value;
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(HiDiffusionGoldens.Area, name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients(HiDiffusionGoldens.Area, name);
         var runtime = new RuntimeOptions { Device = "cpu", Precision = type == float32 ? Precision.Float32 : null, Kernels = kernels };
         using var model = new PipelineModel(golden);
         using StableDiffusionParts parts = StableDiffusionParts.Load(model.Folder, new StableDiffusionOptions { Runtime = runtime }, RuntimePlan.Choose(runtime));

@@ -16,9 +16,7 @@ public class HiDiffusionUNetGoldenTests
     [GoldenTheory, MemberData(nameof(Cases))]
     public void MatchesTheOfficialNetwork(string name, KernelSet? kernels, ScalarType type)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(HiDiffusionGoldens.Area, name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients(HiDiffusionGoldens.Area, name);
         using UNet2DConditionModel network = HiDiffusionGoldens.LoadUNet(golden);
         if (kernels is { } chosen) network.PrepareForInference(chosen, type);
         using PreparedPrompt prompt = network.Prepare(new UNetConditioning(golden.Get("in.context", type))

@@ -19,9 +19,7 @@ public partial class ResamplingGoldenTests
     [GoldenTheory, MemberData(nameof(Operations))]
     public void OperationsMatch(string name)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(HiDiffusionGoldens.Area, name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients(HiDiffusionGoldens.Area, name);
         using var networks = new Networks();
         // A case need not have all of the operations.
         JsonArray Listed(string operation) => golden.Config[operation] as JsonArray ?? [];
@@ -44,9 +42,7 @@ public partial class ResamplingGoldenTests
     [GoldenTheory, MemberData(nameof(Blocks))]
     public void BlocksMatch(string name)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(HiDiffusionGoldens.Area, name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients(HiDiffusionGoldens.Area, name);
         using UNet2DConditionModel network = HiDiffusionGoldens.LoadUNet(golden);
         T Part<T>(string key) where T : nn.Module => network.named_modules().Select(entry => (entry.name, entry.module))
             .First(entry => entry.name == HiDiffusionGoldens.Text(golden.Config, key)).module as T ?? throw new InvalidOperationException();

@@ -58,9 +58,7 @@ public class WindowGoldenTests
     [GoldenTheory, MemberData(nameof(Blocks))]
     public void TransformerBlocksMatch(string name)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(HiDiffusionGoldens.Area, name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients(HiDiffusionGoldens.Area, name);
         foreach ((string key, JsonNode? one) in golden.Config["cases"]!.AsObject())
         {
             using UNet2DConditionModel network = HiDiffusionGoldens.LoadUNet(HiDiffusionGoldens.Text(one, "model")!);

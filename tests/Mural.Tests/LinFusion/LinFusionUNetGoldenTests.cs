@@ -21,9 +21,7 @@ public class LinFusionUNetGoldenTests
     [GoldenTheory, MemberData(nameof(Cases))]
     public void MatchesTheOfficialNetwork(string name, KernelSet? kernels, ScalarType type)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients(LinFusionGoldens.Area, name);
         using UNet2DConditionModel network = UNetGoldens.Load(golden);
         network.LoadLinFusion(LinFusionGoldens.Folder(golden));
         if (golden.Config["first_module"] is { } first) Assert.Equal(first.GetValue<string>(), LinFusionConfig.Read(LinFusionGoldens.Folder(golden)).Modules[0].Name);
@@ -41,9 +39,7 @@ public class LinFusionUNetGoldenTests
     [GoldenTheory, MemberData(nameof(Starts))]
     public void StartsFromTheSoftmaxAttention(string name)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients(LinFusionGoldens.Area, name);
         using UNet2DConditionModel network = UNetGoldens.Load(golden), teacher = UNetGoldens.Load(golden);
         using var generator = new Generator(3);
         network.StartLinFusion(LinFusionConfig.For(network.Config), generator);

@@ -35,9 +35,7 @@ public class LinearAttentionGoldenTests
     [GoldenTheory, MemberData(nameof(Modules))]
     public void IsCloseInReducedPrecision(string name)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients(LinFusionGoldens.Area, name);
         using LinearAttention module = LinFusionGoldens.Module(golden);
         foreach ((ScalarType type, string key) in new[] { (bfloat16, "bfloat16"), (float16, "float16") })
         {
@@ -53,9 +51,7 @@ public class LinearAttentionGoldenTests
     [GoldenTheory, MemberData(nameof(Parts))]
     public void PartsOfTheTokensGiveTheWhole(string name)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients(LinFusionGoldens.Area, name);
         using LinearAttention module = LinFusionGoldens.Module(golden);
         Tensor tokens = golden.Get("in.x"), later = golden.Get("in.x2");
         long count = tokens.shape[1];
@@ -89,9 +85,7 @@ public class LinearAttentionGoldenTests
     [GoldenTheory, MemberData(nameof(Parts))]
     public void AnyNumberOfPartsGivesTheWhole(string name)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients(LinFusionGoldens.Area, name);
         using LinearAttention module = LinFusionGoldens.Module(golden);
         Tensor tokens = golden.Get("in.x");
         foreach (int parts in new[] { 1, 2, 3, 5 })

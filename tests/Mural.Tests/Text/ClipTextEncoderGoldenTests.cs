@@ -18,9 +18,7 @@ public partial class ClipTextEncoderGoldenTests
     [GoldenTheory, MemberData(nameof(SingleCases))]
     public void OneEncoderMatchesTransformers(string name, KernelSet? kernels, ScalarType type)
     {
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        using GoldenCase golden = GoldenCase.Open("text", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("text", name);
         TextStage stage = TextGoldens.Stage(golden.ModelFolder, "", HiddenState.Last, kernels, type);
         using ClipTextEncoder encoder = stage.Encoder;
         Tensor ids = Ids(golden, "in.ids", stage, "prompts");
@@ -47,9 +45,7 @@ public partial class ClipTextEncoderGoldenTests
     [GoldenTheory, MemberData(nameof(DoubleCases))]
     public void TwoEncodersMatchDiffusers(string name, KernelSet? kernels, ScalarType type)
     {
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        using GoldenCase golden = GoldenCase.Open("text", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("text", name);
         TextStage[] stages = [.. new[] { "", "_2" }.Select(suffix => TextGoldens.Stage(golden.ModelFolder, suffix, HiddenState.Penultimate, kernels, type))];
         for (int i = 0; i < stages.Length; i++)
         {

@@ -13,9 +13,7 @@ public class TextualInversionTests
     [GoldenTheory, MemberData(nameof(Cases)), Trait("Area", "adapters")]
     public void WordsStandForTheirVectors(string name)
     {
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        using GoldenCase golden = GoldenCase.Open("adapters", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("adapters", name);
         bool two = Directory.Exists(Path.Combine(golden.ModelFolder, "text_encoder_2"));
         string[] suffixes = two ? ["", "_2"] : [""];
         TextStage[] stages = [.. suffixes.Select(suffix => TextGoldens.Stage(golden.ModelFolder, suffix, two ? HiddenState.Penultimate : HiddenState.Last))];

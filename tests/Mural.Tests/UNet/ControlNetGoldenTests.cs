@@ -14,9 +14,7 @@ public class ControlNetGoldenTests
     [GoldenTheory, MemberData(nameof(Cases))]
     public void MatchesDiffusers(string name, KernelSet? kernels, ScalarType type)
     {
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        using GoldenCase golden = GoldenCase.Open("control", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("control", name);
         Tensor[] hints = [.. golden.Tensors.Keys.Where(key => key.StartsWith("in.hint", StringComparison.Ordinal)).Order(StringComparer.Ordinal).Select(key => golden.Get(key))];
         ControlResiduals residuals = ControlResiduals.Sum([.. hints.Select((hint, i) => Residuals(golden, hint, i, kernels, type))]);
         for (int i = 0; i < residuals.Down.Count; i++) UNetGoldens.Check(golden, $"out.down.{i}", residuals.Down[i], type);

@@ -39,9 +39,7 @@ public class PartitionedForwardTests
     [GoldenTheory, MemberData(nameof(Mounted)), Trait("Area", LinFusionGoldens.Area)]
     public void PartsGiveTheOfficialResult(string name)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients(LinFusionGoldens.Area, name);
         using UNet2DConditionModel network = UNetGoldens.Load(golden);
         network.LoadLinFusion(LinFusionGoldens.Folder(golden));
         using PreparedPrompt prompt = network.Prepare(UNetGoldens.Conditioning(golden, float32));

@@ -16,9 +16,7 @@ public class UNetGoldenTests
     [GoldenTheory, MemberData(nameof(Cases))]
     public void MatchesDiffusers(string name, KernelSet? kernels, ScalarType type)
     {
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        using GoldenCase golden = GoldenCase.Open("unet", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("unet", name);
         using UNet2DConditionModel network = UNetGoldens.Load(golden);
         if (kernels is { } chosen) network.PrepareForInference(chosen, type);
         using PreparedPrompt prompt = network.Prepare(UNetGoldens.Conditioning(golden, type));
@@ -30,9 +28,7 @@ public class UNetGoldenTests
     [GoldenTheory, MemberData(nameof(CasesWithParts))]
     public void PartsMatchDiffusers(string name)
     {
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        using GoldenCase golden = GoldenCase.Open("unet", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("unet", name);
         using UNet2DConditionModel network = UNetGoldens.Load(golden);
         using PreparedPrompt prompt = network.Prepare(UNetGoldens.Conditioning(golden, float32));
         // The cases' names leave out the number of the first transformer block.

@@ -31,9 +31,7 @@ public class UNetStripTests
     [GoldenTheory, MemberData(nameof(Cases))]
     public void StripsGiveWhatTheOfficialCodeGives(string name, bool linear)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients(LinFusionGoldens.Area, name);
         using UNet2DConditionModel network = Network(golden, linear);
         Tensor sample = golden.Get("in.sample"), time = golden.Get("in.timestep").reshape(-1);
         foreach (long bytes in Strips)

@@ -16,9 +16,7 @@ public class ClipVisionTests
     [GoldenTheory, MemberData(nameof(Cases)), Trait("Area", "adapters")]
     public void EncoderMatchesTransformers(string name, KernelSet? kernels, ScalarType type)
     {
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        using GoldenCase golden = GoldenCase.Open("adapters", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("adapters", name);
         using ClipVisionEncoder encoder = Load(golden, type);
         if (kernels is { } chosen) encoder.PrepareForInference(chosen, type);
         Tensor pixels = golden.Get("in.pixel_values", type);

@@ -34,14 +34,7 @@ internal sealed class LoraSettings
         if (source.Metadata.TryGetValue(Entry, out string? text)) return Parse(text, $"{source.Path} describes its scales in {Entry}", ofOneNetwork: false);
         string beside = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(source.Path))!, FileBeside);
         if (!source.Tensors.Keys.Any(name => name.StartsWith(LoraKeys.PeftPrefix, StringComparison.Ordinal)) || !File.Exists(beside)) return new LoraSettings(null, beside, ofOneNetwork: true);
-        try
-        {
-            return Parse(File.ReadAllText(beside), $"{source.Path} has its scales in {beside}", ofOneNetwork: true);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new MuralException($"{beside}, which belongs to {source.Path}, cannot be read ({error.Message.TrimEnd('.')}); check the file and its permissions.", error);
-        }
+        return Parse(TextFile.Read(beside, source.Path), $"{source.Path} has its scales in {beside}", ofOneNetwork: true);
     }
 
     /// <summary>α of a layer of some rank, or null where nothing is said.</summary>

@@ -58,14 +58,7 @@ internal static partial class ControlNetFile
     private static bool Pools(string path)
     {
         string settings = Path.ChangeExtension(path, ".yaml");
-        try
-        {
-            return File.Exists(settings) && Pooling().IsMatch(File.ReadAllText(settings));
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new MuralException($"{settings}, which belongs to {path}, cannot be read ({error.Message.TrimEnd('.')}); check the file and its permissions.", error);
-        }
+        return File.Exists(settings) && Pooling().IsMatch(TextFile.Read(settings, path));
     }
 
     // Full ones have block1 in every part, light ones in_conv and a body of their own.

@@ -112,15 +112,5 @@ internal static class FolderLayout
     private static string ClassOf(string scheduler, string folder) =>
         Parse(scheduler, Path.Combine(folder, SchedulerFolder, SchedulerName))["_class_name"] is JsonValue value && value.TryGetValue(out string? name) ? name : "PNDMScheduler";
 
-    private static string? Optional(string path)
-    {
-        try
-        {
-            return File.Exists(path) ? File.ReadAllText(path) : null;
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new MuralException($"{path} cannot be read ({error.Message.TrimEnd('.')}); check the file and its permissions.", error);
-        }
-    }
+    private static string? Optional(string path) => File.Exists(path) ? TextFile.Read(path) : null;
 }

@@ -53,7 +53,7 @@ internal sealed record DiMParts(DiMModelIndex Index, DiMModel Model, Autoencoder
 
     private static DiMModel LoadModel(string folder, DiMConfig config, RuntimePlan runtime)
     {
-        using ITensorSource weights = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));
+        using ITensorSource weights = SafetensorsFile.Open(Path.Combine(folder, DiMCheckpoint.WeightsName));
         DiMModel model = DiMModel.Load(weights, config, runtime.Device);
         model.PrepareForInference(runtime.Kernels, runtime.Type);
         return model;

@@ -45,8 +45,7 @@ internal sealed class LargePicturePainter(
         using var denoiser = new GuidedDenoiser(parts.UNet, first, texts, batches(first), strips);
         using GuidedDenoiser? finishing = refinerTexts is null ? null : new GuidedDenoiser(refiner!.UNet, first.Refiner!, refinerTexts, batches(first), strips);
         using var noise = new PictureNoise(first.Request.Noise, [Seed], Device);
-        int calls = first.Calls + (first.Refiner?.Calls ?? 0);
-        Tensor latent = new StableDiffusionPainter(parts, first, denoiser, finishing).Paint(1, noise, step => Stepped(step, calls, report), cancellation);
+        Tensor latent = new StableDiffusionPainter(parts, first, denoiser, finishing).Paint(1, noise, step => Stepped(step, first.RunCalls, report), cancellation);
         if (plan.Method == UpscaleMethod.HighResolution) folder.Keep(ChannelStatistics.Of(latent));
         Finish(0, latent, report, cancellation);
     }

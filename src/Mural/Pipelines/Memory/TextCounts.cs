@@ -13,8 +13,6 @@ internal readonly record struct TextCounts(int All, int Positives)
     internal static TextCounts Of(StableDiffusionPlan plan, PromptSyntax syntax)
     {
         IReadOnlyList<WeightedPrompt> followed = TextConditioner.Joined(plan.Request.Prompt, syntax);
-        // Without guidance a single prompt is followed alone, several are led away from the negative one even then.
-        bool led = plan.ClassifierFreeScale > 1 || followed is not [{ Weight: 1 }];
-        return new TextCounts(followed.Count + (led ? 1 : 0), followed.Count);
+        return new TextCounts(followed.Count + (TextConditioner.IsGuided(plan, followed) ? 1 : 0), followed.Count);
     }
 }

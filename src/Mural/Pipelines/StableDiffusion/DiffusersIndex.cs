@@ -22,14 +22,7 @@ internal sealed class DiffusersIndex
     internal static DiffusersIndex Open(string folder)
     {
         string file = Path.Combine(folder, ModelFolder.IndexName);
-        try
-        {
-            return Parse(File.ReadAllText(file), file);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new MuralException($"{file} cannot be read ({error.Message.TrimEnd('.')}); check the file and its permissions.", error);
-        }
+        return Parse(TextFile.Read(file), file);
     }
 
     /// <summary>Reads the text of an index.</summary>

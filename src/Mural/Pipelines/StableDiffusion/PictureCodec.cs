@@ -1,10 +1,5 @@
-using System.Text.Json.Nodes;
-using Mural.Autoencoders;
-using Mural.Checkpoints;
-using Mural.Checkpoints.SingleFile;
 using Mural.Imaging;
 using Mural.Layers.Strips;
-using Mural.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -29,6 +24,12 @@ internal abstract class PictureCodec(Device device, ScalarType type, ScalarType 
     private protected ScalarType Type => type;
 
     private protected ScalarType StripType => stripType;
+
+    /// <summary>How it runs where it shall take little memory whatever the size; null where the size decides.</summary>
+    internal StripOptions? LowMemory { get; set; }
+
+    /// <summary>Where its maps lie that the size alone sends to the disk.</summary>
+    internal string Folder { get; set; } = Path.GetTempPath();
 
     /// <summary>Latents of one picture for a batch; float32. Shape: <c>[1, 3, H, W]</c> to <c>[B, C, H / 8, W / 8]</c>.</summary>
     /// <param name="picture">Values from -1 to 1.</param>
@@ -89,12 +90,6 @@ internal abstract class PictureCodec(Device device, ScalarType type, ScalarType 
 
     private protected abstract void DecodeStrips(Tensor latent, Action<long, Tensor> take, StripOptions strips);
 
-    /// <summary>How it runs where it shall take little memory whatever the size; null where the size decides.</summary>
-    internal StripOptions? LowMemory { get; set; }
-
-    /// <summary>Where its maps lie that the size alone sends to the disk.</summary>
-    internal string Folder { get; set; } = Path.GetTempPath();
-
     /// <summary>What decoding and encoding take for a picture of that size, in a mode that was asked for; whatever the run before this one was told.</summary>
     internal CodecEstimate Estimate(long height, long width, MemoryMode mode)
     {
@@ -125,32 +120,4 @@ internal abstract class PictureCodec(Device device, ScalarType type, ScalarType 
         MemoryRules.AutoencoderMode(Work(height, width, MemoryMode.Whole).Decode.Peak, Work(height, width, MemoryMode.Strips).Decode.Peak, decodeMemory, device.type);
 
     public abstract void Dispose();
-
-    /// <summary>Opens an autoencoder of either kind.</summary>
-    /// <param name="path">A folder as diffusers keeps it, or a file.</param>
-    /// <param name="family">The family of models that it is for.</param>
-    /// <param name="runtime">On what it runs.</param>
-    /// <param name="options">The variant of its weights, and the bytes that decoding may take before it is done in strips.</param>
-    /// <exception cref="MuralException">There is no autoencoder, or its weights do not fit.</exception>
-    internal static PictureCodec Load(string path, ModelFamily family, RuntimePlan runtime, StableDiffusionOptions options)
-    {
-        (AutoencoderKL? full, AutoencoderTiny? tiny) = File.Exists(path) ? AutoencoderFile.Open(path, family, runtime)
-            : IsTiny(Path.Combine(path, ModelFolder.ConfigName)) ? (null, AutoencoderTiny.FromFolder(path, runtime.Type, options.Variant, runtime.Device))
-            : (AutoencoderKL.FromFolder(path, runtime.TypeFor(AutoencoderConfig.Read(path)), options.Variant, runtime.Device), null);
-        return tiny is not null ? new TinyCodec(tiny, runtime, options.DecodeMemory) : new FullCodec(full!, runtime, options.DecodeMemory);
-    }
-
-    // Whatever else is wrong with the file is said by whoever reads it.
-    private static bool IsTiny(string config)
-    {
-        if (!File.Exists(config)) return false;
-        try
-        {
-            return JsonNode.Parse(File.ReadAllText(config))?["_class_name"]?.ToString() == nameof(AutoencoderTiny);
-        }
-        catch (Exception error) when (error is System.Text.Json.JsonException or InvalidOperationException or ArgumentException or IOException or UnauthorizedAccessException)
-        {
-            return false;
-        }
-    }
 }

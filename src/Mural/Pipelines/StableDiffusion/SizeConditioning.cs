@@ -6,6 +6,12 @@ namespace Mural.Pipelines;
 /// </summary>
 public sealed record SizeConditioning
 {
+    /// <summary>How many numbers SDXL is told: of each of the two sizes and of the crop two; and its refiner, in whose numbers the score stands in place of the target.</summary>
+    internal const int Numbers = 6, NumbersOfRefiner = 5;
+
+    /// <summary>The score that the refiner is told where none is asked for, and that of the negative prompt.</summary>
+    internal const double UsualScore = 6, UsualNegativeScore = 2.5;
+
     /// <summary>Size before any resizing; null for that of the result. Small numbers give blurred pictures.</summary>
     public (int Height, int Width)? Original { get; init; }
 

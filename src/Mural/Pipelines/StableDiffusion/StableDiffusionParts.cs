@@ -13,9 +13,6 @@ namespace Mural.Pipelines;
 /// <summary>A Stable Diffusion model, loaded and ready for inference.</summary>
 internal sealed class StableDiffusionParts : IDisposable
 {
-    // Numbers that the SDXL family is told of a picture's size, and its refiner.
-    private const int SizeNumbersOfBase = 6, SizeNumbersOfRefiner = 5;
-
     private const int UsualSampleSize = 64;
 
     private readonly bool _ownsCodec;
@@ -106,7 +103,7 @@ internal sealed class StableDiffusionParts : IDisposable
     }
 
     /// <summary>What the network is told of a request's prompts.</summary>
-    internal TextTimeline Encode(StableDiffusionPlan plan) => Texts.Use(encoder => new TextConditioner(encoder, SizeNumbers, ZerosForNoNegative, secondOnly: SizeNumbers == SizeNumbersOfRefiner).Encode(plan));
+    internal TextTimeline Encode(StableDiffusionPlan plan) => Texts.Use(encoder => new TextConditioner(encoder, SizeNumbers, ZerosForNoNegative, secondOnly: SizeNumbers == SizeConditioning.NumbersOfRefiner).Encode(plan));
 
     /// <summary>Gives the model these LoRAs in place of those that it has; without any, it is as it was loaded.</summary>
     /// <exception cref="MuralException">One of them cannot be read or does not fit; the model keeps those that it has.</exception>
@@ -161,7 +158,7 @@ internal sealed class StableDiffusionParts : IDisposable
     {
         if (texts.ContextWidth != unet.CrossAttentionWidth)
             throw new MuralException($"The text encoders of {path} give vectors of {texts.ContextWidth} features, but its UNet takes {unet.CrossAttentionWidth}; use parts that belong together.");
-        if (IsXL(unet) && (CountSizeNumbers(unet, texts.PooledWidth) is not (SizeNumbersOfBase or SizeNumbersOfRefiner)
+        if (IsXL(unet) && (CountSizeNumbers(unet, texts.PooledWidth) is not (SizeConditioning.Numbers or SizeConditioning.NumbersOfRefiner)
             || texts.PooledWidth + CountSizeNumbers(unet, texts.PooledWidth) * unet.SizeEmbeddingWidth != unet.AddedEmbeddingWidth))
             throw new MuralException($"The UNet of {path} takes {unet.AddedEmbeddingWidth} values of pooled text and sizes, which does not suit its text encoder's {texts.PooledWidth}; use parts that belong together.");
         int latent = codec.LatentChannels;

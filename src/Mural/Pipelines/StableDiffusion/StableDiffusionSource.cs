@@ -86,7 +86,7 @@ internal sealed class StableDiffusionSource
 
     /// <summary>The autoencoder, ready for inference: the model's own, unless another was asked for.</summary>
     internal PictureCodec LoadAutoencoder(StableDiffusionCheckpoint checkpoint) => _options.Autoencoder is { } other
-        ? PictureCodec.Load(other, checkpoint.Family, _runtime, _options)
+        ? PictureCodecs.Load(other, checkpoint.Family, _runtime, _options)
         : new FullCodec(checkpoint.LoadAutoencoder(_runtime.TypeFor(checkpoint.AutoencoderConfig), _runtime.Device), _runtime, _options.DecodeMemory);
 
     /// <summary>The text encoders, ready for inference.</summary>

@@ -20,29 +20,16 @@ internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zer
         using DisposeScope scope = NewDisposeScope();
         using IDisposable guard = no_grad();
         StableDiffusionRequest request = plan.Request;
-        string? second = secondOnly ? request.SecondPrompt : null, secondNegative = secondOnly ? request.SecondNegativePrompt : null;
-        IReadOnlyList<WeightedPrompt> joined = Joined(second ?? request.Prompt, encoder.Syntax);
-        IReadOnlyList<ScheduledPrompt>[] prompts = [.. joined.Select(prompt => Scheduled(prompt.Text, plan.RunCalls, encoder.Syntax))];
-        IReadOnlyList<ScheduledPrompt> negatives = Scheduled(secondNegative ?? request.NegativePrompt ?? "", plan.RunCalls, encoder.Syntax);
-        // What ends at step 0 is not used at all.
-        int[] changes = [.. prompts.Append(negatives).SelectMany(texts => texts).Select(prompt => prompt.LastStep).Where(last => last > 0).Distinct().Order()];
-        (int Last, IReadOnlyList<WeightedPrompt> Positives, string Negative)[] parts =
-            [.. changes.Select(last => (last, TextsAt(last), TextAt(negatives, last)))];
-
-        IReadOnlyList<WeightedPrompt> TextsAt(int last) => [.. joined.Zip(prompts, (prompt, texts) => prompt with { Text = TextAt(texts, last) })];
+        IReadOnlyList<WeightedPrompt> joined = Joined((secondOnly ? request.SecondPrompt : null) ?? request.Prompt, encoder.Syntax);
+        bool guided = IsGuided(plan, joined), zeros = zerosForNoNegative && request.NegativePrompt is null;
+        Part[] parts = Parts(plan, joined);
         Prompt Positive(WeightedPrompt prompt) => new(prompt.Text, request.SecondPrompt);
         Prompt Negative(string text) => new(text, request.SecondNegativePrompt);
-        bool zeros = zerosForNoNegative && request.NegativePrompt is null;
-        bool guided = plan.ClassifierFreeScale > 1 || joined is not [{ Weight: 1 }];
         Prompt[] positives = [.. parts.SelectMany(part => part.Positives).Select(Positive).Distinct()];
-        Prompt[] away = guided && !zeros ? [.. parts.Select(part => Negative(part.Negative)).Distinct()] : [];
-        // All are as long as the longest, or they could not be one batch.
-        int windows = encoder.CountWindows(positives.Concat(away));
-        Encode(positives, request.ClipSkip, windows, _positives);
-        if (away.Length > 0) Encode(away, request.NegativeClipSkip ?? request.ClipSkip, windows, _negatives);
+        Prompt[] negatives = guided && !zeros ? [.. parts.Select(part => Negative(part.Negative)).Distinct()] : [];
+        EncodeAll(positives, negatives, request);
 
-        Tensor? positiveSizes = SizeNumbers(request.Sizes, plan, negative: false);
-        Tensor? negativeSizes = request.NegativeSizes is null && sizes == 6 ? positiveSizes : SizeNumbers(request.NegativeSizes ?? request.Sizes with { AestheticScore = null, Crop = (0, 0) }, plan, negative: true);
+        (Tensor? positiveSizes, Tensor? negativeSizes) = SizeNumbers(plan);
         var known = new Dictionary<(string, string), GuidingTexts>();
         var timeline = new List<(int, GuidingTexts)>();
         foreach ((int last, IReadOnlyList<WeightedPrompt> texts, string negative) in parts)
@@ -60,6 +47,11 @@ internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zer
         return new TextTimeline(timeline, _tensors);
     }
 
+    /// <summary>Whether a run is led away from the negative prompt: without guidance a single prompt is followed alone, several are led away from it even then.</summary>
+    /// <param name="plan">The run.</param>
+    /// <param name="joined">The prompts that AND joins.</param>
+    internal static bool IsGuided(StableDiffusionPlan plan, IReadOnlyList<WeightedPrompt> joined) => plan.ClassifierFreeScale > 1 || joined is not [{ Weight: 1 }];
+
     /// <summary>The texts that a prompt is in a run of so many calls, where it is one of those that AND joins.</summary>
     internal static IReadOnlyList<ScheduledPrompt> Scheduled(string prompt, int calls, PromptSyntax syntax)
     {
@@ -73,6 +65,26 @@ internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zer
 
     private static string TextAt(IReadOnlyList<ScheduledPrompt> prompts, int step) => prompts.First(prompt => step <= prompt.LastStep || prompt == prompts[^1]).Text;
 
+    // The texts from one change to the next, whichever of the prompts it is that changes.
+    private Part[] Parts(StableDiffusionPlan plan, IReadOnlyList<WeightedPrompt> joined)
+    {
+        StableDiffusionRequest request = plan.Request;
+        IReadOnlyList<ScheduledPrompt>[] prompts = [.. joined.Select(prompt => Scheduled(prompt.Text, plan.RunCalls, encoder.Syntax))];
+        IReadOnlyList<ScheduledPrompt> negatives = Scheduled((secondOnly ? request.SecondNegativePrompt : null) ?? request.NegativePrompt ?? "", plan.RunCalls, encoder.Syntax);
+        IReadOnlyList<WeightedPrompt> TextsAt(int last) => [.. joined.Zip(prompts, (prompt, texts) => prompt with { Text = TextAt(texts, last) })];
+        // What ends at step 0 is not used at all.
+        IEnumerable<int> changes = prompts.Append(negatives).SelectMany(texts => texts).Select(prompt => prompt.LastStep).Where(last => last > 0).Distinct().Order();
+        return [.. changes.Select(last => new Part(last, TextsAt(last), TextAt(negatives, last)))];
+    }
+
+    // All are as long as the longest, or they could not be one batch.
+    private void EncodeAll(Prompt[] positives, Prompt[] negatives, StableDiffusionRequest request)
+    {
+        int windows = encoder.CountWindows(positives.Concat(negatives));
+        Encode(positives, request.ClipSkip, windows, _positives);
+        if (negatives.Length > 0) Encode(negatives, request.NegativeClipSkip ?? request.ClipSkip, windows, _negatives);
+    }
+
     private void Encode(Prompt[] prompts, int clipSkip, int windows, Dictionary<Prompt, (Tensor, Tensor?)> results)
     {
         EncodedPrompts encoded = encoder.Encode(prompts, clipSkip, windows);
@@ -84,13 +96,23 @@ internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zer
 
     private static GuidingText Guiding((Tensor Context, Tensor? Pooled) text, Tensor? sizes, double weight, bool isNegative) => new(text.Context, text.Pooled, sizes, weight, isNegative);
 
+    private (Tensor? Positive, Tensor? Negative) SizeNumbers(StableDiffusionPlan plan)
+    {
+        StableDiffusionRequest request = plan.Request;
+        Tensor? positive = SizeNumbers(request.Sizes, plan, negative: false);
+        if (request.NegativeSizes is null && sizes == SizeConditioning.Numbers) return (positive, positive);
+        return (positive, SizeNumbers(request.NegativeSizes ?? request.Sizes with { AestheticScore = null, Crop = (0, 0) }, plan, negative: true));
+    }
+
     // Original height and width, the crop's top and left, and the target's height and width, or of the refiner the score.
     private Tensor? SizeNumbers(SizeConditioning given, StableDiffusionPlan plan, bool negative)
     {
         if (sizes == 0) return null;
         (int Height, int Width) result = (plan.Height, plan.Width), original = given.Original ?? result, target = given.Target ?? result;
         double[] frame = [original.Height, original.Width, given.Crop.Top, given.Crop.Left];
-        double[] rest = sizes == 6 ? [target.Height, target.Width] : [given.AestheticScore ?? (negative ? 2.5 : 6)];
+        double[] rest = sizes == SizeConditioning.Numbers
+            ? [target.Height, target.Width]
+            : [given.AestheticScore ?? (negative ? SizeConditioning.UsualNegativeScore : SizeConditioning.UsualScore)];
         return Kept(tensor([.. frame.Concat(rest).Select(number => (float)number)], [1, sizes]));
     }
 
@@ -99,4 +121,7 @@ internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zer
         _tensors.Add(tensor);
         return tensor;
     }
+
+    /// <summary>The texts up to a call, the last of them.</summary>
+    private sealed record Part(int LastCall, IReadOnlyList<WeightedPrompt> Positives, string Negative);
 }

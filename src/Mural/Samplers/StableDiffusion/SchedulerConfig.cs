@@ -91,14 +91,7 @@ internal sealed partial class SchedulerConfig
     {
         string file = Directory.Exists(path) ? Path.Combine(path, FileName) : path;
         if (!File.Exists(file)) throw new MuralException($"There is no file {file}; give the folder of a scheduler that holds {FileName}.");
-        try
-        {
-            return Parse(File.ReadAllText(file), file);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new MuralException($"{file} cannot be read ({e.Message.TrimEnd('.')}); check the file and its permissions.", e);
-        }
+        return Parse(Checkpoints.TextFile.Read(file), file);
     }
 
     /// <summary>The options that the text of a configuration states.</summary>

@@ -133,6 +133,6 @@ internal static class PictureList
     {
         ulong hash = 14695981039346656037;
         foreach (char c in Path.GetRelativePath(source, item.File)) hash = (hash ^ c) * 1099511628211;
-        return (new SplitMix(hash).Next() >> 11) * (1.0 / (1UL << 53));
+        return new SplitMix(hash).Uniform();
     }
 }

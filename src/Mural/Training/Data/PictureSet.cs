@@ -52,6 +52,13 @@ internal sealed class PictureSet : IDisposable
     /// <summary>Height and width of the pictures.</summary>
     internal int Size { get; }
 
+    /// <summary>Rows that a sheet of samples shows: from all over the set, half of them held out where any are.</summary>
+    internal int[] ForSheet(int count)
+    {
+        int unseen = HeldOut.Count > 0 ? count / 2 : 0;
+        return [.. Spread.Over(Training, count - unseen), .. Spread.Over(HeldOut, unseen)];
+    }
+
     private long PictureBytes => 3L * Size * Size;
 
     /// <summary>Opens the decoded pictures, decoding them first where that was not done yet.</summary>

@@ -39,11 +39,7 @@ internal sealed class SampleOrder
     {
         _rows.CopyTo(_shuffled, 0);
         var random = new SplitMix(SplitMix.Combine(_seed, epoch));
-        for (int i = _shuffled.Length - 1; i > 0; i--)
-        {
-            int other = random.Below(i + 1);
-            (_shuffled[i], _shuffled[other]) = (_shuffled[other], _shuffled[i]);
-        }
+        random.Shuffle(_shuffled.AsSpan());
         _epoch = epoch;
     }
 }

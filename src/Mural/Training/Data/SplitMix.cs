@@ -16,6 +16,19 @@ internal struct SplitMix(ulong seed)
     /// <summary>A number in [0, <paramref name="bound"/>): the high half of a 64 x 64 bit product.</summary>
     internal int Below(int bound) => (int)Math.BigMul(Next(), (ulong)bound, out _);
 
+    /// <summary>A number from [0, 1), of 53 bits.</summary>
+    internal double Uniform() => (Next() >> 11) * (1.0 / (1UL << 53));
+
+    /// <summary>Puts values in another order, each as likely as any other (Fisher and Yates).</summary>
+    internal void Shuffle<T>(Span<T> values)
+    {
+        for (int i = values.Length - 1; i > 0; i--)
+        {
+            int other = Below(i + 1);
+            (values[i], values[other]) = (values[other], values[i]);
+        }
+    }
+
     /// <summary>One seed out of two numbers, for example a run's seed and a step.</summary>
     internal static ulong Combine(long seed, long index)
     {

@@ -11,8 +11,8 @@ internal static class DiMResult
     internal static void Write(string folder, DiMModel model, DiMTrainingConfig config, IReadOnlyList<string> labels, CancellationToken cancellation)
     {
         string denoiser = Directory.CreateDirectory(Path.Combine(folder, "dim")).FullName;
-        ModuleWeights.Save(model, Path.Combine(denoiser, "model.safetensors"), type: ScalarType.Float16, cancellationToken: cancellation);
-        AtomicFile.WriteText(Path.Combine(denoiser, "config.json"), model.Config.ToJson());
+        ModuleWeights.Save(model, Path.Combine(denoiser, DiMCheckpoint.WeightsName), type: ScalarType.Float16, cancellationToken: cancellation);
+        AtomicFile.WriteText(Path.Combine(denoiser, ModelFolder.ConfigName), model.Config.ToJson());
         if (config.Autoencoder is not null) ResultFolder.CopyFiles(Settings.Resolve(config.SettingsPath, config.Autoencoder), Path.Combine(folder, "vae"));
         // A model of classes keeps their names too, for people: its prompt is the number of the line, from 0.
         string names = config.Vocabulary is not null ? "vocabulary.txt" : "classes.txt";

@@ -67,7 +67,7 @@ internal sealed class DiMTask : ITrainingTask
 
     private void LoadWeights(string given)
     {
-        string[] inFolder = [Path.Combine(given, "dim", "model.safetensors"), Path.Combine(given, "model.safetensors")];
+        string[] inFolder = [Path.Combine(given, "dim", DiMCheckpoint.WeightsName), Path.Combine(given, DiMCheckpoint.WeightsName)];
         using ITensorSource source = Checkpoint.Open(inFolder.FirstOrDefault(File.Exists) ?? given);
         ModuleWeights.Load(_model, source, adapt: (name, stored, wanted) => DiMCheckpoint.ResizePositions(name, stored, wanted, _model.Config.TrainedGrid));
     }
@@ -102,8 +102,7 @@ internal sealed class DiMTask : ITrainingTask
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
-        int count = _config.Sheet.Pictures, unseen = _pictures.HeldOut.Count > 0 ? count / 2 : 0;
-        int[] rows = [.. Spread.Over(_pictures.Training, count - unseen), .. Spread.Over(_pictures.HeldOut, unseen)];
+        int[] rows = _pictures.ForSheet(_config.Sheet.Pictures);
         Tensor? condition = _conditions.Batch(rows, random: null)?.to(_device), nothing = _conditions.Nothing(condition);
         using var generator = new Generator((ulong)_config.Seed);
         Tensor start = randn([rows.Length, _model.Config.InChannels, _model.Config.SampleSize, _model.Config.SampleSize], generator: generator).to(_device);

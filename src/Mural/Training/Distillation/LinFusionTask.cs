@@ -146,7 +146,7 @@ internal sealed class LinFusionTask : ITrainingTask
         });
         float size = _config.Data.Size;
         // SDXL's refiner is told a score instead of the last two.
-        float[] last = _teacher.SizeNumbers == 5 ? [6] : [size, size];
+        float[] last = _teacher.SizeNumbers == SizeConditioning.NumbersOfRefiner ? [(float)SizeConditioning.UsualScore] : [size, size];
         return new UNetConditioning(encoded.Context.alias().to(_device))
         {
             PooledText = _teacher.SizeNumbers > 0 ? encoded.Pooled!.alias().to(_device) : null,

@@ -11,17 +11,17 @@ internal static class LossPlot
         (long Step, double Loss)[] shown = [.. points.Where(p => p.Loss > 0)];
         if (shown.Length < 2) return;
         double[] steps = [.. shown.Select(p => (double)p.Step)];
-        // The axis is logarithmic: what is plotted are the exponents.
-        double[] raw = [.. shown.Select(p => Math.Log10(p.Loss))];
+        // The axis is logarithmic.
+        double[] exponents = [.. shown.Select(p => Math.Log10(p.Loss))];
         using var plot = new Plot();
-        var points1 = plot.Add.ScatterPoints(steps, raw);
-        points1.MarkerSize = 2;
-        points1.Color = Colors.LightSteelBlue;
-        points1.LegendText = "loss";
-        var smooth = plot.Add.ScatterLine(steps, Smooth(raw));
-        smooth.LineWidth = 2;
-        smooth.Color = Colors.DarkBlue;
-        smooth.LegendText = "smoothed";
+        var dots = plot.Add.ScatterPoints(steps, exponents);
+        dots.MarkerSize = 2;
+        dots.Color = Colors.LightSteelBlue;
+        dots.LegendText = "loss";
+        var line = plot.Add.ScatterLine(steps, Smooth(exponents));
+        line.LineWidth = 2;
+        line.Color = Colors.DarkBlue;
+        line.LegendText = "smoothed";
         plot.Axes.Left.TickGenerator = new ScottPlot.TickGenerators.NumericAutomatic
         {
             LabelFormatter = exponent => Math.Pow(10, exponent).ToString("G3"),

@@ -42,20 +42,11 @@ internal sealed class TrainingCaptions
         for (int i = 0; i < captions.Length; i++)
         {
             string[] kept = _settings.Dropout.Thin(_words[rows[i]], _styles.Contains, ref random);
-            bool shuffled = ConditionDropout.Drops(ConditionDropout.Uniform(ref random), _shuffle);
+            bool shuffled = ConditionDropout.Drops(random.Uniform(), _shuffle);
             var order = new SplitMix(random.Next());
-            if (shuffled) Shuffle(kept, ref order);
+            if (shuffled) order.Shuffle(kept.AsSpan());
             captions[i] = string.Join(' ', kept);
         }
         return captions;
-    }
-
-    private static void Shuffle(string[] words, ref SplitMix random)
-    {
-        for (int i = words.Length - 1; i > 0; i--)
-        {
-            int other = random.Below(i + 1);
-            (words[i], words[other]) = (words[other], words[i]);
-        }
     }
 }

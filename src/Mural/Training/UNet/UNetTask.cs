@@ -83,8 +83,7 @@ internal sealed class UNetTask : ITrainingTask
 
     public IReadOnlyList<(string Name, double Value)> WriteSheet(string path, CancellationToken cancellation)
     {
-        int count = _config.Sheet.Pictures, unseen = _pictures.HeldOut.Count > 0 ? count / 2 : 0;
-        int[] rows = [.. Spread.Over(_pictures.Training, count - unseen), .. Spread.Over(_pictures.HeldOut, unseen)];
+        int[] rows = _pictures.ForSheet(_config.Sheet.Pictures);
         using DisposeScope scope = NewDisposeScope();
         using IDisposable quiet = no_grad();
         using var generator = new Generator((ulong)_config.Seed);

@@ -23,9 +23,7 @@ public class LoraGoldenTests
     [GoldenTheory, MemberData(nameof(Cases))]
     public void MergedModelsMatchTheDefinition(string name, KernelSet? kernels, ScalarType type)
     {
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        using GoldenCase golden = GoldenCase.Open("adapters", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("adapters", name);
         using var model = LoraModel.Load(golden.ModelFolder);
         LoraModel.Apply(new LoraMerge(model.Components), golden, forGood: true);
         if (kernels is { } chosen) model.PrepareForInference(chosen, type);
@@ -35,9 +33,7 @@ public class LoraGoldenTests
     [GoldenTheory, MemberData(nameof(Ready))]
     public void ModelsThatAreReadyGetTheirLorasAndLoseThemAgain(string name, KernelSet? kernels, ScalarType type)
     {
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        using GoldenCase golden = GoldenCase.Open("adapters", name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients("adapters", name);
         using LoraModel model = LoraModel.Load(golden.ModelFolder, type), other = LoraModel.Load(golden.ModelFolder, type);
         model.PrepareForInference(kernels!.Value, type);
         other.PrepareForInference(kernels.Value, type);

@@ -20,9 +20,7 @@ public class HighResolutionGoldenTests
     [GoldenTheory, MemberData(nameof(Chains))]
     public void ChainIsTheOfficialOne(string name)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients(LinFusionGoldens.Area, name);
         using StableDiffusionParts parts = LargePictureGoldens.Load(golden);
         ((FullCodec)parts.Codec).Tiles = LargePictureGoldens.Tiles(golden);
         int prompts = LargePictureGoldens.Prompts(golden).Length;
@@ -46,9 +44,7 @@ public class HighResolutionGoldenTests
     [GoldenTheory, MemberData(nameof(SuperResolutions))]
     public void SuperResolutionIsTheOfficialOne(string name)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients(LinFusionGoldens.Area, name);
         using StableDiffusionParts parts = LargePictureGoldens.Load(golden);
         ((FullCodec)parts.Codec).Tiles = LargePictureGoldens.Tiles(golden);
         Picture given = LargePictureGoldens.PictureOf(golden.Get("in.image_u8"));

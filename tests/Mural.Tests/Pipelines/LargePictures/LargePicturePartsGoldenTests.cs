@@ -46,9 +46,7 @@ public class LargePicturePartsGoldenTests
     [GoldenTheory, MemberData(nameof(Parts))]
     public void PiecesAreTheOfficialOnes(string name)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients(LinFusionGoldens.Area, name);
         Tensor x = golden.Get("in.x");
         foreach (string output in golden.Tensors.Keys.Where(key => key.StartsWith("out.blur", StringComparison.Ordinal)))
         {
@@ -76,9 +74,7 @@ public class LargePicturePartsGoldenTests
     [GoldenTheory, MemberData(nameof(Tilings))]
     public void TilesOfTheOfficialKindAreTheOfficialOnes(string name)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients(LinFusionGoldens.Area, name);
         using AutoencoderKL autoencoder = AutoencoderKL.FromFolder(GoldenCase.Model(golden.Config["vae"]!.GetValue<string>()));
         var tiles = new TileOptions(LargePictureGoldens.Number(golden, "tile_sample"), golden.Config["overlap"]!.GetValue<double>());
         golden.AssertMatches("out.decoded", autoencoder.Decode(golden.Get("in.latent"), tiles));

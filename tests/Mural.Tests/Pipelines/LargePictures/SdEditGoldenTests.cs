@@ -15,9 +15,7 @@ public class SdEditGoldenTests
     [GoldenTheory, MemberData(nameof(Cases))]
     public void ChainIsTheOfficialOne(string name)
     {
-        using var scope = NewDisposeScope();
-        using var quiet = no_grad();
-        using GoldenCase golden = GoldenCase.Open(LinFusionGoldens.Area, name);
+        using GoldenCase golden = GoldenCase.OpenWithoutGradients(LinFusionGoldens.Area, name);
         using StableDiffusionParts parts = LargePictureGoldens.Load(golden);
         int[] size = [.. golden.Config["base"]!.AsArray().Select(side => side!.GetValue<int>())];
         StableDiffusionRequest picture = LargePictureGoldens.Request(golden, parts, 0, UpscaleMethod.SdEdit, 1, 1).Picture with { Height = size[0], Width = size[1] };

@@ -1,6 +1,8 @@
-namespace Mural.Imaging;
+using Mural.Imaging;
 
-/// <summary>Changes the size of a plane of 32-bit numbers as Pillow does with pictures of mode F: double weights, nothing is cut.</summary>
+namespace Mural.Tests.Imaging;
+
+/// <summary>Changes the size of a plane of 32-bit numbers as Pillow does with pictures of mode F: the weights of all resizing, in double precision and with nothing cut.</summary>
 internal static class FloatResizer
 {
     /// <summary>Resizes a plane, or the part of it inside <paramref name="box"/>.</summary>

@@ -28,12 +28,13 @@ public class IpAdapterGoldenTests
         });
         using PreparedPrompt prompt = network.Prepare(UNetGoldens.Conditioning(golden, type)), plain = network.Prepare(UNetGoldens.Conditioning(golden, type));
         string[] files = [.. golden.Config["files"]!.AsArray().Select(file => file!.GetValue<string>())];
+        JsonNode scale = golden.Config["scale"]!;
         for (int i = 0; i < files.Length; i++)
         {
             using IpAdapter adapter = IpAdapter.Load(GoldenCase.At("adapters", files[i]), network, runtime);
             Tensor tokens = adapter.Project(golden.Get($"in.image_feature.{i}"));
             if (golden.Has($"mid.image_tokens.{i}")) UNetGoldens.Check(golden, $"mid.image_tokens.{i}", tokens, type);
-            adapter.AddTo(prompt, tokens, golden.Config["scale"]![i]!.GetValue<double>());
+            adapter.AddTo(prompt, tokens, (scale is JsonArray scales ? scales[i]! : scale).GetValue<double>());
             adapter.AddTo(plain, tokens, 0);
         }
         Tensor latents = golden.Get("in.sample"), timestep = golden.Get("in.timestep");

@@ -94,6 +94,21 @@ public class IpAdapterTests
         Assert.False(black[1].allclose(black[0]), "a black picture is no picture");
     }
 
+    [Theory]
+    [InlineData("ip-adapter_sd15")]
+    [InlineData("ip-adapter-plus_sd15")]
+    public void SeveralPicturesHaveTheirTokensSideBySide(string file)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradients = no_grad();
+        using UNet2DConditionModel network = Load("tiny-sd15");
+        using IpAdapter adapter = IpAdapter.Load(At(file), network, Runtime, Encoder());
+        Tensor black = adapter.Look(new Picture(60, 80, 3)), white = adapter.Look(Picture.Filled(60, 80, Rgb.White));
+        Tensor together = adapter.Project(cat([black.unsqueeze(1), white.unsqueeze(1)], 1)), apart = cat([adapter.Project(black), adapter.Project(white)], 1);
+        Assert.Equal(apart.shape, together.shape);
+        Assert.True(together.allclose(apart, rtol: 1e-4, atol: 1e-5));
+    }
+
     [Fact]
     public void AnotherImageEncoderIsRefused()
     {

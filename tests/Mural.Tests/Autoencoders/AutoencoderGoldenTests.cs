@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 using Mural.Autoencoders;
+using Mural.Checkpoints;
+using Mural.Layers;
 using Mural.Tests.Goldens;
 
 namespace Mural.Tests.Autoencoders;
@@ -33,7 +35,7 @@ public class AutoencoderGoldenTests
     private static void RunKL(string name, ScalarType type, Action<GoldenCase, string, Tensor> check)
     {
         using GoldenCase golden = GoldenCase.OpenWithoutGradients("vae", name);
-        using AutoencoderKL vae = AutoencoderKL.FromFolder(Folder(golden));
+        using AutoencoderKL vae = LoadKL(golden);
         golden.Change(vae);
         var results = new Results(golden, check);
         if (golden.Has("in.image_u8"))
@@ -42,8 +44,10 @@ public class AutoencoderGoldenTests
             using DiagonalGaussian posterior = vae.Encode(image);
             results.Check("mean", () => posterior.Mean);
             results.Check("logvar", () => posterior.LogVariance);
+            results.Check("mode", () => posterior.Mode());
             results.Check("sample", () => posterior.Sample(golden.Get("in.noise")));
             results.Check("scaled", () => vae.ScaleLatent(posterior.Sample(golden.Get("in.noise"))));
+            results.Check("moments", () => vae.EncodeMoments(image));
             results.Check("moments_whole", () => vae.EncodeMoments(image));
             results.Check("moments_tiled", () => vae.EncodeMoments(image, Tiles(golden)));
         }
@@ -66,12 +70,37 @@ public class AutoencoderGoldenTests
         TileOptions? tiles = golden.Config["tile_sample_min_size"] is null ? null : Tiles(golden);
         if (golden.Has("in.image_u8"))
         {
-            Tensor latents = vae.Encode(Picture(golden).to(type), tiles);
+            Tensor image = Picture(golden).to(type), latents = vae.Encode(image, tiles);
             results.Check("latents", () => latents);
+            results.Check("latents_whole", () => vae.Encode(image));
+            results.Check("latents_tiled", () => vae.Encode(image, Tiles(golden)));
             results.CheckBytes("latents_u8", type, () => (vae.ToUnitRange(latents.to(float32)) * 255).round());
         }
-        if (golden.Has("in.z")) results.Check("decoded", () => vae.Decode(golden.Get("in.z", type), tiles));
+        if (golden.Has("in.z"))
+        {
+            Tensor latent = golden.Get("in.z", type);
+            results.Check("decoded", () => vae.Decode(latent, tiles));
+            results.Check("decoded_whole", () => vae.Decode(latent));
+            results.Check("decoded_tiled", () => vae.Decode(latent, Tiles(golden)));
+        }
         results.AssertComplete();
+    }
+
+    // The folder's autoencoder, whose latents are scaled as the case says.
+    private static AutoencoderKL LoadKL(GoldenCase golden)
+    {
+        AutoencoderConfig folders = AutoencoderConfig.Read(Folder(golden));
+        double[]? List(string key) => golden.Config[key] is JsonArray numbers ? [.. numbers.Select(number => number!.GetValue<double>())] : null;
+        var vae = new AutoencoderKL(
+            folders with
+            {
+                ScalingFactor = golden.Config["scaling_factor"]?.GetValue<double>() ?? folders.ScalingFactor,
+                ShiftFactor = golden.Config["shift_factor"]?.GetValue<double>() ?? folders.ShiftFactor,
+                LatentsMean = List("latents_mean") ?? folders.LatentsMean,
+                LatentsStandardDeviation = List("latents_std") ?? folders.LatentsStandardDeviation,
+            },
+            new LayerFactory(float32, Initialize: false));
+        return ModelFolder.Loaded(vae, Folder(golden), vae.Load);
     }
 
     private static TileOptions Tiles(GoldenCase golden) =>

@@ -115,7 +115,9 @@ public class PictureMetadataTests
         PictureInfo info = PictureReader.Identify(Path.Combine(GoldenCase.Root, "image", entry["file"]!.GetValue<string>()));
         Assert.Equal((entry["width"]!.GetValue<int>(), entry["height"]!.GetValue<int>()), (info.Width, info.Height));
         if (entry["text"] is not JsonObject texts) return;
-        Assert.Equal(texts.ToDictionary(text => text.Key, text => text.Value!.GetValue<string>()), info.Metadata.Texts.ToDictionary(text => text.Keyword, text => text.Text));
+        // Pillow keeps the last of texts with one keyword.
+        var found = info.Metadata.Texts.GroupBy(text => text.Keyword).ToDictionary(group => group.Key, group => group.Last().Text);
+        Assert.Equal(texts.ToDictionary(text => text.Key, text => text.Value!.GetValue<string>()), found);
     }
 
     [Theory]

@@ -109,11 +109,17 @@ public sealed class IpAdapter : IDisposable
     }
 
     /// <summary>Tokens for the UNet. Shape: <c>[B, T, context width]</c>.</summary>
-    /// <param name="features">What <see cref="Look"/> gives.</param>
+    /// <param name="features">
+    /// What <see cref="Look"/> gives; or what it gives of several pictures for each text, whose tokens then stand side by side, <c>[B, P, F]</c> or <c>[B, P, N, F]</c>.
+    /// </param>
     internal Tensor Project(Tensor features)
     {
         using DisposeScope scope = NewDisposeScope();
-        return _projection.Forward(features.to(_layers[0].Key.device).to(_layers[0].Key.dtype)).MoveToOuterDisposeScope();
+        Tensor typed = features.to(_layers[0].Key.device).to(_layers[0].Key.dtype);
+        if (typed.dim() != 4) return _projection.Forward(typed).MoveToOuterDisposeScope();
+        // Each picture's tokens are looked at alone.
+        Tensor tokens = _projection.Forward(typed.flatten(0, 1));
+        return tokens.reshape(typed.shape[0], -1, tokens.shape[2]).MoveToOuterDisposeScope();
     }
 
     /// <summary>Lets the UNet attend to tokens beside the prompt's.</summary>

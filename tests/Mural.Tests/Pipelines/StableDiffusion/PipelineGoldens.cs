@@ -23,7 +23,7 @@ internal static class PipelineGoldens
         "original_size", "crops_coords_top_left", "target_size", "aesthetic_score",
         "negative_original_size", "negative_crops_coords_top_left", "negative_target_size", "negative_aesthetic_score",
         "controlnet", "controlnet_conditioning_scale", "control_guidance_start", "control_guidance_end", "guess_mode",
-        "global_pool_conditions", "controlnet_conditioning_channel_order", "ip_adapter", "lora", "vae",
+        "global_pool_conditions", "controlnet_conditioning_channel_order", "ip_adapter", "lora", "textual_inversion", "vae",
         // These follow from the files, the tensors or the settings above.
         "unet", "requires_aesthetics_score", "init_noise_sigma", "noise_order", "note",
     ];
@@ -65,6 +65,7 @@ internal static class PipelineGoldens
     {
         Autoencoder = Text(golden, "vae") is { } name ? Autoencoder(GoldenCase.Model(name.Split(' ')[0])) : null,
         Loras = [.. Several(golden.Config["lora"]).Select(lora => new StableDiffusionLora(At(lora), lora["scale"]?.GetValue<double>() ?? 1))],
+        TextualInversions = [.. Several(golden.Config["textual_inversion"]).Select(At)],
         Runtime = new RuntimeOptions { Device = "cpu", Precision = Precision.Float32, Kernels = kernels },
         Prompts = PromptSyntax.Plain,
     };

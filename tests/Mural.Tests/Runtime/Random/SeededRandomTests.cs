@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mural.Runtime;
 using Mural.Tests.Goldens;
@@ -132,12 +133,13 @@ public class SeededRandomTests
 
     private static long Whole(string text) => long.Parse(text, CultureInfo.InvariantCulture);
 
-    // A function of PyTorch and its arguments, the last of which is a size or a list of sizes.
+    // A function of PyTorch and its arguments, the last of which is a size or a list of sizes; behind it may stand the type, which the result tells too.
     private static Tensor Draw(SeededRandom random, JsonArray call, ScalarType type)
     {
         long Number(int place) => call[place]!.GetValue<long>();
         long[] Shape(int place) => call[place] is JsonArray sizes ? [.. sizes.Select(size => size!.GetValue<long>())] : [Number(place)];
-        return (call[0]!.GetValue<string>(), call.Count) switch
+        bool typed = call.Count > 2 && call[^1]!.GetValueKind() == JsonValueKind.String;
+        return (call[0]!.GetValue<string>(), typed ? call.Count - 1 : call.Count) switch
         {
             ("randn", 2) => random.Normal(Shape(1), type),
             ("rand", 2) => random.Uniform(Shape(1), type),

@@ -30,7 +30,8 @@ internal static class SchedulerGoldens
         JsonObject config = run["scheduler_config"]!.DeepClone().AsObject();
         config["_class_name"] = Text(run["scheduler_class"] is null ? golden.Config : run, "scheduler_class");
         SamplerOptions options = SchedulerConfig.Read(config, Text(run, "name"));
-        foreach ((string key, JsonNode? value) in (run["set_timesteps"] as JsonObject ?? []).Concat(run["step_args"] as JsonObject ?? []))
+        // An argument of null is one that was not given.
+        foreach ((string key, JsonNode? value) in (run["set_timesteps"] as JsonObject ?? []).Concat(run["step_args"] as JsonObject ?? []).Where(entry => entry.Value is not null))
         {
             options = key switch
             {

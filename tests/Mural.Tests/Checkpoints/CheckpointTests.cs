@@ -29,6 +29,21 @@ public sealed class CheckpointTests : IDisposable
         Assert.Equal("safetensors", FormatOf(path));
     }
 
+    // As the cache of the hub's own tools keeps them.
+    [Fact]
+    public void ALinkIsReadAsItsTarget()
+    {
+        string file = WriteSafetensors("blob"), link = _folder.At("link.safetensors"), empty = _folder.Write("nothing", []);
+        File.CreateSymbolicLink(link, file);
+        Assert.Equal(new FileInfo(file).Length, FileBytes.LengthOf(link));
+        Assert.Equal("safetensors", FormatOf(link));
+        Assert.True(SafetensorsHeader.Mentions(link, "a"));
+        File.CreateSymbolicLink(_folder.At("empty.safetensors"), empty);
+        Assert.Contains("is empty", Assert.Throws<MuralException>(() => Checkpoint.Open(_folder.At("empty.safetensors"))).Message, StringComparison.Ordinal);
+        File.CreateSymbolicLink(_folder.At("broken.safetensors"), _folder.At("gone"));
+        Assert.Contains("does not exist", Assert.Throws<MuralException>(() => Checkpoint.Open(_folder.At("broken.safetensors"))).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void TheSummaryGivesTheFigures()
     {

@@ -33,6 +33,7 @@ public sealed class CheckpointTests : IDisposable
     [Fact]
     public void ALinkIsReadAsItsTarget()
     {
+        if (OperatingSystem.IsWindows()) return;
         string file = WriteSafetensors("blob"), link = _folder.At("link.safetensors"), empty = _folder.Write("nothing", []);
         File.CreateSymbolicLink(link, file);
         Assert.Equal(new FileInfo(file).Length, FileBytes.LengthOf(link));

@@ -86,6 +86,22 @@ public class TextualInversionTests
         Assert.Equal(found, stage.Tokenizer.Encode("lifestyle").Contains(encoder.Config.VocabularySize));
     }
 
+    [Theory]
+    [InlineData("clip_g", "clip_l")]
+    [InlineData("text_encoders_1", "text_encoders_0")]
+    public void AFileForTwoEncodersIsNamedAfterTheFile(string second, string first)
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        string path = folder.At("fox.safetensors");
+        SafetensorsWriter.Save(path, new Dictionary<string, Tensor> { [second] = ones(2, 1280), [first] = ones(2, 768) });
+        using TextualInversion inversion = TextualInversion.Read(path);
+        Assert.Equal("fox", inversion.Word);
+        Assert.Equal([768L, 1280L], inversion.Vectors.Select(vectors => vectors.shape[1]));
+        using ITensorSource source = Checkpoint.Open(path);
+        Assert.Equal("textual inversion: 2 vectors of 768 and 1280 channels", TextualInversion.Describe(source));
+    }
+
     [Fact]
     public void VectorsOfOneWordStayInOneWindow()
     {

@@ -9,9 +9,12 @@ internal sealed class LoraFile : IDisposable
     // Other kinds of adapters, by a part of their tensors' names.
     private static readonly (string Mark, string Kind)[] Foreign =
     [
-        (".hada_", "LoHa"), (".lokr_", "LoKr"), (".dora_scale", "DoRA"), (".lora_magnitude_vector", "DoRA"), (".oft_", "OFT"), (".diff_b", "full-difference"),
+        (".hada_", "LoHa"), (".lokr_", "LoKr"), (".dora_scale", "DoRA"), (".lora_magnitude_vector", "DoRA"), (".oft_", "OFT"), (".boft_", "BOFT"), (".ia3_", "IA3"), (".diff_b", "full-difference"),
         ("ip_adapter.", "IP-Adapter"), ("control_model.", "ControlNet"),
     ];
+
+    // The same by the end of a name; these letters may stand inside of other names.
+    private static readonly (string Mark, string Kind)[] ForeignEndings = [(".diff", "full-difference"), (".w_norm", "LyCORIS with norms"), (".b_norm", "LyCORIS with norms"), (".on_input", "IA3")];
 
     // Textual inversions that were trained together with the LoRA, which some trainers put into its file: bundle_emb.WORD.clip_l and the like.
     private const string Bundled = "bundle_emb.";
@@ -77,7 +80,8 @@ internal sealed class LoraFile : IDisposable
     }
 
     private static string? ForeignKind(ITensorSource source) =>
-        Foreign.FirstOrDefault(kind => source.Tensors.Keys.Any(name => name.Contains(kind.Mark, StringComparison.Ordinal))).Kind;
+        Foreign.FirstOrDefault(kind => source.Tensors.Keys.Any(name => name.Contains(kind.Mark, StringComparison.Ordinal))).Kind
+        ?? ForeignEndings.FirstOrDefault(kind => source.Tensors.Keys.Any(name => name.EndsWith(kind.Mark, StringComparison.Ordinal))).Kind;
 
     private static bool IsBundled(string tensor) => tensor.StartsWith(Bundled, StringComparison.Ordinal);
 

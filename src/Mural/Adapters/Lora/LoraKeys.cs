@@ -37,8 +37,10 @@ internal static partial class LoraKeys
     {
         "alpha" => LoraPart.Alpha,
         "lora_mid.weight" => LoraPart.Middle,
-        _ when text.Contains("down", StringComparison.Ordinal) || text.Contains("lora_A", StringComparison.Ordinal) => LoraPart.Down,
-        _ => LoraPart.Up,
+        // What PEFT puts behind these is a name that somebody chose.
+        _ when text.StartsWith("lora_A", StringComparison.Ordinal) => LoraPart.Down,
+        _ when text.StartsWith("lora_B", StringComparison.Ordinal) => LoraPart.Up,
+        _ => text.Contains("down", StringComparison.Ordinal) ? LoraPart.Down : LoraPart.Up,
     };
 
     // Text encoders and UNets name the same products differently.
@@ -53,6 +55,6 @@ internal static partial class LoraKeys
     [GeneratedRegex(@"^(base_model\.model\.)?(?<attention>.+?)(\.processor)?\.(?<product>to_q|to_k|to_v|to_out)_lora\.(?<part>down|up)\.weight$")]
     private static partial Regex OldAttention();
 
-    [GeneratedRegex(@"^(base_model\.model\.)?(?<layer>.+?)\.(?<part>alpha|lora_mid\.weight|(lora_down|lora_up|lora\.down|lora\.up|lora_linear_layer\.down|lora_linear_layer\.up|lora_[AB](\.default)?)\.weight)$")]
+    [GeneratedRegex(@"^(base_model\.model\.)?(?<layer>.+?)\.(?<part>alpha|lora_mid\.weight|(lora_down|lora_up|lora\.down|lora\.up|lora_linear_layer\.down|lora_linear_layer\.up|lora_[AB](\.[^.]+)?)\.weight)$")]
     private static partial Regex Layer();
 }

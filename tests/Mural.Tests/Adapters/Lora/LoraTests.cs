@@ -22,7 +22,10 @@ public sealed class LoraTests : IDisposable
     [InlineData("unet.mid_block.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora.down.weight")]
     [InlineData("mid_block.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora.down.weight")]
     [InlineData("base_model.model.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.default.weight")]
+    [InlineData("base_model.model.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.upside-down.weight")]
+    [InlineData("lycoris_mid_block_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight")]
     [InlineData("diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q.lora_A.weight")]
+    [InlineData("diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q.lora_down.weight")]
     public void EveryNameOfALayerMeansIt(string down)
     {
         using var scope = NewDisposeScope();
@@ -37,6 +40,7 @@ public sealed class LoraTests : IDisposable
     [InlineData("text_encoder.text_model.encoder.layers.1.self_attn.v_proj.lora_linear_layer.down.weight", "self_attn.v_proj")]
     [InlineData("text_encoder.text_model.encoder.layers.1.self_attn.to_out_lora.down.weight", "self_attn.out_proj")]
     [InlineData("text_encoder.encoder.layers.1.self_attn.k_proj.lora_A.weight", "self_attn.k_proj")]
+    [InlineData("text_encoders.clip_l.transformer.text_model.encoder.layers.1.self_attn.k_proj.lora_down.weight", "self_attn.k_proj")]
     public void EveryNameOfATextEncodersLayerMeansIt(string down, string layer)
     {
         using var scope = NewDisposeScope();
@@ -169,6 +173,8 @@ public sealed class LoraTests : IDisposable
     [InlineData("lora_te2_text_model_encoder_layers_0_mlp_fc1", "text_encoder_2")]
     [InlineData("text_encoder.text_model.encoder.layers.0.mlp.fc1", "text_encoder")]
     [InlineData("text_encoder_2.text_model.encoder.layers.0.mlp.fc1", "text_encoder_2")]
+    [InlineData("text_encoders.clip_l.transformer.text_model.encoder.layers.0.mlp.fc1", "text_encoder")]
+    [InlineData("text_encoders.clip_g.transformer.text_model.encoder.layers.0.mlp.fc1", "text_encoder_2")]
     [InlineData("lora_unet_input_blocks_1_0_in_layers_2", "unet")]
     [InlineData("down_blocks.0.attentions.0.proj_in", "unet")]
     public void ALayersNameTellsItsNetwork(string layer, string component) => Assert.Equal(component, LoraTargets.ComponentOf(layer));
@@ -222,6 +228,10 @@ public sealed class LoraTests : IDisposable
     [InlineData("x.lokr_w1", "LoKr")]
     [InlineData("x.dora_scale", "DoRA")]
     [InlineData("x.diff_b", "full-difference")]
+    [InlineData("x.diff", "full-difference")]
+    [InlineData("x.w_norm", "norms")]
+    [InlineData("x.on_input", "IA3")]
+    [InlineData("model.diffusion_model.conv.weight", "which no LoRA has")]
     [InlineData("ip_adapter.1.to_k_ip.weight", "IP-Adapter")]
     [InlineData("conv_in.weight", "which no LoRA has")]
     [InlineData("x.lora_down.weight", "only a part of the layer 'x' (down)")]

@@ -102,6 +102,19 @@ public sealed class CheckpointTests : IDisposable
         Assert.Contains(message, Assert.Throws<MuralException>(() => TorchFile.Open(path)).Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("a picture", "89504E470D0A1A0A0000000D49484452")]
+    [InlineData("a picture", "FFD8FFE000104A46494600010100")]
+    [InlineData("a picture", "52494646010200005745425056503820")]
+    [InlineData("an archive", "526172211A0701003392B5E5")]
+    [InlineData("an archive", "377ABCAF271C0004")]
+    [InlineData("an archive", "1F8B0800000000000003")]
+    public void FilesOfOtherKindsAreNamed(string message, string content)
+    {
+        string path = _folder.Write("model.safetensors", Convert.FromHexString(content));
+        Assert.Contains(message, Assert.Throws<MuralException>(() => Checkpoint.Open(path)).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void ATorchFileIsCopiedToSafetensors()
     {

@@ -83,6 +83,12 @@ public sealed class SingleFileTests : IDisposable
     [InlineData("edm_mean", "Playground")]
     [InlineData("lora_unet_down_blocks_0.lora_down.weight", "LoRA")]
     [InlineData("control_model.input_hint_block.0.weight", "ControlNet")]
+    [InlineData("model.diffusion_model.input_blocks.1.0.time_stack.in_layers.0.weight", "Stable Video Diffusion")]
+    [InlineData("noise_augmentor.data_mean", "unCLIP")]
+    [InlineData("model.diffusion_model.scaled_fp8", "quantised")]
+    [InlineData("model.diffusion_model.middle_block.1.proj_in.weight.absmax", "quantised")]
+    [InlineData("down_blocks.0.resnets.0.conv1.weight", "a UNet alone under diffusers' names")]
+    [InlineData("first_stage_model.decoder.conv_in.weight", "an autoencoder alone")]
     [InlineData("nnet.weight", "no Stable Diffusion")]
     public void AnotherModelIsNamed(string tensor, string expected)
     {

@@ -22,6 +22,8 @@ internal static class ModelFamilies
     /// <summary>Width of the refiner's condition beside the text.</summary>
     internal const int RefinerConditions = 2560;
 
+    private const string Conditions = "label_emb.0.0.weight";
+
     // Other models in the same kind of file, by a part of a name that only they have.
     private static readonly (string Mark, string Model)[] Foreign =
     [
@@ -52,8 +54,10 @@ internal static class ModelFamilies
                 throw new MuralException($"{source.Path} holds {model}, where a Stable Diffusion 1, 2 or XL checkpoint was expected; give one of these.");
         QuantizedWeights.Refuse(source);
         if (Has("conditioner.embedders.1.")) return ModelFamily.StableDiffusionXL;
-        if (Has("conditioner.embedders.0.model.")) return ModelFamily.StableDiffusionXLRefiner;
-        return OfUNet(source, Has("cond_stage_model.model.") ? ModelFamily.StableDiffusion2 : Has("cond_stage_model.transformer.") ? ModelFamily.StableDiffusion1 : null);
+        // Where the refiner has its encoder, Stable Diffusion 2 has it in files of the later layout, such as SD Turbo's; only the refiner has conditions beside the text.
+        bool openClip = Has("conditioner.embedders.0.model.");
+        if (openClip && Ending(source, Conditions) is not null) return ModelFamily.StableDiffusionXLRefiner;
+        return OfUNet(source, openClip || Has("cond_stage_model.model.") ? ModelFamily.StableDiffusion2 : Has("cond_stage_model.transformer.") ? ModelFamily.StableDiffusion1 : null);
     }
 
     /// <summary>What people call a family.</summary>
@@ -76,7 +80,7 @@ internal static class ModelFamilies
     // The shapes decide: of the condition's projection in SDXL, of the text's features in the others, whose text encoders some tools write under each other's names.
     private static ModelFamily OfUNet(ITensorSource source, ModelFamily? named)
     {
-        TensorEntry? label = Ending(source, "label_emb.0.0.weight");
+        TensorEntry? label = Ending(source, Conditions);
         if (named is null && label is { Shape: [_, var conditions] }) return conditions == RefinerConditions ? ModelFamily.StableDiffusionXLRefiner : ModelFamily.StableDiffusionXL;
         TensorEntry? key = Ending(source, "input_blocks.2.1.transformer_blocks.0.attn2.to_k.weight") ?? Ending(source, "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight");
         return key?.Shape switch

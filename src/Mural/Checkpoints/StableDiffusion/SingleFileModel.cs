@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Mural.Checkpoints.SingleFile;
 using Mural.Samplers;
+using static TorchSharp.torch;
 
 namespace Mural.Checkpoints.StableDiffusion;
 
@@ -20,6 +21,13 @@ internal static class SingleFileModel
 
     // Empty tensors by which later models say how they were trained.
     private const string VelocityMark = "v_pred", ZeroSnrMark = "ztsnr";
+
+    // Of the UNet of full size: its numbers are spread further in models that predict velocities, by which ComfyUI tells them from those that predict noise.
+    private const string TellingBias = "up_blocks.3.attentions.2.transformer_blocks.0.norm1.bias";
+
+    private const int TellingWidth = 320;
+
+    private const double SpreadOfVelocities = 0.09;
 
     // What trainers and other programs write into the free text entries (Stability's model specification, ComfyUI).
     private static readonly string[] PredictionKeys = ["modelspec.prediction_type", "modelspec.predict_key"];
@@ -83,7 +91,17 @@ internal static class SingleFileModel
         // Of Stable Diffusion 2, the models for inpainting go on from that for 512 pixels.
         if (file.Family != ModelFamily.StableDiffusion2 || file.InputChannels == FamilySettings.InpaintingChannels) return (false, false);
         bool noise = file.Source is TorchFile torch && torch.Values.GetValueOrDefault("global_step") is JsonValue value && value.TryGetValue(out long step) && step == LastStepOfNoise;
-        return (!noise, !noise);
+        return noise ? (false, false) : (LooksLikeVelocity(file.Components[SingleFileLayout.UNet]), true);
+    }
+
+    /// <summary>Whether a UNet of Stable Diffusion 2 looks as if it predicted velocities; where nothing tells, most of the family do.</summary>
+    internal static bool LooksLikeVelocity(ITensorSource unet)
+    {
+        if (!unet.Tensors.TryGetValue(TellingBias, out TensorEntry? entry) || entry is not { Shape: [TellingWidth], Bytes: > 0 }) return true;
+        using Tensor bias = unet.Read(TellingBias, ScalarType.Float64);
+        double[] values = bias.data<double>().ToArray();
+        double mean = values.Average();
+        return Math.Sqrt(values.Average(value => (value - mean) * (value - mean))) > SpreadOfVelocities;
     }
 
     private static string Config(ModelFamily family, string component, ITensorSource weights, int sampleSize) => component switch

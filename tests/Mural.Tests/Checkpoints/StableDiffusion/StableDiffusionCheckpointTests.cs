@@ -113,6 +113,19 @@ public sealed class StableDiffusionCheckpointTests : IDisposable
         Assert.Equal(64, telling.UNetConfig.SampleSize);
     }
 
+    [Theory]
+    [InlineData(0.05f, false)]
+    [InlineData(0.15f, true)]
+    public void TheSpreadOfAUNetsNumbersSuggestsNoiseOrVelocity(float spread, bool velocity)
+    {
+        using var scope = NewDisposeScope();
+        string path = _folder.At("unet.safetensors");
+        // Half of the numbers above, half below.
+        SafetensorsWriter.Save(path, new Dictionary<string, Tensor> { ["up_blocks.3.attentions.2.transformer_blocks.0.norm1.bias"] = cat([full(160, spread), full(160, -spread)]) });
+        using SafetensorsFile unet = SafetensorsFile.Open(path);
+        Assert.Equal(velocity, SingleFileModel.LooksLikeVelocity(unet));
+    }
+
     private static void CopyFolder(string from, string to)
     {
         foreach (string file in Directory.GetFiles(from, "*", SearchOption.AllDirectories))

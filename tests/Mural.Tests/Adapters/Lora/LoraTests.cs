@@ -69,6 +69,66 @@ public sealed class LoraTests : IDisposable
     }
 
     [Fact]
+    public void LohaMultipliesTwoMatricesValueByValue()
+    {
+        using var scope = NewDisposeScope();
+        Tensor a1 = randn(64, 4), b1 = randn(4, 64), a2 = randn(64, 4), b2 = randn(4, 64);
+        // Around a core, the factors of the output lie the other way round.
+        Tensor c1 = randn(4, 64), d1 = randn(4, 64), core1 = randn(4, 4, 3, 3), c2 = randn(4, 64), d2 = randn(4, 64), core2 = randn(4, 4, 3, 3);
+        string path = Write(
+            ($"unet.{Query}.hada_w1_a", a1), ($"unet.{Query}.hada_w1_b", b1), ($"unet.{Query}.hada_w2_a", a2), ($"unet.{Query}.hada_w2_b", b2), ($"unet.{Query}.alpha", tensor(2.0)),
+            ($"unet.{Convolution}.hada_w1_a", c1), ($"unet.{Convolution}.hada_w1_b", d1), ($"unet.{Convolution}.hada_t1", core1),
+            ($"unet.{Convolution}.hada_w2_a", c2), ($"unet.{Convolution}.hada_w2_b", d2), ($"unet.{Convolution}.hada_t2", core2));
+        using (ITensorSource source = Checkpoint.Open(path)) Assert.Equal("LoHa", LoraFile.KindOf(source));
+        using LoraFile file = LoraFile.Open(path);
+        AssertClose(a1.mm(b1) * a2.mm(b2) * 0.5, Change(file, Query, 64, 64));
+        Tensor Kernel(Tensor core, Tensor output, Tensor input) => einsum("nmhw,ni,mj->ijhw", core, output, input);
+        AssertClose(Kernel(core1, c1, d1) * Kernel(core2, c2, d2), Change(file, Convolution, 64, 64, 3, 3));
+        Assert.Equal([$"unet.{Query}.weight", $"unet.{Convolution}.weight"], Changed(path).OrderBy(name => name.Contains("resnets", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void LokrIsAKroneckerProduct()
+    {
+        using var scope = NewDisposeScope();
+        const string Key = "mid_block.attentions.0.transformer_blocks.0.attn1.to_k", Linear = "mid_block.resnets.0.conv2";
+        Tensor first = randn(8, 4), second = randn(8, 16), third = randn(8, 16, 3, 3), a = randn(8, 2), b = randn(2, 16), flatA = randn(8, 2), flatB = randn(2, 16 * 9);
+        Tensor output = randn(2, 8), input = randn(2, 16), core = randn(2, 2, 3, 3);
+        string path = Write(
+            ($"unet.{Query}.lokr_w1", first), ($"unet.{Query}.lokr_w2", second), ($"unet.{Query}.alpha", tensor(7.0)),
+            ($"unet.{Key}.lokr_w1", first), ($"unet.{Key}.lokr_w2_a", a), ($"unet.{Key}.lokr_w2_b", b), ($"unet.{Key}.alpha", tensor(1.0)),
+            ($"unet.{Convolution}.lokr_w1", first), ($"unet.{Convolution}.lokr_w2", third),
+            ($"unet.{Linear}.lokr_w1", first), ($"unet.{Linear}.lokr_w2_a", flatA), ($"unet.{Linear}.lokr_w2_b", flatB),
+            ("unet.up_blocks.0.resnets.0.conv2.lokr_w1", first), ("unet.up_blocks.0.resnets.0.conv2.lokr_w2_a", output), ("unet.up_blocks.0.resnets.0.conv2.lokr_w2_b", input), ("unet.up_blocks.0.resnets.0.conv2.lokr_t2", core));
+        using LoraFile file = LoraFile.Open(path);
+        // Each number of the first stands for a block, that many times the second.
+        Tensor Product(Tensor other) => cat([.. Enumerable.Range(0, 8).Select(i => cat([.. Enumerable.Range(0, 4).Select(j => first[i, j] * other)], 1))], 0);
+        // Whole matrices have no rank.
+        AssertClose(Product(second), Change(file, Query, 64, 64));
+        AssertClose(Product(a.mm(b)) * 0.5, Change(file, Key, 64, 64));
+        AssertClose(Product(third), Change(file, Convolution, 64, 64, 3, 3));
+        AssertClose(Product(flatA.mm(flatB).reshape(8, 16, 3, 3)), Change(file, Linear, 64, 64, 3, 3));
+        AssertClose(Product(einsum("nmhw,ni,mj->ijhw", core, output, input)), Change(file, "up_blocks.0.resnets.0.conv2", 64, 64, 3, 3));
+        Assert.True(file.Modules.All(module => module.Fits(module.Key.Contains("attn1", StringComparison.Ordinal) ? [64, 64] : [64, 64, 3, 3])));
+    }
+
+    [Theory]
+    [InlineData("lokr_w2", new long[] { 3 }, "no product")]
+    [InlineData("lokr_w2", new long[] { 0, 4 }, "no product")]
+    [InlineData("lokr_w2_a", new long[] { 4, 3 }, "only a part")]
+    [InlineData("lora_down.weight", new long[] { 4, 3 }, "only a part")]
+    public void LokrThatIsNoneIsRefused(string part, long[] shape, string reason)
+    {
+        using var scope = NewDisposeScope();
+        string path = Write(("x.lokr_w1", ones(2, 2)), ("x." + part, ones(shape)));
+        Assert.Contains(reason, Assert.Throws<MuralException>(() => LoraFile.Open(path)).Message, StringComparison.Ordinal);
+        path = Write(("x.lokr_w1", ones(2, 2)), ("x.lokr_w2", ones(2, 2)), ("x.hada_w1_a", ones(2, 2)));
+        Assert.Contains("two kinds at once", Assert.Throws<MuralException>(() => LoraFile.Open(path)).Message, StringComparison.Ordinal);
+        path = Write(("x.hada_w1_a", ones(4, 2)), ("x.hada_w1_b", ones(2, 4)), ("x.hada_w2_a", ones(4, 2)), ("x.hada_w2_b", ones(2, 5)));
+        Assert.Contains("no product", Assert.Throws<MuralException>(() => LoraFile.Open(path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void LinearAndConvolutionOfOnePixelAreTheSameLayer()
     {
         using var scope = NewDisposeScope();
@@ -224,8 +284,9 @@ public sealed class LoraTests : IDisposable
 
     [Theory]
     [InlineData("bundle_emb.fox.clip_l", "holds no layers")]
-    [InlineData("x.hada_w1_a", "LoHa")]
-    [InlineData("x.lokr_w1", "LoKr")]
+    [InlineData("x.hada_w1_a", "only a part of the layer 'x' (hada_w1_a)")]
+    [InlineData("x.lokr_w1", "only a part of the layer 'x' (lokr_w1)")]
+    [InlineData("base_model.model.x.lokr_w1", "LoKr of PEFT")]
     [InlineData("x.dora_scale", "DoRA")]
     [InlineData("x.diff_b", "full-difference")]
     [InlineData("x.diff", "full-difference")]
@@ -276,6 +337,8 @@ public sealed class LoraTests : IDisposable
             merge.Apply();
         });
     }
+
+    private static Tensor Change(LoraFile file, string key, params long[] shape) => file.Modules.Single(module => module.Key == "unet." + key).Change(shape);
 
     // The parameters that a LoRA changes.
     private static string[] Changed(string path)

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Mural.Checkpoints.SingleFile;
 using Mural.Samplers;
 using static TorchSharp.torch;
@@ -9,7 +10,7 @@ namespace Mural.Checkpoints.StableDiffusion;
 /// Opens a Stable Diffusion in one file. Such files hold tensors only; those that Mural writes also say in their free text entries what a folder's configs say, so that
 /// nothing is lost on the way to a file and back.
 /// </summary>
-internal static class SingleFileModel
+internal static partial class SingleFileModel
 {
     /// <summary>Beginning of the entries: <c>mural.unet</c> is the UNet's config, <c>mural.scheduler</c> the scheduler's, <c>mural.model_index</c> the list of parts.</summary>
     internal const string Entry = "mural.";
@@ -88,10 +89,25 @@ internal static class SingleFileModel
             if (said is "v" or "v_prediction") return (true, false);
             if (said is "epsilon" or "eps") return (false, false);
         }
+        if (SaidBeside(file.Source.Path) is { } beside) return (beside, false);
         // Of Stable Diffusion 2, the models for inpainting go on from that for 512 pixels.
         if (file.Family != ModelFamily.StableDiffusion2 || file.InputChannels == FamilySettings.InpaintingChannels) return (false, false);
         bool noise = file.Source is TorchFile torch && torch.Values.GetValueOrDefault("global_step") is JsonValue value && value.TryGetValue(out long step) && step == LastStepOfNoise;
         return noise ? (false, false) : (LooksLikeVelocity(file.Components[SingleFileLayout.UNet]), true);
+    }
+
+    // Settings of the original code in a file of the same name, which A1111 reads too: what says nothing there predicts noise.
+    private static bool? SaidBeside(string path)
+    {
+        string settings = Path.ChangeExtension(path, ".yaml");
+        try
+        {
+            return File.Exists(settings) && File.ReadAllText(settings) is var text && text.Contains("ldm.models.diffusion", StringComparison.Ordinal) ? VelocitySetting().IsMatch(text) : null;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new MuralException($"{settings}, which belongs to {path}, cannot be read ({error.Message.TrimEnd('.')}); check the file and its permissions.", error);
+        }
     }
 
     /// <summary>Whether a UNet of Stable Diffusion 2 looks as if it predicted velocities; where nothing tells, most of the family do.</summary>
@@ -111,4 +127,7 @@ internal static class SingleFileModel
         SingleFileLayout.TextEncoder => ShapeConfigs.Text(weights, openClip: family == ModelFamily.StableDiffusion2, projected: false).ToJson(),
         _ => ShapeConfigs.Text(weights, openClip: true, projected: true).ToJson(),
     };
+
+    [GeneratedRegex(@"^\s*parameterization\s*:\s*[""']?v[""']?\s*$", RegexOptions.Multiline)]
+    private static partial Regex VelocitySetting();
 }

@@ -82,7 +82,7 @@ internal sealed class ConvertCommand : SynchronousMuralCommand
         using StableDiffusionCheckpoint model = OpenForFolder(input, output);
         bool tokenizers = StableDiffusionWriter.SaveFolder(model, output, type, shard, context.Cancellation);
         if (!tokenizers) context.Warn($"no vocabulary was found for the tokenizers of {output}; copy the tokenizer folders of another model of this family there.");
-        if (model.PredictionIsGuessed) context.Warn($"{input} does not say whether it predicts noise or velocities, so that velocities are assumed; change prediction_type in {Path.Combine(output, FolderLayout.SchedulerFolder, FolderLayout.SchedulerName)} if its pictures show that it is noise.");
+        if (model.PredictionIsGuessed) context.Warn($"{input} does not say whether it predicts noise or velocities, so that {EnumNames.Of(model.Sampling.PredictionType)} is assumed, as its weights suggest; change prediction_type in {Path.Combine(output, FolderLayout.SchedulerFolder, FolderLayout.SchedulerName)} if its pictures are grey or noisy.");
         return [.. model.Components.Keys.Select(component => Path.Combine(output, component))];
     }
 

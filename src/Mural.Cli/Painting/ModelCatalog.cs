@@ -1,5 +1,7 @@
 using Mural.Checkpoints;
 using Mural.Checkpoints.SingleFile;
+using Mural.Checkpoints.StableDiffusion;
+using Mural.Hub;
 using Mural.Pipelines;
 
 namespace Mural.Cli.Painting;
@@ -30,9 +32,18 @@ internal static class ModelCatalog
         if (File.Exists(Path.Combine(pathOrName, IndexName))) return new ModelFolder(Path.GetFullPath(pathOrName), BuiltIn: false);
         // A Stable Diffusion may be one file, or a folder that lost its index.
         if (File.Exists(pathOrName) || Directory.Exists(Path.Combine(pathOrName, SingleFileLayout.UNet))) return new ModelFolder(Path.GetFullPath(pathOrName), BuiltIn: false);
+        // The hub's own tools keep the files of a repository some folders below its own.
+        if (HubCache.Snapshot(pathOrName) is { } snapshot && FolderLayout.Is(snapshot)) return new ModelFolder(Path.GetFullPath(snapshot), BuiltIn: false);
         // A folder that is none does not hide a model of its name.
         if (Named(pathOrName) is { } named) return named;
-        throw Directory.Exists(pathOrName) ? new MuralException($"{pathOrName} is a folder without {IndexName}: give the folder of a whole model.") : Missing(pathOrName);
+        throw Directory.Exists(pathOrName) ? NoModel(pathOrName) : Missing(pathOrName);
+    }
+
+    private static MuralException NoModel(string folder)
+    {
+        string[] files = [.. Directory.GetFiles(folder).Where(IsSingleFile).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
+        string instead = files.Length == 0 ? "" : $", or a file in it ({string.Join(", ", files.Take(5))}{(files.Length > 5 ? $" and {files.Length - 5} more" : "")})";
+        return new MuralException($"{folder} is a folder without {IndexName}: give the folder of a whole model{instead}.");
     }
 
     // Only files of that name are opened.
@@ -55,12 +66,14 @@ internal static class ModelCatalog
         string[] all = [.. Directory.GetDirectories(root).Prepend(root).Order(StringComparer.Ordinal)];
         string[] folders = [.. all.Where(folder => File.Exists(Path.Combine(folder, IndexName)))];
         // Beside the parts of a model lies the same model again.
-        IEnumerable<string> files = all.Except(folders).SelectMany(folder => Directory.GetFiles(folder).Order(StringComparer.Ordinal)).Where(file => HasExtension(file, Safetensors) || HasExtension(file, ".ckpt"));
+        IEnumerable<string> files = all.Except(folders).SelectMany(folder => Directory.GetFiles(folder).Order(StringComparer.Ordinal)).Where(IsSingleFile);
         return folders.Concat(files).Select(path => new ModelFolder(Path.GetFullPath(path), builtIn));
     }
 
     // Adapters, autoencoders and ControlNets have the same extension as models.
     private static bool IsModel(ModelFolder model) => !HasExtension(model.Path, Safetensors) || !model.IsFile || SafetensorsHeader.Mentions(model.Path, SingleFileLayout.UNetPrefix);
+
+    private static bool IsSingleFile(string file) => HasExtension(file, Safetensors) || HasExtension(file, ".ckpt");
 
     private static bool HasExtension(string file, string extension) => string.Equals(Path.GetExtension(file), extension, StringComparison.OrdinalIgnoreCase);
 

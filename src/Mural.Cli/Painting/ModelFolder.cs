@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Mural.Checkpoints;
 
 namespace Mural.Cli.Painting;
 
@@ -14,7 +15,7 @@ internal sealed record ModelFolder(string Path, bool BuiltIn)
     internal string Name => IsFile ? System.IO.Path.GetFileNameWithoutExtension(Path) : System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(Path));
 
     /// <summary>Size of its weights in bytes.</summary>
-    internal long Bytes => Weights().Sum(file => new FileInfo(file).Length);
+    internal long Bytes => Weights().Sum(file => FileBytes.LengthOf(file));
 
     /// <summary>SHA-256 of all its weights, in the order of their names: another hash, another picture.</summary>
     internal string Hash()

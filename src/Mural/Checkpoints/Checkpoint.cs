@@ -38,10 +38,31 @@ public static class Checkpoint
         }
     }
 
+    /// <summary>Opens one file of a checkpoint in several.</summary>
+    /// <exception cref="MuralException">It is missing or malformed.</exception>
+    internal static ITensorSource OpenShard(string path, CheckpointLimits limits)
+    {
+        MappedFile file = MappedFile.Open(path);
+        try
+        {
+            // No index: one that names itself would have no end. The reader of safetensors says of anything else what is wrong.
+            FileContent.Kind kind = FileContent.Recognise(file);
+            return kind is FileContent.Kind.Zip or FileContent.Kind.LegacyTorch ? TorchFile.Read(file, kind, limits) : SafetensorsFile.Read(file, limits);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
     private static string FindIn(string folder)
     {
         string[] files = [.. Directory.GetFiles(folder).Order(StringComparer.Ordinal)];
-        string[] indexes = [.. files.Where(file => file.EndsWith(ShardIndex.Suffix, StringComparison.OrdinalIgnoreCase))];
+        string[] Ending(string suffix) => [.. files.Where(file => file.EndsWith(suffix, StringComparison.OrdinalIgnoreCase))];
+        string[] indexes = Ending(ShardIndex.Suffix);
+        // The same weights may lie beside in PyTorch's format.
+        if (indexes.Length == 0 && Ending(".safetensors").Length == 0) indexes = Ending(ShardIndex.TorchSuffix);
         if (indexes.Length == 1) return indexes[0];
         string[] weights = [.. files.Where(file => Extensions.Contains(Path.GetExtension(file), StringComparer.OrdinalIgnoreCase))];
         if (indexes.Length == 0 && weights.Length > 0 && Preferred(weights) is { } chosen) return chosen;

@@ -52,6 +52,12 @@ internal sealed class ConfigReader
         return found == className || found == relative ? reader : throw new MuralException($"{source} describes {found}, but {className} is wanted; give another folder.");
     }
 
+    /// <summary>Where it was read from, for messages.</summary>
+    internal string Source => _path;
+
+    /// <summary>Whether a key is there without a value, where that is not the same as its absence.</summary>
+    internal bool IsNull(string key) => _json.TryGetPropertyValue(key, out JsonNode? value) && value is null;
+
     internal string Text(string key, string missing) => Value(key, missing, "a text");
 
     internal int Integer(string key, int missing) => Value(key, missing, "a whole number");

@@ -5,6 +5,14 @@ namespace Mural.Checkpoints;
 /// <summary>Reads from files, of which one call may give less than it is asked for.</summary>
 internal static class FileBytes
 {
+    /// <summary>Bytes of a file; of its target where it is a link, as downloads often are: what a system says of a link itself is 0, or the length of a path.</summary>
+    /// <exception cref="IOException">There is none.</exception>
+    internal static long LengthOf(string path)
+    {
+        var file = new FileInfo(path);
+        return file.Exists && file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target ? target.Length : file.Length;
+    }
+
     /// <summary>Fills memory with what stands in a file from some place on.</summary>
     /// <param name="file">The file.</param>
     /// <param name="bytes">What is filled.</param>

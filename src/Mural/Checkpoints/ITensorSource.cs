@@ -11,7 +11,7 @@ public interface ITensorSource : IDisposable
     /// <summary>The file or folder that was opened.</summary>
     string Path { get; }
 
-    /// <summary>The format by name, for people: <c>safetensors</c>, <c>sharded safetensors</c>, <c>PyTorch zip</c>, <c>PyTorch before 1.6</c>.</summary>
+    /// <summary>The format by name, for people: <c>safetensors</c>, <c>sharded safetensors</c>, <c>sharded PyTorch</c>, <c>PyTorch zip</c>, <c>PyTorch before 1.6</c>.</summary>
     string Format { get; }
 
     /// <summary>The tensors by name.</summary>

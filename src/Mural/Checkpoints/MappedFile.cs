@@ -32,7 +32,7 @@ internal sealed unsafe class MappedFile : IDisposable
         try
         {
             // Asked of the path, so that devices and pipes, which have no length, are refused without being opened.
-            if (new FileInfo(path).Length == 0)
+            if (FileBytes.LengthOf(path) == 0)
                 throw new MuralException($"{path} is empty where a checkpoint was expected; download or export it again.");
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1);
             // The map outlives the stream it was made from.

@@ -13,17 +13,19 @@ internal static class ModelFolder
     private const string WeightsStem = "diffusion_pytorch_model";
 
     // What exporters write beside or instead of the plain file, in the order of preference where nobody asked for one.
-    private static readonly string[] KnownVariants = ["fp16", "bf16", "non_ema"];
+    private static readonly string[] KnownVariants = ["fp16", "bf16", "fp32", "ema", "non_ema"];
 
     /// <summary>Opens the weights of a folder: those of the variant where there are any, else the plain ones, else those of a variant that many exporters write.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="variant">What the exporter put into the file's name, such as <c>fp16</c>, or null.</param>
     /// <param name="stem">How the file's name begins: transformers' models have another.</param>
+    /// <param name="legacyStem">How it began once, which is looked for where there is nothing of today's name; null for no other way.</param>
     /// <exception cref="MuralException">There are none, or they are malformed.</exception>
-    internal static ITensorSource OpenWeights(string folder, string? variant = null, string stem = WeightsStem)
+    internal static ITensorSource OpenWeights(string folder, string? variant = null, string stem = WeightsStem, string? legacyStem = null)
     {
         IEnumerable<string?> variants = [.. variant is null ? [] : new[] { variant }, null, .. KnownVariants];
-        string? path = variants.SelectMany(known => Names(stem, known)).Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
+        string? Find(string begun) => variants.SelectMany(known => Names(begun, known)).Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
+        string? path = Find(stem) ?? (legacyStem is null ? null : Find(legacyStem));
         return path is not null ? Checkpoint.Open(path)
             : throw new MuralException($"There is no file {Path.Combine(folder, stem + ".safetensors")}; give the folder of a model that holds its weights.");
     }
@@ -73,6 +75,10 @@ internal static class ModelFolder
 
     // Indexes have the variant before their extension today and had it before "index" once.
     private static string[] Names(string stem, string? variant) => variant is null
-        ? [$"{stem}.safetensors", $"{stem}{ShardIndex.Suffix}", $"{stem}.bin"]
-        : [$"{stem}.{variant}.safetensors", $"{stem}.safetensors.index.{variant}.json", $"{stem}.safetensors.{variant}.index.json", $"{stem}.{variant}.bin"];
+        ? [$"{stem}.safetensors", $"{stem}{ShardIndex.Suffix}", $"{stem}.bin", $"{stem}{ShardIndex.TorchSuffix}"]
+        :
+        [
+            $"{stem}.{variant}.safetensors", $"{stem}.safetensors.index.{variant}.json", $"{stem}.safetensors.{variant}.index.json",
+            $"{stem}.{variant}.bin", $"{stem}.bin.index.{variant}.json", $"{stem}.bin.{variant}.index.json",
+        ];
 }

@@ -10,7 +10,8 @@ internal sealed class TextualInversion : IDisposable
 {
     private const string Kohya = "emb_params", WebUi = "string_to_param.";
 
-    private static readonly string[] Sdxl = ["clip_l", "clip_g"];
+    // What SDXL's encoders are called in files for both: by A1111, ComfyUI and kohya, and by diffusers' trainers.
+    private static readonly string[] Sdxl = ["clip_l", "clip_g"], Numbered = ["text_encoders_0", "text_encoders_1"];
 
     // Of the token embeddings of CLIP's text encoders that models of Stable Diffusion have.
     private static readonly long[] Widths = [768, 1024, 1280];
@@ -40,7 +41,7 @@ internal sealed class TextualInversion : IDisposable
         string[] sets = Sets([.. source.Tensors.Keys]);
         if (sets.Length == 0 || !sets.All(name => IsSet(source.Tensors[name])))
             throw new MuralException($"{path} is no textual inversion: it holds {source.Tensors.Count} tensors, where vectors under emb_params, string_to_param, clip_l and clip_g or a word's own name were expected; name an embedding's file.");
-        bool namedByFile = Sdxl.Contains(sets[0]) || IsUnnamed(sets[0]);
+        bool namedByFile = IsOfEncoder(sets[0]) || IsUnnamed(sets[0]);
         return new TextualInversion(path, word ?? (namedByFile ? System.IO.Path.GetFileNameWithoutExtension(path) : sets[0]), [.. sets.Select(name => Read(source, name))]);
     }
 
@@ -51,7 +52,7 @@ internal sealed class TextualInversion : IDisposable
         if (sets.Length == 0 || !sets.All(name => IsSet(source.Tensors[name]))) return null;
         long[] widths = [.. sets.Select(name => source.Tensors[name].Shape[^1])];
         // One tensor of any name may be anything, such as a layer's weight.
-        bool named = Sdxl.Contains(sets[0]) || IsUnnamed(sets[0]);
+        bool named = IsOfEncoder(sets[0]) || IsUnnamed(sets[0]);
         if (!named && (!Widths.Contains(widths[0]) || sets[0].Contains('.'))) return null;
         long count = source.Tensors[sets[0]].Shape is [var vectors, _] ? vectors : 1;
         return $"textual inversion: {count} {(count == 1 ? "vector" : "vectors")} of {string.Join(" and ", widths)} channels";
@@ -64,13 +65,18 @@ internal sealed class TextualInversion : IDisposable
 
     private static string[] Sets(string[] names)
     {
-        string[] sdxl = [.. Sdxl.Where(names.Contains)];
-        if (sdxl.Length > 0) return sdxl;
+        foreach (string[] encoders in new[] { Sdxl, Numbered })
+        {
+            string[] sets = [.. encoders.Where(names.Contains)];
+            if (sets.Length > 0) return sets;
+        }
         string[] unnamed = [.. names.Where(IsUnnamed)];
         if (unnamed.Length > 0) return unnamed.Length == 1 ? unnamed : [];
         // diffusers names the one tensor after its word.
         return names.Length == 1 ? names : [];
     }
+
+    private static bool IsOfEncoder(string tensor) => Sdxl.Contains(tensor) || Numbered.Contains(tensor);
 
     private static bool IsUnnamed(string tensor) => tensor == Kohya || tensor.StartsWith(WebUi, StringComparison.Ordinal);
 

@@ -66,7 +66,8 @@ public sealed class ControlNetModel : nn.Module
 
     /// <summary>
     /// Opens a ControlNet in one file without a config: of the original layout (<c>control_v11p_sd15_canny.pth</c>), also together with the model that it was trained with, or
-    /// of diffusers' names. Whether its residuals are averaged, as for "shuffle", is read from the settings beside it, a <c>.yaml</c> file of the same name.
+    /// of diffusers' names. Whether its residuals are averaged is read from the settings beside it, a <c>.yaml</c> file of the same name; without one, they
+    /// are where the file's name ends with <c>_shuffle</c>.
     /// </summary>
     /// <param name="path">A file of safetensors or torch.save.</param>
     /// <param name="unet">The UNet of the model that it is for: what shapes do not show, such as the number of heads, is the same.</param>

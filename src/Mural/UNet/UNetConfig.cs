@@ -145,7 +145,9 @@ public sealed record UNetConfig
         if (heads < 1 || channels % heads != 0)
             throw new MuralException($"The UNet's {channels} channels cannot be shared among {heads} attention heads; change attention_head_dim, which is the number of heads.");
         if (LayersPerBlock[level] < 1) throw new MuralException($"The UNet's layers_per_block holds {LayersPerBlock[level]}; it must be at least 1.");
-        if (TransformerLayers[level] < 1) throw new MuralException($"The UNet's transformer_layers_per_block holds {TransformerLayers[level]}; it must be at least 1.");
+        // Levels that do not attend have no use for the number, and some configs have 0 there.
+        int last = BlockOutChannels.Count - 1, least = DownBlockAttention[level] || UpBlockAttention[last - level] || level == last ? 1 : 0;
+        if (TransformerLayers[level] < least) throw new MuralException($"The UNet's transformer_layers_per_block holds {TransformerLayers[level]}; it must be at least {least}.");
     }
 
     private void RequireOneForEachLevel<T>(string name, IReadOnlyList<T> values)

@@ -7,14 +7,14 @@ namespace Mural.UNet;
 internal static class UNetConfigJson
 {
     private const string DownBlock = "DownBlock2D", AttentionDownBlock = "CrossAttnDownBlock2D", UpBlock = "UpBlock2D", AttentionUpBlock = "CrossAttnUpBlock2D";
-    private const string TextTime = "text_time";
+    private const string TextTime = "text_time", MiddleBlock = "mid_block_type";
 
     // Keys that change the network in ways Stable Diffusion never uses, with the one value (as JSON) that does not.
     private static readonly (string Key, string Only)[] Unsupported =
     [
         ("act_fn", "\"silu\""), ("attention_type", "\"default\""), ("class_embed_type", "null"), ("class_embeddings_concat", "false"), ("conv_in_kernel", "3"),
         ("conv_out_kernel", "3"), ("cross_attention_norm", "null"), ("dual_cross_attention", "false"), ("encoder_hid_dim", "null"), ("encoder_hid_dim_type", "null"),
-        ("mid_block_only_cross_attention", "false"), ("mid_block_type", "\"UNetMidBlock2DCrossAttn\""), ("num_class_embeds", "null"), ("only_cross_attention", "false"),
+        ("mid_block_only_cross_attention", "false"), (MiddleBlock, "\"UNetMidBlock2DCrossAttn\""), ("num_class_embeds", "null"), ("only_cross_attention", "false"),
         ("resnet_out_scale_factor", "1"), ("resnet_skip_time_act", "false"), ("resnet_time_scale_shift", "\"default\""),
         ("reverse_transformer_layers_per_block", "null"), ("time_embedding_act_fn", "null"), ("time_embedding_type", "\"positional\""), ("timestep_post_act", "null"),
     ];
@@ -39,6 +39,9 @@ internal static class UNetConfigJson
     internal static UNetConfig Network(ConfigReader json)
     {
         foreach ((string key, string only) in Unsupported) json.RequireDefault(key, only);
+        // Elsewhere null stands for the default; here it is what networks that were made smaller have.
+        if (json.IsNull(MiddleBlock))
+            throw new MuralException($"{json.Source} has {MiddleBlock} null: the network was made smaller, without a middle, as BK-SDM and small-sd, which is not supported; give one of full size.");
         int[] channels = json.List<int>("block_out_channels") ?? [320, 640, 1280, 1280];
         int levels = channels.Length;
         bool[] down = Attention(json, "down_block_types", [AttentionDownBlock, AttentionDownBlock, AttentionDownBlock, DownBlock], DownBlock, AttentionDownBlock);

@@ -29,6 +29,22 @@ public sealed class CheckpointTests : IDisposable
         Assert.Equal("safetensors", FormatOf(path));
     }
 
+    // As the cache of the hub's own tools keeps them.
+    [Fact]
+    public void ALinkIsReadAsItsTarget()
+    {
+        if (OperatingSystem.IsWindows()) return;
+        string file = WriteSafetensors("blob"), link = _folder.At("link.safetensors"), empty = _folder.Write("nothing", []);
+        File.CreateSymbolicLink(link, file);
+        Assert.Equal(new FileInfo(file).Length, FileBytes.LengthOf(link));
+        Assert.Equal("safetensors", FormatOf(link));
+        Assert.True(SafetensorsHeader.Mentions(link, "a"));
+        File.CreateSymbolicLink(_folder.At("empty.safetensors"), empty);
+        Assert.Contains("is empty", Assert.Throws<MuralException>(() => Checkpoint.Open(_folder.At("empty.safetensors"))).Message, StringComparison.Ordinal);
+        File.CreateSymbolicLink(_folder.At("broken.safetensors"), _folder.At("gone"));
+        Assert.Contains("does not exist", Assert.Throws<MuralException>(() => Checkpoint.Open(_folder.At("broken.safetensors"))).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void TheSummaryGivesTheFigures()
     {
@@ -84,6 +100,19 @@ public sealed class CheckpointTests : IDisposable
         Assert.Contains(message, Assert.Throws<MuralException>(() => Checkpoint.Open(path)).Message, StringComparison.Ordinal);
         Assert.Contains(message, Assert.Throws<MuralException>(() => SafetensorsFile.Open(path)).Message, StringComparison.Ordinal);
         Assert.Contains(message, Assert.Throws<MuralException>(() => TorchFile.Open(path)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("a picture", "89504E470D0A1A0A0000000D49484452")]
+    [InlineData("a picture", "FFD8FFE000104A46494600010100")]
+    [InlineData("a picture", "52494646010200005745425056503820")]
+    [InlineData("an archive", "526172211A0701003392B5E5")]
+    [InlineData("an archive", "377ABCAF271C0004")]
+    [InlineData("an archive", "1F8B0800000000000003")]
+    public void FilesOfOtherKindsAreNamed(string message, string content)
+    {
+        string path = _folder.Write("model.safetensors", Convert.FromHexString(content));
+        Assert.Contains(message, Assert.Throws<MuralException>(() => Checkpoint.Open(path)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

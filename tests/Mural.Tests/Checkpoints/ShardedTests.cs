@@ -1,4 +1,5 @@
 using Mural.Checkpoints;
+using Mural.Layers.Clip;
 
 namespace Mural.Tests.Checkpoints;
 
@@ -25,6 +26,35 @@ public sealed class ShardedTests : IDisposable
             foreach ((string name, Tensor tensor) in tensors) Assert.True(source.Read(name).equal(tensor).all().item<bool>());
             Assert.Throws<MuralException>(() => source.Read("missing"));
         }
+    }
+
+    [Fact]
+    public void ShardsMayBePyTorchsFiles()
+    {
+        using var scope = NewDisposeScope();
+        Dictionary<string, Tensor> tensors = Tensors();
+        string[][] parts = [["small", "scalar"], ["large", "transposed", "last"]];
+        var files = new Dictionary<string, string>();
+        for (int i = 0; i < parts.Length; i++)
+        {
+            string name = $"pytorch_model-{i + 1:D5}-of-00002.bin", plain = _folder.At("plain.safetensors");
+            SafetensorsWriter.Save(plain, parts[i].ToDictionary(part => part, part => tensors[part]));
+            using (SafetensorsFile file = SafetensorsFile.Open(plain)) TorchWriter.Save(_folder.At(name), file);
+            File.Delete(plain);
+            foreach (string part in parts[i]) files.Add(part, name);
+        }
+        string index = _folder.Write("pytorch_model.bin.index.json", ShardIndex.Write(files, 0));
+        // Another program's export of the same network lies beside.
+        _folder.Write("model.onnx", [1]);
+        foreach (Func<ITensorSource> open in new Func<ITensorSource>[] { () => Checkpoint.Open(index), () => Checkpoint.Open(_folder.Path), () => ClipFiles.OpenWeights(_folder.Path, null) })
+        {
+            using ITensorSource source = open();
+            Assert.Equal((index, "sharded PyTorch"), (source.Path, source.Format));
+            Assert.Equal(tensors.Keys.Order(StringComparer.Ordinal), source.Tensors.Keys.Order(StringComparer.Ordinal));
+            foreach ((string name, Tensor tensor) in tensors) Assert.True(source.Read(name).equal(tensor).all().item<bool>());
+        }
+        string endless = _folder.Write("endless.bin.index.json", ShardIndex.Write(new Dictionary<string, string> { ["a"] = "endless.bin.index.json" }, 0));
+        Assert.Throws<MuralException>(() => Checkpoint.Open(endless));
     }
 
     [Fact]

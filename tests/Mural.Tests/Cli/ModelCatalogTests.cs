@@ -21,6 +21,31 @@ public sealed class ModelCatalogTests : IDisposable
     }
 
     [Fact]
+    public void ARepositoryInTheHubsCacheIsTheCommitOfItsBranch()
+    {
+        string repository = _folder.At("models--org--fox");
+        foreach (string commit in (string[])["aaa", "bbb"])
+        {
+            Directory.CreateDirectory(Path.Combine(repository, "snapshots", commit));
+            File.WriteAllText(Path.Combine(repository, "snapshots", commit, "model_index.json"), "{}");
+        }
+        Assert.Contains("is a folder without model_index.json", Assert.Throws<MuralException>(() => ModelCatalog.Find(repository)).Message, StringComparison.Ordinal);
+        Directory.CreateDirectory(Path.Combine(repository, "refs"));
+        File.WriteAllText(Path.Combine(repository, "refs", "main"), "bbb");
+        Assert.Equal(Path.Combine(repository, "snapshots", "bbb"), ModelCatalog.Find(repository).Path);
+        Directory.Delete(Path.Combine(repository, "snapshots", "bbb"), recursive: true);
+        Assert.Equal(Path.Combine(repository, "snapshots", "aaa"), ModelCatalog.Find(repository).Path);
+    }
+
+    [Fact]
+    public void AFolderOfFilesNamesThem()
+    {
+        Directory.CreateDirectory(_folder.At("files"));
+        foreach (string file in (string[])["b.ckpt", "a.safetensors", "readme.md"]) File.WriteAllText(_folder.At("files/" + file), "");
+        Assert.Contains("or a file in it (a.safetensors, b.ckpt).", Assert.Throws<MuralException>(() => ModelCatalog.Find(_folder.At("files"))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void AFileIsAModelOfItsName()
     {
         string model = TinyStableDiffusion.At(TinyStableDiffusion.First);

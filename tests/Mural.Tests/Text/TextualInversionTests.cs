@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 using Mural.Checkpoints;
+using Mural.Checkpoints.Pickle;
+using Mural.Tests.Checkpoints;
 using Mural.Tests.Goldens;
 using Mural.Text;
 
@@ -82,6 +84,39 @@ public class TextualInversionTests
         using TextualInversion inversion = TextualInversion.Read(path);
         new PromptEncoder([stage], syntax).Add(inversion);
         Assert.Equal(found, stage.Tokenizer.Encode("lifestyle").Contains(encoder.Config.VocabularySize));
+    }
+
+    [Theory]
+    [InlineData("clip_g", "clip_l")]
+    [InlineData("text_encoders_1", "text_encoders_0")]
+    public void AFileForTwoEncodersIsNamedAfterTheFile(string second, string first)
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        string path = folder.At("fox.safetensors");
+        SafetensorsWriter.Save(path, new Dictionary<string, Tensor> { [second] = ones(2, 1280), [first] = ones(2, 768) });
+        using TextualInversion inversion = TextualInversion.Read(path);
+        Assert.Equal("fox", inversion.Word);
+        Assert.Equal([768L, 1280L], inversion.Vectors.Select(vectors => vectors.shape[1]));
+        using ITensorSource source = Checkpoint.Open(path);
+        Assert.Equal("textual inversion: 2 vectors of 768 and 1280 channels", TextualInversion.Describe(source));
+    }
+
+    // The program of the paper saved a module that holds the vectors, and beside it the token, which is a tensor too.
+    [Fact]
+    public void TheFirstProgramsFilesAreRead()
+    {
+        using var folder = new TemporaryFolder();
+        byte[] pickle = new PickleBuilder().Op(PickleOpcode.EmptyDict, PickleOpcode.Mark)
+            .Text("string_to_token").Op(PickleOpcode.EmptyDict).Text("*").Tensor("0", "LongStorage", 1, 0, [], []).Op(PickleOpcode.SetItem)
+            .Text("string_to_param").Global("torch.nn.modules.container", "ParameterDict").Op(PickleOpcode.EmptyTuple, PickleOpcode.NewObj, PickleOpcode.EmptyDict, PickleOpcode.Mark)
+            .Text("training").Op(PickleOpcode.NewTrue)
+            .Text("_parameters").Op(PickleOpcode.EmptyDict).Text("*").Tensor("1", "FloatStorage", 4, 0, [1, 4], [4, 1]).Op(PickleOpcode.SetItem)
+            .Op(PickleOpcode.SetItems, PickleOpcode.Build, PickleOpcode.SetItems).ToArray();
+        string path = folder.Write("fox.pt", TorchZip.Build(pickle, ("0", new byte[8]), ("1", new byte[16])));
+        using TextualInversion inversion = TextualInversion.Read(path);
+        Assert.Equal("fox", inversion.Word);
+        Assert.Equal([1L, 4L], Assert.Single(inversion.Vectors).shape);
     }
 
     [Fact]

@@ -32,6 +32,18 @@ public class UNetConfigTests
     public void TheRightNameOfTheHeadsWins() =>
         Assert.Equal([4, 4, 4, 4], Read("{\"attention_head_dim\": 8, \"num_attention_heads\": 4}").AttentionHeads);
 
+    // A published ControlNet for SDXL has it.
+    [Fact]
+    public void LevelsThatDoNotAttendMayHaveNoTransformerLayers()
+    {
+        const string Levels = """
+            {"block_out_channels": [64, 128, 256], "down_block_types": ["DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"],
+             "transformer_layers_per_block": LAYERS}
+            """;
+        Assert.Equal([0, 0, 1], Read(Levels.Replace("LAYERS", "[0, 0, 1]", StringComparison.Ordinal)).TransformerLayers);
+        Assert.Contains("at least 1", Assert.Throws<MuralException>(() => Read(Levels.Replace("LAYERS", "[0, 0, 0]", StringComparison.Ordinal))).Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("{")]
     [InlineData("{\"_class_name\": \"ControlNetModel\"}")]
@@ -45,6 +57,7 @@ public class UNetConfigTests
     [InlineData("{\"conv_in_kernel\": 5}")]
     [InlineData("{\"act_fn\": \"gelu\"}")]
     [InlineData("{\"mid_block_type\": \"UNetMidBlock2DSimpleCrossAttn\"}")]
+    [InlineData("{\"mid_block_type\": null}")]
     [InlineData("{\"down_block_types\": [\"SimpleCrossAttnDownBlock2D\", \"DownBlock2D\", \"DownBlock2D\", \"DownBlock2D\"]}")]
     [InlineData("{\"up_block_types\": [\"UpBlock2D\"]}")]
     [InlineData("{\"addition_embed_type\": \"image\"}")]

@@ -10,6 +10,8 @@ internal abstract class PictureProjection(string name) : NamedModule(name)
 {
     private const string Prefix = "image_proj.";
 
+    private const int FaceWidth = 512;
+
     /// <summary>Whether it looks at the encoder's penultimate tokens instead of at its one vector for the whole picture.</summary>
     internal abstract bool TakesTokens { get; }
 
@@ -35,8 +37,10 @@ internal abstract class PictureProjection(string name) : NamedModule(name)
     internal static PictureProjection Load(ITensorSource source, LayerFactory layers)
     {
         long[]? Shape(string name) => ShapeOf(source, name);
-        if (Shape("proj.0.weight") is [var out0, var in0] && out0 != in0 || source.Tensors.Keys.Any(name => name.StartsWith(Prefix + "perceiver_resampler.", StringComparison.Ordinal)))
-            throw new MuralException($"{source.Path} is an IP-Adapter FaceID, which needs what a face recogniser says of the picture; use a base, plus or full-face one.");
+        // InstantID's is a resampler too, but of a face recogniser's vector, which is narrower than any image encoder's.
+        bool face = Shape("latents") is not null && Shape("proj_in.weight") is [_, FaceWidth];
+        if (face || Shape("proj.0.weight") is [var out0, var in0] && out0 != in0 || source.Tensors.Keys.Any(name => name.StartsWith(Prefix + "perceiver_resampler.", StringComparison.Ordinal)))
+            throw new MuralException($"{source.Path} is an IP-Adapter FaceID, or that of InstantID, which needs what a face recogniser says of the picture; use a base, plus or full-face one.");
         PictureProjection projection =
             Shape("latents") is [1, var tokens, var width] ? new ResamplerProjection(tokens, width, Shape, layers)
             : Shape("proj.weight") is [var outputs, var inputs] && Shape("norm.weight") is [var context] ? new WholePictureProjection(inputs, outputs, context, layers)

@@ -1,17 +1,22 @@
 using Mural.Checkpoints;
-using static TorchSharp.torch;
 
 namespace Mural.Adapters.Lora;
 
-/// <summary>A LoRA as its file holds it: changes of layers, by the layers' names there. Files of kohya's trainer, of PEFT and diffusers of any age, and of LyCORIS' LoCon.</summary>
+/// <summary>A LoRA as its file holds it: changes of layers, by the layers' names there. Files of kohya's trainer, of PEFT and diffusers of any age, and of LyCORIS' LoCon, LoHa and LoKr.</summary>
 internal sealed class LoraFile : IDisposable
 {
     // Other kinds of adapters, by a part of their tensors' names.
     private static readonly (string Mark, string Kind)[] Foreign =
     [
-        (".hada_", "LoHa"), (".lokr_", "LoKr"), (".dora_scale", "DoRA"), (".lora_magnitude_vector", "DoRA"), (".oft_", "OFT"), (".diff_b", "full-difference"),
+        (".dora_scale", "DoRA"), (".lora_magnitude_vector", "DoRA"), (".oft_", "OFT"), (".boft_", "BOFT"), (".ia3_", "IA3"), (".diff_b", "full-difference"),
         ("ip_adapter.", "IP-Adapter"), ("control_model.", "ControlNet"),
     ];
+
+    // The same by the end of a name; these letters may stand inside of other names.
+    private static readonly (string Mark, string Kind)[] ForeignEndings = [(".diff", "full-difference"), (".w_norm", "LyCORIS with norms"), (".b_norm", "LyCORIS with norms"), (".on_input", "IA3")];
+
+    // Kinds that are supported, but are not called LoRA.
+    private static readonly (string Mark, string Kind)[] LycorisKinds = [(".hada_", "LoHa"), (".lokr_", "LoKr")];
 
     // Textual inversions that were trained together with the LoRA, which some trainers put into its file: bundle_emb.WORD.clip_l and the like.
     private const string Bundled = "bundle_emb.";
@@ -38,7 +43,7 @@ internal sealed class LoraFile : IDisposable
     {
         using ITensorSource source = Checkpoint.Open(path);
         if (ForeignKind(source) is { } foreign)
-            throw new MuralException($"{path} is of the kind {foreign}, or holds layers of it, where only LoRA and LoCon are supported; give a file of these.");
+            throw new MuralException($"{path} is of the kind {foreign}, or holds layers of it, where only LoRA, LoCon, LoHa and LoKr are supported; give a file of these.");
         var layers = new Dictionary<string, Dictionary<LoraPart, string>>();
         foreach (string name in source.Tensors.Keys.Where(name => !IsBundled(name)))
         {
@@ -52,7 +57,7 @@ internal sealed class LoraFile : IDisposable
         var modules = new List<LoraModule>();
         try
         {
-            foreach ((string layer, Dictionary<LoraPart, string> parts) in layers) modules.Add(Read(source, layer, parts, settings));
+            foreach ((string layer, Dictionary<LoraPart, string> parts) in layers) modules.Add(Read(new LoraLayer(source, layer, parts, settings), parts.Keys));
             return new LoraFile(path, modules, words);
         }
         catch
@@ -67,7 +72,8 @@ internal sealed class LoraFile : IDisposable
     {
         if (ForeignKind(source) is { } foreign) return foreign;
         string[] layers = [.. source.Tensors.Keys.Where(name => !IsBundled(name))];
-        return layers.Length > 0 && layers.All(name => LoraKeys.Parse(name) is not null) ? "LoRA" : null;
+        if (layers.Length == 0 || !layers.All(name => LoraKeys.Parse(name) is not null)) return null;
+        return LycorisKinds.FirstOrDefault(kind => layers.Any(name => name.Contains(kind.Mark, StringComparison.Ordinal))).Kind ?? "LoRA";
     }
 
     /// <summary>Lets the changes go; models that have them keep them.</summary>
@@ -76,34 +82,34 @@ internal sealed class LoraFile : IDisposable
         foreach (LoraModule module in Modules) module.Dispose();
     }
 
+    // PEFT keeps the scales of LoHa and LoKr where nobody looks for them.
     private static string? ForeignKind(ITensorSource source) =>
-        Foreign.FirstOrDefault(kind => source.Tensors.Keys.Any(name => name.Contains(kind.Mark, StringComparison.Ordinal))).Kind;
+        LycorisKinds.FirstOrDefault(kind => source.Tensors.Keys.Any(name => name.StartsWith(LoraKeys.PeftPrefix, StringComparison.Ordinal) && name.Contains(kind.Mark, StringComparison.Ordinal))) is { Kind: { } peft }
+            ? peft + " of PEFT"
+        : Foreign.FirstOrDefault(kind => source.Tensors.Keys.Any(name => name.Contains(kind.Mark, StringComparison.Ordinal))).Kind
+        ?? ForeignEndings.FirstOrDefault(kind => source.Tensors.Keys.Any(name => name.EndsWith(kind.Mark, StringComparison.Ordinal))).Kind;
 
     private static bool IsBundled(string tensor) => tensor.StartsWith(Bundled, StringComparison.Ordinal);
 
-    private static LoraModule Read(ITensorSource source, string layer, Dictionary<LoraPart, string> parts, LoraSettings settings)
+    private static LoraModule Read(LoraLayer layer, IEnumerable<LoraPart> parts) => parts.Where(part => part != LoraPart.Alpha).DefaultIfEmpty(LoraPart.Down).Max() switch
     {
-        long[]? Shape(LoraPart part) => parts.TryGetValue(part, out string? name) ? source.Tensors[name].Shape : null;
-        long[]? down = Shape(LoraPart.Down), up = Shape(LoraPart.Up), middle = Shape(LoraPart.Middle);
-        if (down is null || up is null)
-            throw new MuralException($"{source.Path} holds only a part of the layer {Quote.Name(layer)} ({string.Join(", ", parts.Keys).ToLowerInvariant()}); the file is damaged.");
+        >= LoraPart.Kronecker1 => KroneckerModule.Read(layer),
+        >= LoraPart.HadamardA1 => HadamardModule.Read(layer),
+        _ => ReadLowRank(layer),
+    };
+
+    private static LowRankModule ReadLowRank(LoraLayer layer)
+    {
+        layer.Require([LoraPart.Down, LoraPart.Up], [LoraPart.Middle, LoraPart.Alpha]);
+        long[] down = layer.Shape(LoraPart.Down)!, up = layer.Shape(LoraPart.Up)!;
+        long[]? middle = layer.Shape(LoraPart.Middle);
         bool factors = down.Length is 2 or 4 && !down.Contains(0) && IsFlat(up) && up[0] > 0;
         bool chained = factors && (middle is null ? up[1] == down[0] : middle.Length == 4 && middle[0] == up[1] && middle[1] == down[0] && IsFlat(down));
         if (!chained)
-            throw new MuralException($"{source.Path} holds the layer {Quote.Name(layer)} with factors of {Sizes.Text(down)} and {Sizes.Text(up)}{(middle is null ? "" : $" around {Sizes.Text(middle)}")}, which have no product; the file is damaged.");
-        double? alpha = parts.TryGetValue(LoraPart.Alpha, out string? own) ? Scalar(source, own) : settings.Alpha(layer, down[0]);
-        // kohya's trainer takes 0 for "the rank".
-        double scale = alpha is null or 0 ? 1 : alpha.Value / down[0];
-        Tensor Load(LoraPart part) => source.Read(parts[part]).DetachFromDisposeScope();
-        return new LoraModule(layer, Load(LoraPart.Down), Load(LoraPart.Up), middle is null ? null : Load(LoraPart.Middle), scale);
+            throw layer.Damaged($"with factors of {layer.Shapes(LoraPart.Down, LoraPart.Up)}{(middle is null ? "" : $" around {Sizes.Text(middle)}")}, which have no product");
+        double scale = layer.Scale(down[0]);
+        return new LowRankModule(layer.Name, layer.Load(LoraPart.Down), layer.Load(LoraPart.Up), middle is null ? null : layer.Load(LoraPart.Middle), scale);
     }
 
     private static bool IsFlat(long[] shape) => shape is [_, _] or [_, _, 1, 1];
-
-    private static double Scalar(ITensorSource source, string name)
-    {
-        using Tensor value = source.Read(name, ScalarType.Float64);
-        double alpha = value.numel() == 1 ? value.data<double>()[0] : double.NaN;
-        return double.IsFinite(alpha) ? alpha : throw new MuralException($"{source.Path} holds {Quote.Name(name)}, which is not one number; the file is damaged.");
-    }
 }

@@ -16,9 +16,48 @@ internal enum LoraPart
 
     /// <summary>The numerator of the scale.</summary>
     Alpha,
+
+    /// <summary>LoHa's first matrix: the factor that makes the output.</summary>
+    HadamardA1,
+
+    /// <summary>LoHa's first matrix: the factor that reads the input.</summary>
+    HadamardB1,
+
+    /// <summary>LoHa's first matrix: the core between them.</summary>
+    HadamardCore1,
+
+    /// <summary>LoHa's second matrix: the factor that makes the output.</summary>
+    HadamardA2,
+
+    /// <summary>LoHa's second matrix: the factor that reads the input.</summary>
+    HadamardB2,
+
+    /// <summary>LoHa's second matrix: the core between them.</summary>
+    HadamardCore2,
+
+    /// <summary>LoKr's first matrix.</summary>
+    Kronecker1,
+
+    /// <summary>LoKr's first matrix: the factor that makes the output.</summary>
+    KroneckerA1,
+
+    /// <summary>LoKr's first matrix: the factor that reads the input.</summary>
+    KroneckerB1,
+
+    /// <summary>LoKr's second matrix.</summary>
+    Kronecker2,
+
+    /// <summary>LoKr's second matrix: the factor that makes the output.</summary>
+    KroneckerA2,
+
+    /// <summary>LoKr's second matrix: the factor that reads the input.</summary>
+    KroneckerB2,
+
+    /// <summary>LoKr's second matrix: the core between them.</summary>
+    KroneckerCore2,
 }
 
-/// <summary>Reads the names that LoRA files give to their tensors: those of kohya's trainer, of PEFT, and of diffusers' older attention processors.</summary>
+/// <summary>Reads the names that LoRA files give to their tensors: those of kohya's trainer, of LyCORIS, of PEFT, and of diffusers' older attention processors.</summary>
 internal static partial class LoraKeys
 {
     /// <summary>Beginning of the names in files that PEFT itself has written.</summary>
@@ -37,8 +76,23 @@ internal static partial class LoraKeys
     {
         "alpha" => LoraPart.Alpha,
         "lora_mid.weight" => LoraPart.Middle,
-        _ when text.Contains("down", StringComparison.Ordinal) || text.Contains("lora_A", StringComparison.Ordinal) => LoraPart.Down,
-        _ => LoraPart.Up,
+        "hada_w1_a" => LoraPart.HadamardA1,
+        "hada_w1_b" => LoraPart.HadamardB1,
+        "hada_t1" => LoraPart.HadamardCore1,
+        "hada_w2_a" => LoraPart.HadamardA2,
+        "hada_w2_b" => LoraPart.HadamardB2,
+        "hada_t2" => LoraPart.HadamardCore2,
+        "lokr_w1" => LoraPart.Kronecker1,
+        "lokr_w1_a" => LoraPart.KroneckerA1,
+        "lokr_w1_b" => LoraPart.KroneckerB1,
+        "lokr_w2" => LoraPart.Kronecker2,
+        "lokr_w2_a" => LoraPart.KroneckerA2,
+        "lokr_w2_b" => LoraPart.KroneckerB2,
+        "lokr_t2" => LoraPart.KroneckerCore2,
+        // What PEFT puts behind these is a name that somebody chose.
+        _ when text.StartsWith("lora_A", StringComparison.Ordinal) => LoraPart.Down,
+        _ when text.StartsWith("lora_B", StringComparison.Ordinal) => LoraPart.Up,
+        _ => text.Contains("down", StringComparison.Ordinal) ? LoraPart.Down : LoraPart.Up,
     };
 
     // Text encoders and UNets name the same products differently.
@@ -53,6 +107,6 @@ internal static partial class LoraKeys
     [GeneratedRegex(@"^(base_model\.model\.)?(?<attention>.+?)(\.processor)?\.(?<product>to_q|to_k|to_v|to_out)_lora\.(?<part>down|up)\.weight$")]
     private static partial Regex OldAttention();
 
-    [GeneratedRegex(@"^(base_model\.model\.)?(?<layer>.+?)\.(?<part>alpha|lora_mid\.weight|(lora_down|lora_up|lora\.down|lora\.up|lora_linear_layer\.down|lora_linear_layer\.up|lora_[AB](\.default)?)\.weight)$")]
+    [GeneratedRegex(@"^(base_model\.model\.)?(?<layer>.+?)\.(?<part>alpha|lora_mid\.weight|hada_w[12]_[ab]|hada_t[12]|lokr_w[12](_[ab])?|lokr_t2|(lora_down|lora_up|lora\.down|lora\.up|lora_linear_layer\.down|lora_linear_layer\.up|lora_[AB](\.[^.]+)?)\.weight)$")]
     private static partial Regex Layer();
 }

@@ -59,10 +59,10 @@ internal sealed class LoraTargets
 
     private static string[] Prefixes(string component) => component switch
     {
-        // The oldest files name the UNet's layers without any prefix.
-        UNet => ["lora_unet_", "unet_", ""],
-        SingleFileLayout.TextEncoder => ["lora_te_", "lora_te1_", "text_encoder_"],
-        _ => ["lora_te2_", "text_encoder_2_"],
+        // The oldest files name the UNet's layers without any prefix. SimpleTuner writes one of its own, and ComfyUI, for text encoders, where they lie in its models.
+        UNet => ["lora_unet_", "unet_", "lycoris_", ""],
+        SingleFileLayout.TextEncoder => ["lora_te_", "lora_te1_", "text_encoder_", "text_encoders_clip_l_transformer_", "text_encoders_clip_h_transformer_"],
+        _ => ["lora_te2_", "text_encoder_2_", "text_encoders_clip_g_transformer_"],
     };
 
     private static string Flat(string path) => path.Replace('.', '_');

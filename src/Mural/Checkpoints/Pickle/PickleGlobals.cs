@@ -47,6 +47,9 @@ internal static class PickleGlobals
         "torch.utils.cpp_extension", "torch.utils.data", "torch.utils.collect_env", "torch._dynamo", "torch._inductor", "torch.distributed", "torch.multiprocessing",
         "torch.serialization", "numpy.testing", "numpy.f2py", "numpy.distutils", "numpy.lib", "numpy.load", "pandas", "IPython", "paramiko", "fabric", "docker");
 
+    /// <summary>Whether a class is a module that is nothing but a dictionary of tensors, in which the first program for textual inversions kept its vectors.</summary>
+    internal static bool IsParameterDictionary(PickleGlobal type) => type is { Module: "torch.nn.modules.container", Name: "ParameterDict" };
+
     internal static bool IsNamespace(PickleGlobal type) => type is { Module: "argparse", Name: "Namespace" } or { Module: "types", Name: "SimpleNamespace" };
 
     /// <summary>Takes note of a name.</summary>

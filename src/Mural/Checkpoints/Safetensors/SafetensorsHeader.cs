@@ -67,7 +67,7 @@ internal sealed class SafetensorsHeader
         try
         {
             // Asked of the path, so that devices and pipes, which have no length, are passed over without being opened.
-            if (new FileInfo(path).Length < 8) return false;
+            if (FileBytes.LengthOf(path) < 8) return false;
             using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 1);
             Span<byte> start = stackalloc byte[8];
             if (stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) < start.Length) return false;

@@ -3,12 +3,12 @@ using System.Text.Json;
 namespace Mural.Checkpoints;
 
 /// <summary>
-/// The index of a checkpoint in several safetensors files: which file holds which tensor, as transformers and diffusers write it
-/// (<c>NAME.safetensors.index.json</c> with <c>weight_map</c> and <c>metadata</c>).
+/// The index of a checkpoint in several files: which file holds which tensor, as transformers and diffusers write it
+/// (<c>NAME.safetensors.index.json</c> with <c>weight_map</c> and <c>metadata</c>, <c>NAME.bin.index.json</c> for files of torch.save).
 /// </summary>
 internal sealed record ShardIndex(IReadOnlyDictionary<string, string> Files, IReadOnlyDictionary<string, string> Metadata)
 {
-    internal const string Suffix = ".safetensors.index.json";
+    internal const string Suffix = ".safetensors.index.json", TorchSuffix = ".bin.index.json";
 
     private const string TotalSize = "total_size";
 
@@ -103,5 +103,5 @@ internal sealed record ShardIndex(IReadOnlyDictionary<string, string> Files, IRe
     }
 
     private static MuralException Malformed(MappedFile file, string what, Exception? cause = null) =>
-        new($"{file.Path} is not an index of safetensors shards: {what}; download or export it again.", cause);
+        new($"{file.Path} is not an index of shards: {what}; download or export it again.", cause);
 }

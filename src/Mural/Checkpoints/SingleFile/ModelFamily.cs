@@ -22,6 +22,8 @@ internal static class ModelFamilies
     /// <summary>Width of the refiner's condition beside the text.</summary>
     internal const int RefinerConditions = 2560;
 
+    private const string Conditions = "label_emb.0.0.weight";
+
     // Other models in the same kind of file, by a part of a name that only they have.
     private static readonly (string Mark, string Model)[] Foreign =
     [
@@ -30,6 +32,8 @@ internal static class ModelFamilies
         ("joint_blocks", "Stable Diffusion 3"),
         ("double_blocks", "Flux"),
         ("motion_modules", "AnimateDiff"),
+        ("time_stack", "Stable Video Diffusion"),
+        ("noise_augmentor", "Stable unCLIP"),
         ("input_blocks.10.0.skip_connection.bias", "the x4 upscaler"),
         ("control_model.", "a ControlNet"),
         ("input_hint_block", "a ControlNet"),
@@ -47,10 +51,13 @@ internal static class ModelFamilies
         bool Has(string beginning) => tensors.Keys.Any(name => name.StartsWith(beginning, StringComparison.Ordinal));
         foreach ((string mark, string model) in Foreign)
             if (tensors.Keys.Any(name => name.Contains(mark, StringComparison.Ordinal)) && !IsWhole(mark, tensors))
-                throw new MuralException($"{source.Path} holds {model}, where a Stable Diffusion 1, 2 or XL checkpoint was expected.");
+                throw new MuralException($"{source.Path} holds {model}, where a Stable Diffusion 1, 2 or XL checkpoint was expected; give one of these.");
+        QuantizedWeights.Refuse(source);
         if (Has("conditioner.embedders.1.")) return ModelFamily.StableDiffusionXL;
-        if (Has("conditioner.embedders.0.model.")) return ModelFamily.StableDiffusionXLRefiner;
-        return OfUNet(source, Has("cond_stage_model.model.") ? ModelFamily.StableDiffusion2 : Has("cond_stage_model.transformer.") ? ModelFamily.StableDiffusion1 : null);
+        // Where the refiner has its encoder, Stable Diffusion 2 has it in files of the later layout, such as SD Turbo's; only the refiner has conditions beside the text.
+        bool openClip = Has("conditioner.embedders.0.model.");
+        if (openClip && Ending(source, Conditions) is not null) return ModelFamily.StableDiffusionXLRefiner;
+        return OfUNet(source, openClip || Has("cond_stage_model.model.") ? ModelFamily.StableDiffusion2 : Has("cond_stage_model.transformer.") ? ModelFamily.StableDiffusion1 : null);
     }
 
     /// <summary>What people call a family.</summary>
@@ -66,14 +73,14 @@ internal static class ModelFamilies
     private static bool IsWhole(string mark, IReadOnlyDictionary<string, TensorEntry> tensors) => mark switch
     {
         "input_blocks.10.0.skip_connection.bias" => !tensors.ContainsKey(SingleFileLayout.UNetPrefix + mark),
-        "edm_mean" or "edm_vpred" or "joint_blocks" or "double_blocks" or "motion_modules" => false,
+        "edm_mean" or "edm_vpred" or "joint_blocks" or "double_blocks" or "motion_modules" or "time_stack" or "noise_augmentor" => false,
         _ => tensors.ContainsKey(SingleFileLayout.UNetPrefix + "input_blocks.0.0.weight"),
     };
 
     // The shapes decide: of the condition's projection in SDXL, of the text's features in the others, whose text encoders some tools write under each other's names.
     private static ModelFamily OfUNet(ITensorSource source, ModelFamily? named)
     {
-        TensorEntry? label = Ending(source, "label_emb.0.0.weight");
+        TensorEntry? label = Ending(source, Conditions);
         if (named is null && label is { Shape: [_, var conditions] }) return conditions == RefinerConditions ? ModelFamily.StableDiffusionXLRefiner : ModelFamily.StableDiffusionXL;
         TensorEntry? key = Ending(source, "input_blocks.2.1.transformer_blocks.0.attn2.to_k.weight") ?? Ending(source, "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight");
         return key?.Shape switch
@@ -82,8 +89,19 @@ internal static class ModelFamilies
             [_, 1024] => ModelFamily.StableDiffusion2,
             _ when named is { } family => family,
             [_, var features] => throw new MuralException($"{source.Path} holds a UNet for text features of {features} channels; 768 (Stable Diffusion 1), 1024 (2) or a Stable Diffusion XL was expected."),
-            _ => throw new MuralException($"{source.Path} holds no Stable Diffusion in the original layout: no tensor is called {SingleFileLayout.UNetPrefix}input_blocks...; give a checkpoint of version 1, 2 or XL."),
+            _ => throw new MuralException($"{source.Path} {Instead(source)}."),
         };
+    }
+
+    // Parts of models are given in place of whole ones.
+    private static string Instead(ITensorSource source)
+    {
+        bool Has(string beginning) => source.Tensors.Keys.Any(name => name.StartsWith(beginning, StringComparison.Ordinal));
+        if (Has("down_blocks.0.resnets."))
+            return "holds a UNet alone under diffusers' names; put it into the folder unet of a model of its family as diffusion_pytorch_model.safetensors, and give that model's folder";
+        if (Has("first_stage_model.") || (Has("encoder.") && Has("decoder.")))
+            return "holds an autoencoder alone, which goes beside a model with --vae; give a Stable Diffusion of version 1, 2 or XL";
+        return $"holds no Stable Diffusion in the original layout: no tensor is called {SingleFileLayout.UNetPrefix}input_blocks...; give a checkpoint of version 1, 2 or XL";
     }
 
     private static TensorEntry? Ending(ITensorSource source, string name) =>

@@ -24,6 +24,9 @@ internal sealed class SingleFileLayout
     /// <summary>What the UNet's names may begin with; where it is alone in a file, also with nothing.</summary>
     internal static readonly string[] UNetPrefixes = [UNetPrefix, "diffusion_model."];
 
+    // Some files hold a whole CLIP where the text encoder belongs.
+    private static readonly string[] OtherParts = ["vision_model.", "visual_projection."];
+
     private readonly UNetNames _unet;
     private readonly string _unetPrefix;
     private readonly Func<string, string?> _autoencoder;
@@ -39,8 +42,13 @@ internal sealed class SingleFileLayout
         _autoencoder = AutoencoderKeys.Renaming(names, Levels(names));
         _encoders = family switch
         {
-            ModelFamily.StableDiffusion1 => [("cond_stage_model.transformer.", TextEncoder, false)],
-            ModelFamily.StableDiffusion2 => [("cond_stage_model.model.", TextEncoder, true), ("cond_stage_model.transformer.", TextEncoder, false)],
+            // The later layout has the encoders where SDXL has them.
+            ModelFamily.StableDiffusion1 => [("cond_stage_model.transformer.", TextEncoder, false), ("conditioner.embedders.0.transformer.", TextEncoder, false)],
+            ModelFamily.StableDiffusion2 =>
+            [
+                ("cond_stage_model.model.", TextEncoder, true), ("cond_stage_model.transformer.", TextEncoder, false),
+                ("conditioner.embedders.0.model.", TextEncoder, true), ("conditioner.embedders.0.transformer.", TextEncoder, false),
+            ],
             ModelFamily.StableDiffusionXL =>
             [
                 ("conditioner.embedders.0.transformer.", TextEncoder, false),
@@ -70,7 +78,7 @@ internal sealed class SingleFileLayout
             bool unused = _family == ModelFamily.StableDiffusion2 && (OpenClipNames.BlockOf(name) == UnusedBlock || name.StartsWith("text_projection", StringComparison.Ordinal));
             return unused ? [] : [.. OpenClipNames.ToDiffusers(name).Select(part => new ComponentTensor(component, part.Name, part.Transform))];
         }
-        if (name.EndsWith("position_ids", StringComparison.Ordinal) || name == "logit_scale") return [];
+        if (name.EndsWith("position_ids", StringComparison.Ordinal) || name == "logit_scale" || OtherParts.Any(part => name.StartsWith(part, StringComparison.Ordinal))) return [];
         string whole = name.StartsWith("text_model.", StringComparison.Ordinal) || name.StartsWith("text_projection.", StringComparison.Ordinal) ? name : "text_model." + name;
         return [new ComponentTensor(component, whole, TensorTransform.Same)];
     }

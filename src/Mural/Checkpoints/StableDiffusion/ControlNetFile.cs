@@ -42,7 +42,12 @@ internal static partial class ControlNetFile
     /// <param name="tensors">What <see cref="Tensors"/> gives.</param>
     /// <param name="unet">The UNet that it copies.</param>
     /// <exception cref="MuralException">A tensor that every ControlNet has is missing.</exception>
-    internal static ControlNetConfig Config(ComponentSource tensors, UNetConfig unet) => ShapeConfigs.ControlNet(tensors, unet) with { GlobalPooling = Pools(tensors.Path) };
+    internal static ControlNetConfig Config(ComponentSource tensors, UNetConfig unet)
+    {
+        if (ShapeConfigs.LacksMiddleAttention(tensors))
+            throw new MuralException($"{tensors.Path} holds a ControlNet that does not attend in its middle, as the small ones for Stable Diffusion XL, which is not supported; give one of full size.");
+        return ShapeConfigs.ControlNet(tensors, unet) with { GlobalPooling = Pools(tensors.Path) };
+    }
 
     private static IEnumerable<(string, string, TensorTransform)> OfDiffusers(IEnumerable<string> names) => names.Select(name => (UNetKeys.Current(name), name, TensorTransform.Same));
 
@@ -54,11 +59,12 @@ internal static partial class ControlNetFile
             if (layout.ToDiffusers(name) is { } today) yield return (today, prefix + name, TensorTransform.Same);
     }
 
-    // No tensor tells it; the original files of such networks come with their settings beside them.
+    // No tensor tells it; the original files of such networks come with their settings beside them. Without these, other programs too go by the name that the one such network
+    // was published under.
     private static bool Pools(string path)
     {
         string settings = Path.ChangeExtension(path, ".yaml");
-        return File.Exists(settings) && Pooling().IsMatch(TextFile.Read(settings, path));
+        return File.Exists(settings) ? Pooling().IsMatch(TextFile.Read(settings, path)) : PoolingName().IsMatch(Path.GetFileNameWithoutExtension(path));
     }
 
     // Full ones have block1 in every part, light ones in_conv and a body of their own.
@@ -67,4 +73,7 @@ internal static partial class ControlNetFile
 
     [GeneratedRegex(@"^\s*global_average_pooling\s*:\s*true\s*$", RegexOptions.IgnoreCase | RegexOptions.Multiline)]
     private static partial Regex Pooling();
+
+    [GeneratedRegex(@"_shuffle(_fp16)?$", RegexOptions.IgnoreCase)]
+    private static partial Regex PoolingName();
 }

@@ -38,10 +38,13 @@ internal static class FolderLayout
                 {
                     ITensorSource weights = IsText(name) ? ClipFiles.OpenWeights(own, variant) : ModelFolder.OpenWeights(own, variant);
                     files.Add(weights);
+                    QuantizedWeights.Refuse(weights);
                     components.Add(name, new StableDiffusionComponent(name, Renamed(weights, name, config, own), config));
                 }
                 else if (name == SingleFileLayout.UNet || parts?[name] is JsonArray { Count: 2 } part && part[1] is not null)
                 {
+                    if (name == SingleFileLayout.UNet && Directory.Exists(Path.Combine(folder, "transformer")))
+                        throw new MuralException($"{folder} has a transformer in place of a UNet, as Stable Diffusion 3 and Flux, which are not supported; give a Stable Diffusion 1, 2 or XL.");
                     throw new MuralException($"{folder} lacks {Path.Combine(name, ModelFolder.ConfigName)}, without which there is no {name}; fetch the model again.");
                 }
             }

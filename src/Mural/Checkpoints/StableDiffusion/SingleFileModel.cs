@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Mural.Checkpoints.SingleFile;
 using Mural.Samplers;
+using static TorchSharp.torch;
 
 namespace Mural.Checkpoints.StableDiffusion;
 
@@ -8,7 +10,7 @@ namespace Mural.Checkpoints.StableDiffusion;
 /// Opens a Stable Diffusion in one file. Such files hold tensors only; those that Mural writes also say in their free text entries what a folder's configs say, so that
 /// nothing is lost on the way to a file and back.
 /// </summary>
-internal static class SingleFileModel
+internal static partial class SingleFileModel
 {
     /// <summary>Beginning of the entries: <c>mural.unet</c> is the UNet's config, <c>mural.scheduler</c> the scheduler's, <c>mural.model_index</c> the list of parts.</summary>
     internal const string Entry = "mural.";
@@ -20,6 +22,13 @@ internal static class SingleFileModel
 
     // Empty tensors by which later models say how they were trained.
     private const string VelocityMark = "v_pred", ZeroSnrMark = "ztsnr";
+
+    // Of the UNet of full size: its numbers are spread further in models that predict velocities, by which ComfyUI tells them from those that predict noise.
+    private const string TellingBias = "up_blocks.3.attentions.2.transformer_blocks.0.norm1.bias";
+
+    private const int TellingWidth = 320;
+
+    private const double SpreadOfVelocities = 0.09;
 
     // What trainers and other programs write into the free text entries (Stability's model specification, ComfyUI).
     private static readonly string[] PredictionKeys = ["modelspec.prediction_type", "modelspec.predict_key"];
@@ -80,10 +89,35 @@ internal static class SingleFileModel
             if (said is "v" or "v_prediction") return (true, false);
             if (said is "epsilon" or "eps") return (false, false);
         }
+        if (SaidBeside(file.Source.Path) is { } beside) return (beside, false);
         // Of Stable Diffusion 2, the models for inpainting go on from that for 512 pixels.
         if (file.Family != ModelFamily.StableDiffusion2 || file.InputChannels == FamilySettings.InpaintingChannels) return (false, false);
         bool noise = file.Source is TorchFile torch && torch.Values.GetValueOrDefault("global_step") is JsonValue value && value.TryGetValue(out long step) && step == LastStepOfNoise;
-        return (!noise, !noise);
+        return noise ? (false, false) : (LooksLikeVelocity(file.Components[SingleFileLayout.UNet]), true);
+    }
+
+    // Settings of the original code in a file of the same name, which A1111 reads too: what says nothing there predicts noise.
+    private static bool? SaidBeside(string path)
+    {
+        string settings = Path.ChangeExtension(path, ".yaml");
+        try
+        {
+            return File.Exists(settings) && File.ReadAllText(settings) is var text && text.Contains("ldm.models.diffusion", StringComparison.Ordinal) ? VelocitySetting().IsMatch(text) : null;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new MuralException($"{settings}, which belongs to {path}, cannot be read ({error.Message.TrimEnd('.')}); check the file and its permissions.", error);
+        }
+    }
+
+    /// <summary>Whether a UNet of Stable Diffusion 2 looks as if it predicted velocities; where nothing tells, most of the family do.</summary>
+    internal static bool LooksLikeVelocity(ITensorSource unet)
+    {
+        if (!unet.Tensors.TryGetValue(TellingBias, out TensorEntry? entry) || entry is not { Shape: [TellingWidth], Bytes: > 0 }) return true;
+        using Tensor bias = unet.Read(TellingBias, ScalarType.Float64);
+        double[] values = bias.data<double>().ToArray();
+        double mean = values.Average();
+        return Math.Sqrt(values.Average(value => (value - mean) * (value - mean))) > SpreadOfVelocities;
     }
 
     private static string Config(ModelFamily family, string component, ITensorSource weights, int sampleSize) => component switch
@@ -93,4 +127,7 @@ internal static class SingleFileModel
         SingleFileLayout.TextEncoder => ShapeConfigs.Text(weights, openClip: family == ModelFamily.StableDiffusion2, projected: false).ToJson(),
         _ => ShapeConfigs.Text(weights, openClip: true, projected: true).ToJson(),
     };
+
+    [GeneratedRegex(@"^\s*parameterization\s*:\s*[""']?v[""']?\s*$", RegexOptions.Multiline)]
+    private static partial Regex VelocitySetting();
 }

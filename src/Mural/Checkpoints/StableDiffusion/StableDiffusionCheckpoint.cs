@@ -56,7 +56,7 @@ internal sealed class StableDiffusionCheckpoint : IDisposable
     internal string Scheduler { get; }
 
     /// <summary>
-    /// Whether it was taken to predict velocities only because most of its family do: files of Stable Diffusion 2 do not tell. Someone who knows better may say so.
+    /// Whether it was taken to predict what it does only for the look of its weights, or as most of its family: files of Stable Diffusion 2 do not tell. Someone who knows better may say so.
     /// </summary>
     internal bool PredictionIsGuessed { get; init; }
 

@@ -11,11 +11,7 @@ internal static class ClipFiles
     private const string Stem = "model", LegacyStem = "pytorch_model";
 
     /// <exception cref="MuralException">There are no weights, or they are malformed.</exception>
-    internal static ITensorSource OpenWeights(string folder, string? variant)
-    {
-        bool legacy = Directory.Exists(folder) && !Directory.EnumerateFiles(folder, Stem + ".*").Any() && Directory.EnumerateFiles(folder, LegacyStem + ".*").Any();
-        return ModelFolder.OpenWeights(folder, variant, legacy ? LegacyStem : Stem);
-    }
+    internal static ITensorSource OpenWeights(string folder, string? variant) => ModelFolder.OpenWeights(folder, variant, Stem, LegacyStem);
 
     internal static void Save(nn.Module module, string json, string folder, ScalarType? type) => ModelFolder.Save(module, json, folder, type, Stem);
 }

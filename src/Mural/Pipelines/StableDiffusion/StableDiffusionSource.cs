@@ -67,9 +67,12 @@ internal sealed class StableDiffusionSource
     }
 
     /// <summary>What may have been taken for granted wrongly, or null.</summary>
-    internal string? Doubt(StableDiffusionCheckpoint checkpoint) => checkpoint.PredictionIsGuessed
-        ? $"{Name} does not say whether it predicts noise or velocities, and is taken to predict velocities as most of its family: if pictures are grey or noisy, say that it predicts noise (--prediction eps)."
-        : null;
+    internal string? Doubt(StableDiffusionCheckpoint checkpoint)
+    {
+        if (!checkpoint.PredictionIsGuessed) return null;
+        (string taken, string other) = checkpoint.Sampling.PredictionType == PredictionType.VPrediction ? ("velocities", "noise") : ("noise", "velocities");
+        return $"{Name} does not say whether it predicts noise or velocities, and is taken to predict {taken}, as its weights suggest: if pictures are grey or noisy, say that it predicts {other} (--prediction {(other == "noise" ? "eps" : "v")}).";
+    }
 
     /// <summary>The UNet, ready for inference.</summary>
     internal UNet2DConditionModel LoadUNet(StableDiffusionCheckpoint checkpoint)

@@ -22,7 +22,10 @@ public sealed class LoraTests : IDisposable
     [InlineData("unet.mid_block.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora.down.weight")]
     [InlineData("mid_block.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora.down.weight")]
     [InlineData("base_model.model.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.default.weight")]
+    [InlineData("base_model.model.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.upside-down.weight")]
+    [InlineData("lycoris_mid_block_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight")]
     [InlineData("diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q.lora_A.weight")]
+    [InlineData("diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q.lora_down.weight")]
     public void EveryNameOfALayerMeansIt(string down)
     {
         using var scope = NewDisposeScope();
@@ -37,6 +40,7 @@ public sealed class LoraTests : IDisposable
     [InlineData("text_encoder.text_model.encoder.layers.1.self_attn.v_proj.lora_linear_layer.down.weight", "self_attn.v_proj")]
     [InlineData("text_encoder.text_model.encoder.layers.1.self_attn.to_out_lora.down.weight", "self_attn.out_proj")]
     [InlineData("text_encoder.encoder.layers.1.self_attn.k_proj.lora_A.weight", "self_attn.k_proj")]
+    [InlineData("text_encoders.clip_l.transformer.text_model.encoder.layers.1.self_attn.k_proj.lora_down.weight", "self_attn.k_proj")]
     public void EveryNameOfATextEncodersLayerMeansIt(string down, string layer)
     {
         using var scope = NewDisposeScope();
@@ -62,6 +66,66 @@ public sealed class LoraTests : IDisposable
         Tensor chain = nn.functional.conv2d(nn.functional.conv2d(nn.functional.conv2d(map, small), middle, padding: [1, 1]), plain);
         AssertClose(chain, nn.functional.conv2d(map, Change(Convolution, 64, 64, 3, 3), padding: [1, 1]));
         AssertClose(nn.functional.conv2d(nn.functional.conv2d(map, large, padding: [1, 1]), plain), nn.functional.conv2d(map, Change("mid_block.resnets.0.conv2", 64, 64, 3, 3), padding: [1, 1]));
+    }
+
+    [Fact]
+    public void LohaMultipliesTwoMatricesValueByValue()
+    {
+        using var scope = NewDisposeScope();
+        Tensor a1 = randn(64, 4), b1 = randn(4, 64), a2 = randn(64, 4), b2 = randn(4, 64);
+        // Around a core, the factors of the output lie the other way round.
+        Tensor c1 = randn(4, 64), d1 = randn(4, 64), core1 = randn(4, 4, 3, 3), c2 = randn(4, 64), d2 = randn(4, 64), core2 = randn(4, 4, 3, 3);
+        string path = Write(
+            ($"unet.{Query}.hada_w1_a", a1), ($"unet.{Query}.hada_w1_b", b1), ($"unet.{Query}.hada_w2_a", a2), ($"unet.{Query}.hada_w2_b", b2), ($"unet.{Query}.alpha", tensor(2.0)),
+            ($"unet.{Convolution}.hada_w1_a", c1), ($"unet.{Convolution}.hada_w1_b", d1), ($"unet.{Convolution}.hada_t1", core1),
+            ($"unet.{Convolution}.hada_w2_a", c2), ($"unet.{Convolution}.hada_w2_b", d2), ($"unet.{Convolution}.hada_t2", core2));
+        using (ITensorSource source = Checkpoint.Open(path)) Assert.Equal("LoHa", LoraFile.KindOf(source));
+        using LoraFile file = LoraFile.Open(path);
+        AssertClose(a1.mm(b1) * a2.mm(b2) * 0.5, Change(file, Query, 64, 64));
+        Tensor Kernel(Tensor core, Tensor output, Tensor input) => einsum("nmhw,ni,mj->ijhw", core, output, input);
+        AssertClose(Kernel(core1, c1, d1) * Kernel(core2, c2, d2), Change(file, Convolution, 64, 64, 3, 3));
+        Assert.Equal([$"unet.{Query}.weight", $"unet.{Convolution}.weight"], Changed(path).OrderBy(name => name.Contains("resnets", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void LokrIsAKroneckerProduct()
+    {
+        using var scope = NewDisposeScope();
+        const string Key = "mid_block.attentions.0.transformer_blocks.0.attn1.to_k", Linear = "mid_block.resnets.0.conv2";
+        Tensor first = randn(8, 4), second = randn(8, 16), third = randn(8, 16, 3, 3), a = randn(8, 2), b = randn(2, 16), flatA = randn(8, 2), flatB = randn(2, 16 * 9);
+        Tensor output = randn(2, 8), input = randn(2, 16), core = randn(2, 2, 3, 3);
+        string path = Write(
+            ($"unet.{Query}.lokr_w1", first), ($"unet.{Query}.lokr_w2", second), ($"unet.{Query}.alpha", tensor(7.0)),
+            ($"unet.{Key}.lokr_w1", first), ($"unet.{Key}.lokr_w2_a", a), ($"unet.{Key}.lokr_w2_b", b), ($"unet.{Key}.alpha", tensor(1.0)),
+            ($"unet.{Convolution}.lokr_w1", first), ($"unet.{Convolution}.lokr_w2", third),
+            ($"unet.{Linear}.lokr_w1", first), ($"unet.{Linear}.lokr_w2_a", flatA), ($"unet.{Linear}.lokr_w2_b", flatB),
+            ("unet.up_blocks.0.resnets.0.conv2.lokr_w1", first), ("unet.up_blocks.0.resnets.0.conv2.lokr_w2_a", output), ("unet.up_blocks.0.resnets.0.conv2.lokr_w2_b", input), ("unet.up_blocks.0.resnets.0.conv2.lokr_t2", core));
+        using LoraFile file = LoraFile.Open(path);
+        // Each number of the first stands for a block, that many times the second.
+        Tensor Product(Tensor other) => cat([.. Enumerable.Range(0, 8).Select(i => cat([.. Enumerable.Range(0, 4).Select(j => first[i, j] * other)], 1))], 0);
+        // Whole matrices have no rank.
+        AssertClose(Product(second), Change(file, Query, 64, 64));
+        AssertClose(Product(a.mm(b)) * 0.5, Change(file, Key, 64, 64));
+        AssertClose(Product(third), Change(file, Convolution, 64, 64, 3, 3));
+        AssertClose(Product(flatA.mm(flatB).reshape(8, 16, 3, 3)), Change(file, Linear, 64, 64, 3, 3));
+        AssertClose(Product(einsum("nmhw,ni,mj->ijhw", core, output, input)), Change(file, "up_blocks.0.resnets.0.conv2", 64, 64, 3, 3));
+        Assert.True(file.Modules.All(module => module.Fits(module.Key.Contains("attn1", StringComparison.Ordinal) ? [64, 64] : [64, 64, 3, 3])));
+    }
+
+    [Theory]
+    [InlineData("lokr_w2", new long[] { 3 }, "no product")]
+    [InlineData("lokr_w2", new long[] { 0, 4 }, "no product")]
+    [InlineData("lokr_w2_a", new long[] { 4, 3 }, "only a part")]
+    [InlineData("lora_down.weight", new long[] { 4, 3 }, "only a part")]
+    public void LokrThatIsNoneIsRefused(string part, long[] shape, string reason)
+    {
+        using var scope = NewDisposeScope();
+        string path = Write(("x.lokr_w1", ones(2, 2)), ("x." + part, ones(shape)));
+        Assert.Contains(reason, Assert.Throws<MuralException>(() => LoraFile.Open(path)).Message, StringComparison.Ordinal);
+        path = Write(("x.lokr_w1", ones(2, 2)), ("x.lokr_w2", ones(2, 2)), ("x.hada_w1_a", ones(2, 2)));
+        Assert.Contains("two kinds at once", Assert.Throws<MuralException>(() => LoraFile.Open(path)).Message, StringComparison.Ordinal);
+        path = Write(("x.hada_w1_a", ones(4, 2)), ("x.hada_w1_b", ones(2, 4)), ("x.hada_w2_a", ones(4, 2)), ("x.hada_w2_b", ones(2, 5)));
+        Assert.Contains("no product", Assert.Throws<MuralException>(() => LoraFile.Open(path)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -169,6 +233,8 @@ public sealed class LoraTests : IDisposable
     [InlineData("lora_te2_text_model_encoder_layers_0_mlp_fc1", "text_encoder_2")]
     [InlineData("text_encoder.text_model.encoder.layers.0.mlp.fc1", "text_encoder")]
     [InlineData("text_encoder_2.text_model.encoder.layers.0.mlp.fc1", "text_encoder_2")]
+    [InlineData("text_encoders.clip_l.transformer.text_model.encoder.layers.0.mlp.fc1", "text_encoder")]
+    [InlineData("text_encoders.clip_g.transformer.text_model.encoder.layers.0.mlp.fc1", "text_encoder_2")]
     [InlineData("lora_unet_input_blocks_1_0_in_layers_2", "unet")]
     [InlineData("down_blocks.0.attentions.0.proj_in", "unet")]
     public void ALayersNameTellsItsNetwork(string layer, string component) => Assert.Equal(component, LoraTargets.ComponentOf(layer));
@@ -218,10 +284,15 @@ public sealed class LoraTests : IDisposable
 
     [Theory]
     [InlineData("bundle_emb.fox.clip_l", "holds no layers")]
-    [InlineData("x.hada_w1_a", "LoHa")]
-    [InlineData("x.lokr_w1", "LoKr")]
+    [InlineData("x.hada_w1_a", "only a part of the layer 'x' (hada_w1_a)")]
+    [InlineData("x.lokr_w1", "only a part of the layer 'x' (lokr_w1)")]
+    [InlineData("base_model.model.x.lokr_w1", "LoKr of PEFT")]
     [InlineData("x.dora_scale", "DoRA")]
     [InlineData("x.diff_b", "full-difference")]
+    [InlineData("x.diff", "full-difference")]
+    [InlineData("x.w_norm", "norms")]
+    [InlineData("x.on_input", "IA3")]
+    [InlineData("model.diffusion_model.conv.weight", "which no LoRA has")]
     [InlineData("ip_adapter.1.to_k_ip.weight", "IP-Adapter")]
     [InlineData("conv_in.weight", "which no LoRA has")]
     [InlineData("x.lora_down.weight", "only a part of the layer 'x' (down)")]
@@ -266,6 +337,8 @@ public sealed class LoraTests : IDisposable
             merge.Apply();
         });
     }
+
+    private static Tensor Change(LoraFile file, string key, params long[] shape) => file.Modules.Single(module => module.Key == "unet." + key).Change(shape);
 
     // The parameters that a LoRA changes.
     private static string[] Changed(string path)

@@ -84,6 +84,27 @@ public sealed partial class ControlNetFileTests : IDisposable
     }
 
     [Theory]
+    [InlineData("control_v11e_sd15_shuffle", null, true)]
+    [InlineData("control_v11e_sd15_shuffle_fp16", null, true)]
+    [InlineData("control_v11e_sd15_shuffle", "global_average_pooling: False\n", false)]
+    [InlineData("control_v11p_sd15_canny", null, false)]
+    public void WithoutSettingsTheNameThatShuffleIsPublishedUnderTellsIt(string name, string? settings, bool pools)
+    {
+        File.Copy(Path.Combine(GoldenCase.Model("tiny-controlnet-sd15"), "diffusion_pytorch_model.safetensors"), _folder.At(name + ".safetensors"));
+        if (settings is not null) File.WriteAllText(_folder.At(name + ".yaml"), settings);
+        using ControlNetModel network = ControlNetModel.FromFile(_folder.At(name + ".safetensors"), UNetConfig.Read(Path.Combine(GoldenCase.Model("tiny-sd15"), "unet")));
+        Assert.Equal(pools, network.Config.GlobalPooling);
+    }
+
+    [Fact]
+    public void ASmallOneIsNamed()
+    {
+        string[] blocks = ["controlnet_cond_embedding.conv_in", "down_blocks.0.resnets.0.conv1", "down_blocks.1.resnets.0.conv1", "mid_block.resnets.0.conv1"];
+        using ComponentSource tensors = ControlNetFile.Tensors(new ShapeSource(blocks.Select(block => (block + ".weight", new long[] { 32, 32, 3, 3 }))));
+        Assert.Contains("does not attend in its middle", Assert.Throws<MuralException>(() => ControlNetFile.Config(tensors, new UNetConfig())).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("lora_controlnet", "a Control-LoRA")]
     [InlineData("lllite_unet_down.weight", "a ControlNet-LLLite")]
     [InlineData("task_embedding", "a ControlNet-Union")]

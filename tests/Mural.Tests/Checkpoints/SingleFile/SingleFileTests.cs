@@ -83,6 +83,12 @@ public sealed class SingleFileTests : IDisposable
     [InlineData("edm_mean", "Playground")]
     [InlineData("lora_unet_down_blocks_0.lora_down.weight", "LoRA")]
     [InlineData("control_model.input_hint_block.0.weight", "ControlNet")]
+    [InlineData("model.diffusion_model.input_blocks.1.0.time_stack.in_layers.0.weight", "Stable Video Diffusion")]
+    [InlineData("noise_augmentor.data_mean", "unCLIP")]
+    [InlineData("model.diffusion_model.scaled_fp8", "quantised")]
+    [InlineData("model.diffusion_model.middle_block.1.proj_in.weight.absmax", "quantised")]
+    [InlineData("down_blocks.0.resnets.0.conv1.weight", "a UNet alone under diffusers' names")]
+    [InlineData("first_stage_model.decoder.conv_in.weight", "an autoencoder alone")]
     [InlineData("nnet.weight", "no Stable Diffusion")]
     public void AnotherModelIsNamed(string tensor, string expected)
     {
@@ -111,6 +117,8 @@ public sealed class SingleFileTests : IDisposable
     [InlineData("cond_stage_model.transformer.text_model.final_layer_norm.weight", 32, "StableDiffusion1")]
     [InlineData("cond_stage_model.model.ln_final.weight", 1024, "StableDiffusion2")]
     [InlineData("cond_stage_model.model.ln_final.weight", 32, "StableDiffusion2")]
+    [InlineData("conditioner.embedders.0.model.ln_final.weight", 1024, "StableDiffusion2")]
+    [InlineData("conditioner.embedders.0.transformer.text_model.final_layer_norm.weight", 768, "StableDiffusion1")]
     public void TheUNetTellsWhatTheTextEncodersNamesDoNot(string encoder, long features, string expected)
     {
         const string UNet = "model.diffusion_model.";
@@ -118,6 +126,17 @@ public sealed class SingleFileTests : IDisposable
             [(encoder, [features]), (UNet + "input_blocks.2.1.transformer_blocks.0.attn2.to_k.weight", [320, features]), (UNet + "input_blocks.0.0.weight", [320, 4, 3, 3])]));
         Assert.Equal(expected, file.Family.ToString());
         Assert.Contains("text_encoder", file.Components.Keys);
+    }
+
+    [Fact]
+    public void OfAWholeClipTheTextEncoderIsTaken()
+    {
+        using var file = SingleFileCheckpoint.Of(new ShapeSource(
+        [
+            ("cond_stage_model.transformer.text_model.final_layer_norm.weight", [768]), ("cond_stage_model.transformer.vision_model.post_layernorm.weight", [1024]),
+            ("cond_stage_model.transformer.visual_projection.weight", [768, 1024]), ("cond_stage_model.transformer.logit_scale", []), ("model.diffusion_model.input_blocks.0.0.weight", [320, 4, 3, 3]),
+        ]));
+        Assert.Equal(["text_model.final_layer_norm.weight"], file.Components["text_encoder"].Tensors.Keys);
     }
 
     private static void AssertPlaces(SingleFileTable table, ModelFamily family, SingleFileLayout layout)

@@ -113,6 +113,32 @@ public sealed class StableDiffusionCheckpointTests : IDisposable
         Assert.Equal(64, telling.UNetConfig.SampleSize);
     }
 
+    [Theory]
+    [InlineData(0.05f, false)]
+    [InlineData(0.15f, true)]
+    public void TheSpreadOfAUNetsNumbersSuggestsNoiseOrVelocity(float spread, bool velocity)
+    {
+        using var scope = NewDisposeScope();
+        string path = _folder.At("unet.safetensors");
+        // Half of the numbers above, half below.
+        SafetensorsWriter.Save(path, new Dictionary<string, Tensor> { ["up_blocks.3.attentions.2.transformer_blocks.0.norm1.bias"] = cat([full(160, spread), full(160, -spread)]) });
+        using SafetensorsFile unet = SafetensorsFile.Open(path);
+        Assert.Equal(velocity, SingleFileModel.LooksLikeVelocity(unet));
+    }
+
+    [Theory]
+    [InlineData("tiny-sd15", "target: ldm.models.diffusion.ddpm.LatentDiffusion\n  params:\n    parameterization: \"v\"\n", PredictionType.VPrediction)]
+    [InlineData("tiny-sd21", "target: ldm.models.diffusion.ddpm.LatentDiffusion\n  params:\n    linear_start: 0.00085\n", PredictionType.Epsilon)]
+    [InlineData("tiny-sd15", "parameterization: v\n", PredictionType.Epsilon)]
+    public void SettingsBesideAFileTellWhatItPredicts(string name, string settings, PredictionType prediction)
+    {
+        string path = _folder.At("model.ckpt");
+        using (StableDiffusionCheckpoint model = StableDiffusionCheckpoint.Open(TinyModels.Folder(name))) StableDiffusionWriter.SaveFile(model, path);
+        File.WriteAllText(_folder.At("model.yaml"), settings);
+        using StableDiffusionCheckpoint told = StableDiffusionCheckpoint.Open(path);
+        Assert.Equal((prediction, false), (told.Sampling.PredictionType, told.PredictionIsGuessed));
+    }
+
     private static void CopyFolder(string from, string to)
     {
         foreach (string file in Directory.GetFiles(from, "*", SearchOption.AllDirectories))

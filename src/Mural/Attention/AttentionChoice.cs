@@ -11,8 +11,8 @@ namespace Mural.Attention;
 internal sealed record AttentionDecision(AttentionWay Way, string Reason);
 
 /// <summary>
-/// The fastest way for a shape on this machine: by the processor's features alone wherever it is known, because another way rounds otherwise, and a seed is to give the same picture in every
-/// run. On processors of other kinds all ways are tried once for each kind of shape, and only one that is faster beyond doubt takes the usual one's place.
+/// The fastest way for a shape on this machine: by the processor's features alone wherever it is known, because another way rounds otherwise, and a seed is to give the same
+/// picture in every run. On processors of other kinds all ways are tried once for each kind of shape, and only one that is faster beyond doubt takes the usual one's place.
 /// </summary>
 internal static class AttentionChoice
 {
@@ -28,7 +28,8 @@ internal static class AttentionChoice
         List<AttentionWay> ways = Ways(shape, FlashAttention.Has, processor);
         if (ways.Count == 1) return new AttentionDecision(ways[0], "the only way for such inputs");
         if (shape.Operations < SmallWork) return new AttentionDecision(AttentionWay.Libtorch, "so little work is done in one call");
-        if (Knows(processor, shape.Type)) return new AttentionDecision(ways[0], $"the fastest on processors with {(processor.Avx512BFloat16 ? "AVX512-BF16" : processor.Avx512 ? "AVX-512" : "AVX2")}");
+        if (Knows(processor, shape.Type))
+            return new AttentionDecision(ways[0], $"the fastest on processors with {(processor.Avx512BFloat16 ? "AVX512-BF16" : processor.Avx512 ? "AVX-512" : "AVX2")}");
         return Calibrated.GetOrAdd(AttentionCalibration.Representative(shape), static (kind, ways) => AttentionCalibration.Run(kind, ways), ways);
     }
 

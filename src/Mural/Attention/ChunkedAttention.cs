@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace Mural.Attention;
 
-/// <summary>Attention as two products with a softmax between, for some queries at a time so that only their scores are held; all in float32, by the library that libtorch multiplies with.</summary>
+/// <summary>
+/// Attention as two products with a softmax between, for some queries at a time so that only their scores are held; all in float32, by the library that libtorch multiplies with.
+/// </summary>
 internal static class ChunkedAttention
 {
     // 32 MiB of scores.

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace Mural.Attention;
 
 /// <summary>
-/// Attention that never holds all scores (FlashAttention, arXiv 2205.14135): blocks of queries walk over blocks of keys with a running maximum and sum. Queries and keys are read and
-/// results written where they lie, heads side by side; softmax and sums are float32.
+/// Attention that never holds all scores (FlashAttention, arXiv 2205.14135): blocks of queries walk over blocks of keys with a running maximum and sum. Queries and keys are read
+/// and results written where they lie, heads side by side; softmax and sums are float32.
 /// </summary>
 internal static unsafe class FlashAttention
 {

@@ -16,8 +16,8 @@ internal abstract class FlashPasses : IVectorized<FlashPasses>
 }
 
 /// <summary>
-/// The loops for one format at one vector width. Queries are columns throughout: scores are K Qᵀ, which reads keys where they lie; each query has a lane of its own in the softmax; and
-/// the output is Vᵀ Wᵀ, whose rows, the channels of a head, need no filling up to whole vectors.
+/// The loops for one format at one vector width. Queries are columns throughout: scores are K Qᵀ, which reads keys where they lie; each query has a lane of its own in the
+/// softmax; and the output is Vᵀ Wᵀ, whose rows, the channels of a head, need no filling up to whole vectors.
 /// </summary>
 internal sealed unsafe class FlashPasses<F, T, V> : FlashPasses
     where F : IFlashFormat
@@ -112,7 +112,8 @@ internal sealed unsafe class FlashPasses<F, T, V> : FlashPasses
     private static void Write(FlashProblem problem, in FlashBlock block, in FlashScratch scratch)
     {
         for (int query = 0; query < block.Queries; query++) scratch.Sums[query] = 1 / scratch.Sums[query];
-        if (problem.RoundsOutput) Transposition.Scaled<T, V, BFloat16Element>(scratch.Output, Columns, problem.Size, block.Queries, scratch.Sums, block.Output, problem.OutputStride);
+        if (problem.RoundsOutput)
+            Transposition.Scaled<T, V, BFloat16Element>(scratch.Output, Columns, problem.Size, block.Queries, scratch.Sums, block.Output, problem.OutputStride);
         else Transposition.Scaled<T, V, Float32Element>(scratch.Output, Columns, problem.Size, block.Queries, scratch.Sums, block.Output, problem.OutputStride);
     }
 }

@@ -2,7 +2,9 @@ using Mural.Kernels;
 
 namespace Mural.Attention;
 
-/// <summary>What <see cref="FlashPasses{F, T, V}"/> multiplies with: how columns lie in memory and who multiplies them. All matrices have <see cref="FlashProblem.QueryBlock"/> columns.</summary>
+/// <summary>
+/// What <see cref="FlashPasses{F, T, V}"/> multiplies with: how columns lie in memory and who multiplies them. All matrices have <see cref="FlashProblem.QueryBlock"/> columns.
+/// </summary>
 internal unsafe interface IFlashFormat
 {
     /// <summary>Numbers in a 32-bit word of a column.</summary>

@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 namespace Mural.Attention;
 
 /// <summary>
-/// Values of all heads, block of keys by block, channels as rows: `[head][block][d][key]`, in 32-bit words of one float32 or of two keys' bfloat16, whose last pair is filled up with a zero.
+/// Values of all heads, block of keys by block, channels as rows: `[head][block][d][key]`, in 32-bit words of one float32 or of two keys' bfloat16, whose last pair is filled up
+/// with a zero.
 /// </summary>
 internal sealed unsafe class TransposedValues
 {

@@ -78,14 +78,16 @@ public sealed record AutoencoderConfig
         }
         foreach (int channels in BlockOutChannels)
             if (channels < 1 || channels % NormGroupCount != 0)
-                throw new MuralException($"The autoencoder's block_out_channels holds {channels}, which is not a positive multiple of norm_num_groups ({NormGroupCount}); change one of them.");
+                throw new MuralException(
+                    $"The autoencoder's block_out_channels holds {channels}, which is not a positive multiple of norm_num_groups ({NormGroupCount}); change one of them.");
         if (!double.IsFinite(ScalingFactor) || ScalingFactor == 0)
             throw new MuralException($"The autoencoder's scaling_factor is {ScalingFactor}; it must be a number other than 0.");
         if (LatentsMean is null != LatentsStandardDeviation is null)
             throw new MuralException("The autoencoder's config has one of latents_mean and latents_std; give both or neither.");
         foreach (IReadOnlyList<double>? statistics in new[] { LatentsMean, LatentsStandardDeviation })
             if (statistics is not null && statistics.Count != LatentChannels)
-                throw new MuralException($"The autoencoder's latents_mean or latents_std has {statistics.Count} values; it needs one for each of the {LatentChannels} latent_channels.");
+                throw new MuralException(
+                    $"The autoencoder's latents_mean or latents_std has {statistics.Count} values; it needs one for each of the {LatentChannels} latent_channels.");
         if (LatentsStandardDeviation is not null && LatentsStandardDeviation.Any(deviation => !(deviation > 0)))
             throw new MuralException("The autoencoder's latents_std holds a number that is not above 0; correct the file.");
     }

@@ -194,7 +194,8 @@ public sealed partial class AutoencoderKL : nn.Module<Tensor, Tensor>
         bool fits = latentStride > 0 && latentStride * Config.Downscale == side - (int)(side * tiles.Overlap)
             && stride == (latentSide - (int)(latentSide * tiles.Overlap)) * Config.Downscale;
         return fits ? (side, latentSide) : throw new MuralException(
-            $"Tiles of {side} pixels with an overlap of {tiles.Overlap} do not fall on whole latent positions of {Config.Downscale} pixels; choose a side whose overlap is a multiple of {Config.Downscale}.");
+            $"Tiles of {side} pixels with an overlap of {tiles.Overlap} do not fall on whole latent positions of {Config.Downscale} pixels; "
+            + $"choose a side whose overlap is a multiple of {Config.Downscale}.");
     }
 
     private static Tensor PerChannel(IReadOnlyList<double> values, Tensor like) =>

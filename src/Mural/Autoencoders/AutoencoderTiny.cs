@@ -80,7 +80,9 @@ public sealed partial class AutoencoderTiny : nn.Module<Tensor, Tensor>
 
     /// <summary>The latent of a picture, <c>[B, latent, h, w]</c>.</summary>
     /// <param name="image">Values from -1 to 1, <c>[B, in, H, W]</c>; the latent's sides are a power of two smaller, rounded up.</param>
-    /// <param name="tiles">Encode in tiles, whose sides and whose picture's sides must be multiples of <see cref="AutoencoderTinyConfig.Downscale"/>; null for the whole picture.</param>
+    /// <param name="tiles">
+    /// Encode in tiles, whose sides and whose picture's sides must be multiples of <see cref="AutoencoderTinyConfig.Downscale"/>; null for the whole picture.
+    /// </param>
     /// <exception cref="MuralException">The picture has another shape, or does not suit the tiles.</exception>
     public Tensor Encode(Tensor image, TileOptions? tiles = null)
     {

@@ -106,7 +106,8 @@ public sealed record AutoencoderTinyConfig
         if (EncoderBlocks.Any(count => count < 0) || DecoderBlocks.Any(count => count < 0))
             throw new MuralException("The tiny autoencoder has a negative number of blocks in num_encoder_blocks or num_decoder_blocks; give 0 or more.");
         if (EncoderBlocks.Count != DecoderBlocks.Count)
-            throw new MuralException($"The tiny autoencoder's num_encoder_blocks has {EncoderBlocks.Count} values and num_decoder_blocks {DecoderBlocks.Count}; give the same number.");
+            throw new MuralException(
+                $"The tiny autoencoder's num_encoder_blocks has {EncoderBlocks.Count} values and num_decoder_blocks {DecoderBlocks.Count}; give the same number.");
         if (!(LatentMagnitude > 0)) throw new MuralException($"The tiny autoencoder's latent_magnitude is {LatentMagnitude}; it must be above 0.");
     }
 

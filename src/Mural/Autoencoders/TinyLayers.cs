@@ -124,7 +124,9 @@ internal sealed class TinyHalf : nn.Module<Tensor, Tensor>
         var layers = new List<nn.Module<Tensor, Tensor>>();
         foreach (int blocks in config.EncoderBlocks)
         {
-            layers.Add(layers.Count == 0 ? factory.Convolution(config.InChannels, channels, 3, padding: 1) : factory.Convolution(channels, channels, 3, stride: 2, padding: 1, bias: false));
+            layers.Add(layers.Count == 0
+                ? factory.Convolution(config.InChannels, channels, 3, padding: 1)
+                : factory.Convolution(channels, channels, 3, stride: 2, padding: 1, bias: false));
             for (int i = 0; i < blocks; i++) layers.Add(new TinyBlock(channels, factory));
         }
         layers.Add(factory.Convolution(channels, config.LatentChannels, 3, padding: 1));

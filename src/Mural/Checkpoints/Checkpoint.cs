@@ -68,7 +68,8 @@ public static class Checkpoint
         if (indexes.Length == 0 && weights.Length > 0 && Preferred(weights) is { } chosen) return chosen;
         throw weights.Length + indexes.Length == 0
             ? new MuralException($"The folder {folder} holds no checkpoint ({string.Join(", ", Extensions)}); name a file or another folder.")
-            : new MuralException($"The folder {folder} holds several checkpoints ({string.Join(", ", weights.Concat(indexes).Take(10).Select(Path.GetFileName))}); name the file to open.");
+            : new MuralException(
+                $"The folder {folder} holds several checkpoints ({string.Join(", ", weights.Concat(indexes).Take(10).Select(Path.GetFileName))}); name the file to open.");
     }
 
     // Trainers leave the averaged weights, which are the ones to use, beside the raw ones (nnet_ema.pth, nnet.pth); exporters leave one model in two

@@ -37,7 +37,8 @@ internal static class FileContent
             _ when start.StartsWith("version https://git-lfs"u8) => "a Git LFS pointer, not the file it points to: fetch it with git lfs pull",
             _ when start.StartsWith("GGUF"u8) => "a GGUF file, which is not supported: use the safetensors version",
             _ when start.Length > 4 && start[0] == 0x89 && start[1..].StartsWith("HDF"u8) => "an HDF5 file, which is not supported: use the safetensors version",
-            _ when (start[0] == 0x89 && start[1..].StartsWith("PNG"u8)) || start.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8, 0xFF]) || (start.StartsWith("RIFF"u8) && start.Length > 12 && start[8..].StartsWith("WEBP"u8)) =>
+            _ when (start[0] == 0x89 && start[1..].StartsWith("PNG"u8)) || start.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8, 0xFF])
+                || (start.StartsWith("RIFF"u8) && start.Length > 12 && start[8..].StartsWith("WEBP"u8)) =>
                 "a picture, such as the preview that lies beside one: give the checkpoint itself",
             _ when start.StartsWith("Rar!"u8) || start.StartsWith((ReadOnlySpan<byte>)[(byte)'7', (byte)'z', 0xBC, 0xAF]) || start.StartsWith((ReadOnlySpan<byte>)[0x1F, 0x8B]) =>
                 "an archive (RAR, 7z or gzip): unpack it and give the file in it",

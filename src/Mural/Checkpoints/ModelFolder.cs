@@ -60,7 +60,8 @@ internal static class ModelFolder
     /// <param name="stem">How the weights' file is called, without its extension.</param>
     /// <param name="maxShardBytes">The most bytes of weights in a file, beyond which there are several with an index; null for one file.</param>
     /// <param name="cancellation">Stops the writing; no half-written file stays.</param>
-    internal static void Save(nn.Module module, string json, string folder, ScalarType? type, string stem = WeightsStem, long? maxShardBytes = null, CancellationToken cancellation = default)
+    internal static void Save(
+        nn.Module module, string json, string folder, ScalarType? type, string stem = WeightsStem, long? maxShardBytes = null, CancellationToken cancellation = default)
     {
         ShardedWriter.Save(Path.Combine(folder, stem + ".safetensors"), ModuleWeights.Places(module), maxShardBytes ?? long.MaxValue, type: type, cancellationToken: cancellation);
         AtomicFile.WriteText(Path.Combine(folder, ConfigName), json);

@@ -11,6 +11,7 @@ internal static class QuantizedWeights
     {
         string? scale = source.Tensors.Keys.FirstOrDefault(name => Marks.Any(mark => name.EndsWith(mark, StringComparison.Ordinal)));
         if (scale is not null)
-            throw new MuralException($"{source.Path} holds weights that were quantised with scales ({Quote.Name(scale)}), which is not supported; use the version in float16, bfloat16 or plain fp8.");
+            throw new MuralException(
+                $"{source.Path} holds weights that were quantised with scales ({Quote.Name(scale)}), which is not supported; use the version in float16, bfloat16 or plain fp8.");
     }
 }

@@ -35,7 +35,8 @@ internal static class StagedFolder
         string target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         try
         {
-            foreach (string staged in Directory.GetDirectories(Path.GetDirectoryName(target) ?? target, $".{Path.GetFileName(target)}.*.tmp")) Directory.Delete(staged, recursive: true);
+            foreach (string staged in Directory.GetDirectories(Path.GetDirectoryName(target) ?? target, $".{Path.GetFileName(target)}.*.tmp"))
+                Directory.Delete(staged, recursive: true);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

@@ -26,7 +26,8 @@ internal static class TensorReading
         TensorEntry entry = Find(source, name);
         long[] shape = destination.shape;
         if (!shape.AsSpan().SequenceEqual(entry.Shape))
-            throw new MuralException($"The tensor {Quote.Name(name)} of {source.Path} has the shape {Sizes.Text(entry.Shape)} where {Sizes.Text(shape)} was expected; choose a checkpoint of this size.");
+            throw new MuralException($"The tensor {Quote.Name(name)} of {source.Path} has the shape {Sizes.Text(entry.Shape)} where {Sizes.Text(shape)} was expected; "
+                + "choose a checkpoint of this size.");
         if (entry.Type == ScalarType.ComplexFloat32 && destination.dtype is not (ScalarType.ComplexFloat32 or ScalarType.ComplexFloat64))
             throw new MuralException($"The tensor {Quote.Name(name)} of {source.Path} holds complex numbers where {destination.dtype} was expected; read it as complex.");
         return entry;

@@ -15,7 +15,8 @@ internal static class TextFile
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new MuralException($"{path}{(owner is null ? "" : $", which belongs to {owner},")} cannot be read ({error.Message.TrimEnd('.')}); check the file and its permissions.", error);
+            throw new MuralException(
+                $"{path}{(owner is null ? "" : $", which belongs to {owner},")} cannot be read ({error.Message.TrimEnd('.')}); check the file and its permissions.", error);
         }
     }
 }

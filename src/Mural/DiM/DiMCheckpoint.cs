@@ -20,7 +20,8 @@ internal static class DiMCheckpoint
         (int width, int patch) = ((int)patches[0], (int)patches[2]);
         long positions = Shape(source, "additional_embed", 3)[1];
         TokenGrid grid = PositionTable.GridOf(positions)
-            ?? throw new MuralException($"{source.Path} has a position table of {positions} rows, which is no grid after the first two; give the model's config.json with its position_grid.");
+            ?? throw new MuralException(
+                $"{source.Path} has a position table of {positions} rows, which is no grid after the first two; give the model's config.json with its position_grid.");
         var config = new DiMConfig
         {
             Width = width,

@@ -147,7 +147,8 @@ public sealed record DiMConfig
         }
         catch (JsonException exception)
         {
-            throw new MuralException($"The model configuration is not that of a DiM ({exception.Message}); it must hold width, blocks, in_channels, num_classes and sample_size.", exception);
+            throw new MuralException(
+                $"The model configuration is not that of a DiM ({exception.Message}); it must hold width, blocks, in_channels, num_classes and sample_size.", exception);
         }
     }
 
@@ -176,6 +177,7 @@ public sealed record DiMConfig
         if (Classes < 0) throw new MuralException($"The model configuration says num_classes = {Classes}; it must be 0 (unconditional) or more.");
         if (Blocks % 2 == 0) throw new MuralException($"The model configuration says blocks = {Blocks}; the number must be odd, because the second half mirrors the first.");
         if (SampleSize % PatchSize != 0) throw new MuralException($"The model configuration says sample_size = {SampleSize}; it must be a multiple of patch_size = {PatchSize}.");
-        if (PositionGrid is { Rows: < 1 } or { Columns: < 1 }) throw new MuralException($"The model configuration says position_grid = {PositionGrid}; both sides must be at least 1.");
+        if (PositionGrid is { Rows: < 1 } or { Columns: < 1 })
+            throw new MuralException($"The model configuration says position_grid = {PositionGrid}; both sides must be at least 1.");
     }
 }

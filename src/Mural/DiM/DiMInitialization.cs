@@ -16,7 +16,9 @@ internal static class DiMInitialization
         using IDisposable guard = no_grad();
         // By name, so that equal generators give equal models however modules are registered.
         foreach ((string name, Parameter parameter) in model.named_parameters().OrderBy(entry => entry.name, StringComparer.Ordinal))
-            Fill(parameter, name[(name.StartsWith("transformer_blocks.", StringComparison.Ordinal) ? name.IndexOf('.', "transformer_blocks.".Length) + 1 : 0)..], model.Config, generator);
+            Fill(
+                parameter, name[(name.StartsWith("transformer_blocks.", StringComparison.Ordinal) ? name.IndexOf('.', "transformer_blocks.".Length) + 1 : 0)..],
+                model.Config, generator);
     }
 
     private static void Fill(Tensor parameter, string name, DiMConfig config, Generator generator)

@@ -62,8 +62,8 @@ public sealed partial class DiMModel : nn.Module
     public ScalarType ComputeType { get; set; } = ScalarType.Float32;
 
     /// <summary>
-    /// Makes the model ready for inference only, once: sets <see cref="ComputeType"/>, chooses kernels, and holds the weights of the blocks' products once, in that type. It cannot be
-    /// trained, saved or moved afterwards.
+    /// Makes the model ready for inference only, once: sets <see cref="ComputeType"/>, chooses kernels, and holds the weights of the blocks' products once, in that type. It cannot
+    /// be trained, saved or moved afterwards.
     /// </summary>
     public void PrepareForInference(KernelSet kernels, ScalarType type)
     {
@@ -154,7 +154,8 @@ public sealed partial class DiMModel : nn.Module
     {
         long[] shape = input.shape;
         if (shape.Length != 4 || shape[1] != Config.InChannels || !input.is_floating_point())
-            throw new MuralException($"The input is {input.dtype} of shape [{string.Join(", ", shape)}]; this model takes floating point [batch, {Config.InChannels}, height, width].");
+            throw new MuralException(
+                $"The input is {input.dtype} of shape [{string.Join(", ", shape)}]; this model takes floating point [batch, {Config.InChannels}, height, width].");
         int patch = Config.PatchSize;
         if (shape[2] < patch || shape[3] < patch || shape[2] % patch != 0 || shape[3] % patch != 0)
             throw new MuralException($"The input is {shape[3]}x{shape[2]}; both sides must be multiples of the patch size {patch}.");

@@ -19,12 +19,14 @@ internal sealed record LabelBags(Tensor Indices, Tensor? Present)
         if (labels.dtype is not (ScalarType.Int64 or ScalarType.Int32 or ScalarType.Int16 or ScalarType.Int8 or ScalarType.Byte))
             throw new MuralException($"Labels came as {labels.dtype}; give class or word indices as int64.");
         if (labels.dim() is not (1 or 2) || labels.shape[0] != batch || labels.shape[^1] == 0)
-            throw new MuralException($"Labels of shape [{string.Join(", ", labels.shape)}] do not fit a batch of {batch}; give [{batch}] class indices, or [{batch}, K] word indices filled up with -1.");
+            throw new MuralException($"Labels of shape [{string.Join(", ", labels.shape)}] do not fit a batch of {batch}; "
+                + $"give [{batch}] class indices, or [{batch}, K] word indices filled up with -1.");
         Tensor indices = labels.to(ScalarType.Int64).to(device);
         (long least, long greatest) = (indices.min().item<long>(), indices.max().item<long>());
         bool bags = labels.dim() == 2;
         if (least < (bags ? -1 : 0) || greatest > classes)
-            throw new MuralException($"Label {(greatest > classes ? greatest : least)} is out of range; this model knows 0 to {classes - 1}, and {classes} for no label{(bags ? ", with -1 to fill up" : "")}.");
+            throw new MuralException($"Label {(greatest > classes ? greatest : least)} is out of range; "
+                + $"this model knows 0 to {classes - 1}, and {classes} for no label{(bags ? ", with -1 to fill up" : "")}.");
         if (!bags) return new LabelBags(indices, null);
 
         // A picture without words gets the null label as its only word.

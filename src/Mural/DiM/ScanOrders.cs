@@ -20,7 +20,8 @@ internal static class ScanOrders
     /// <param name="blocks">An odd number.</param>
     internal static ScanDirection[] Schedule(int blocks)
     {
-        if (blocks < 1 || blocks % 2 == 0) throw new MuralException($"A DiM of {blocks} blocks cannot be scheduled; the number must be odd, because the second half mirrors the first.");
+        if (blocks < 1 || blocks % 2 == 0)
+            throw new MuralException($"A DiM of {blocks} blocks cannot be scheduled; the number must be odd, because the second half mirrors the first.");
         return [.. Enumerable.Range(0, blocks).Select(block => Cycle[Math.Min(block, blocks - 1 - block) % Cycle.Length])];
     }
 

@@ -45,6 +45,7 @@ internal sealed record CaptionRetrieval(IReadOnlyList<int> Ranks, IReadOnlyList<
     internal static void RequireCandidates(CaptionTable table, int candidates)
     {
         if (candidates < 2 || candidates > table.MostCandidates)
-            throw new MuralException($"{candidates} candidates were asked for, where the real pictures have {table.MostCandidates} different captions; 2 to {table.MostCandidates} are possible.");
+            throw new MuralException(
+                $"{candidates} candidates were asked for, where the real pictures have {table.MostCandidates} different captions; 2 to {table.MostCandidates} are possible.");
     }
 }

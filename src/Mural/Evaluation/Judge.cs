@@ -33,7 +33,8 @@ internal sealed class Judge : IDisposable
         {
             Vocabulary vocabulary = Vocabulary.Load(Path.Combine(folder, JudgeModel.VocabularyName));
             if (vocabulary.Count != model.Config.Words)
-                throw new MuralException($"The vocabulary in '{folder}' has {vocabulary.Count} words, but the judge was trained with {model.Config.Words}; take the file that came with it.");
+                throw new MuralException(
+                    $"The vocabulary in '{folder}' has {vocabulary.Count} words, but the judge was trained with {model.Config.Words}; take the file that came with it.");
             return new Judge(model, vocabulary, device);
         }
         catch
@@ -53,7 +54,8 @@ internal sealed class Judge : IDisposable
     /// <param name="cancellation">Stops between two batches.</param>
     /// <exception cref="MuralException">A split is empty, a picture is broken, or there are fewer captions than candidates.</exception>
     internal Judgement Run(
-        JudgedPictures pictures, PictureSplit split, JudgedPictures real, PictureSplit realSplit, int candidates, Action<int, int>? progress = null, CancellationToken cancellation = default)
+        JudgedPictures pictures, PictureSplit split, JudgedPictures real, PictureSplit realSplit, int candidates,
+        Action<int, int>? progress = null, CancellationToken cancellation = default)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
@@ -93,9 +95,11 @@ internal sealed class Judge : IDisposable
     {
         if (pictures == 1) yield return "One picture has no covariance, so that no distance is told; give more pictures.";
         else if (Math.Min(pictures, real) <= features)
-            yield return $"{Math.Min(pictures, real)} pictures are fewer than needed for a covariance of {features} features: the distance is far too large and only comparable with that of as many pictures.";
+            yield return $"{Math.Min(pictures, real)} pictures are fewer than needed for a covariance of {features} features: "
+                + "the distance is far too large and only comparable with that of as many pictures.";
         if (ignored.Count > 0)
-            yield return $"The judge does not know these words of the captions and leaves them out: {string.Join(", ", ignored.Take(10))}{(ignored.Count > 10 ? $" and {ignored.Count - 10} more" : "")}.";
+            yield return $"The judge does not know these words of the captions and leaves them out: "
+                + $"{string.Join(", ", ignored.Take(10))}{(ignored.Count > 10 ? $" and {ignored.Count - 10} more" : "")}.";
     }
 
     private Tensor Features(IReadOnlyList<JudgedPicture> pictures, Action<int> count, CancellationToken cancellation)

@@ -34,6 +34,7 @@ internal sealed record JudgeArchitecture
         }
         foreach (int channels in BlockOutChannels)
             if (channels < 1 || channels % NormNumGroups != 0)
-                throw new MuralException($"The judge's block_out_channels holds {channels}, which is not a positive multiple of norm_num_groups ({NormNumGroups}); change one of them.");
+                throw new MuralException(
+                    $"The judge's block_out_channels holds {channels}, which is not a positive multiple of norm_num_groups ({NormNumGroups}); change one of them.");
     }
 }

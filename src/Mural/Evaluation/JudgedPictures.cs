@@ -32,7 +32,8 @@ internal sealed record JudgedPictures(string Source, IReadOnlyList<JudgedPicture
         {
             string caption = folder ? PromptOf(item.File) ?? item.ReadCaption() : item.Words.Count > 0 ? string.Join(' ', item.Words) : item.ReadCaption();
             if (string.IsNullOrWhiteSpace(caption))
-                throw new MuralException($"The picture '{item.File}' has no caption; give a list with 'words', pictures that mural generate wrote, or a text file beside each picture.");
+                throw new MuralException(
+                    $"The picture '{item.File}' has no caption; give a list with 'words', pictures that mural generate wrote, or a text file beside each picture.");
             VocabularyMatch match = vocabulary.Match(caption);
             if (match.Indices.Count == 0)
                 throw new MuralException($"The judge knows no word of the caption '{caption}' of '{item.File}'; use words of its vocabulary, or train a judge that knows them.");

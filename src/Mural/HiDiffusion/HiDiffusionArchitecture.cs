@@ -53,19 +53,25 @@ internal sealed record HiDiffusionArchitecture(
             };
         }
         if (!Attends(false, true, true)) return null;
-        return new(fewSteps ? HiDiffusionFamily.FewSteps : HiDiffusionFamily.StableDiffusionXL, 1, 1, BlocksOf(config, 1), side ?? config.SampleSize ?? UsualSideXL, inpaints) { UsualSide = UsualSideXL, ControlSide = UsualSideXL };
+        return new(fewSteps ? HiDiffusionFamily.FewSteps : HiDiffusionFamily.StableDiffusionXL, 1, 1, BlocksOf(config, 1), side ?? config.SampleSize ?? UsualSideXL, inpaints)
+        {
+            UsualSide = UsualSideXL,
+            ControlSide = UsualSideXL
+        };
     }
 
     /// <summary>
-    /// Whether it has fewer levels than Stable Diffusion. Its latents are small too: what a picture shows is still being settled in steps in which Stable Diffusion paints detail, so that
-    /// resampling lasts longer.
+    /// Whether it has fewer levels than Stable Diffusion. Its latents are small too: what a picture shows is still being settled in steps in which Stable Diffusion paints detail,
+    /// so that resampling lasts longer.
     /// </summary>
     internal bool IsSmall { get; init; }
 
     /// <summary>Side of the latents that the family's networks are made for, by which presets are chosen.</summary>
     internal required int UsualSide { get; init; }
 
-    /// <summary>Longer side of the latents that a ControlNet sees while deep blocks are resampled: that of SDXL (specification 4.1), of other networks the one that they were trained on.</summary>
+    /// <summary>
+    /// Longer side of the latents that a ControlNet sees while deep blocks are resampled: that of SDXL (specification 4.1), of other networks the one that they were trained on.
+    /// </summary>
     internal required int ControlSide { get; init; }
 
     /// <summary>Shorter side of latents from which the preset for large pictures holds.</summary>
@@ -74,7 +80,9 @@ internal sealed record HiDiffusionArchitecture(
     private static List<BlockPlace> BlocksOf(UNetConfig config, int level)
     {
         IEnumerable<BlockPlace> Blocks(BlockPath path, int attentions) =>
-            from attention in Enumerable.Range(0, attentions) from depth in Enumerable.Range(0, config.TransformerLayers[level]) select new BlockPlace(path, level, attention, depth);
+            from attention in Enumerable.Range(0, attentions)
+            from depth in Enumerable.Range(0, config.TransformerLayers[level])
+            select new BlockPlace(path, level, attention, depth);
         return [.. Blocks(BlockPath.Down, config.LayersPerBlock[level]), .. Blocks(BlockPath.Up, config.LayersPerBlock[level] + 1)];
     }
 }

@@ -15,7 +15,8 @@ internal static class HiDiffusionNotes
         if (!options.RauNet)
         {
             string[] unused = [.. OfResampling(options)];
-            if (unused.Length > 0) yield return $"Without resampling HiDiffusion does not use {string.Join(", ", unused)}; leave {(unused.Length == 1 ? "it" : "them")} out, or the resampling on.";
+            if (unused.Length > 0)
+                yield return $"Without resampling HiDiffusion does not use {string.Join(", ", unused)}; leave {(unused.Length == 1 ? "it" : "them")} out, or the resampling on.";
             yield break;
         }
         if (options.Aggressive == true && plan.Architecture.Family == HiDiffusionFamily.StableDiffusion)

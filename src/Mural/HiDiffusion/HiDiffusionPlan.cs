@@ -83,7 +83,9 @@ internal sealed record HiDiffusionPlan
     /// <summary>Whether deep blocks are resampled in any call.</summary>
     internal bool Resamples => Strided != default || Pooled != default;
 
-    /// <summary>Whether ControlNets take part in a call: the official code compares its number with a share of the steps, also where a step is two calls (specification 4.1).</summary>
+    /// <summary>
+    /// Whether ControlNets take part in a call: the official code compares its number with a share of the steps, also where a step is two calls (specification 4.1).
+    /// </summary>
     /// <param name="call">How many calls were made before.</param>
     /// <param name="steps">Steps of the run.</param>
     internal bool Controls(int call, int steps) => ControlSize is null || call < ControlledShare * steps;
@@ -106,7 +108,8 @@ internal sealed record HiDiffusionPlan
     internal IReadOnlyList<(HiDiffusionStep Step, int Calls)> Kinds(int calls, IWindowShifts shifts) =>
         [.. Enumerable.Range(0, calls).Select(call => At(call, shifts)).GroupBy(step => (step.StridedLevel, step.PooledLevel)).Select(kind => (kind.First(), kind.Count()))];
 
-    // The main resampling is the strided convolution of Stable Diffusion 1 and 2, but the pooled block of SDXL, before which the aggressive way has the strided convolution for a while.
+    // The main resampling is the strided convolution of Stable Diffusion 1 and 2, but the pooled block of SDXL, before which the aggressive way has the strided convolution for a
+    // while.
     private static (CallSpan Strided, CallSpan Pooled) Spans(HiDiffusionFamily family, SwitchRatios ratios, bool aggressive, int calls)
     {
         int main = (int)(calls * ratios.T1), other = (int)(calls * ratios.T2), first = (int)(AggressiveShare * calls);

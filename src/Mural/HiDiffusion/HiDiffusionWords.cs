@@ -5,7 +5,8 @@ namespace Mural.HiDiffusion;
 /// <summary>The words for <see cref="HiDiffusionOptions"/>, on the command line and in what a picture's file says of its making.</summary>
 internal static class HiDiffusionWords
 {
-    private const string First = "T1", Second = "T2", Aggressive = "aggressive", NoRauNet = "no-raunet", NoWindows = "no-window-attention", EarlierUpsampler = "earlier-upsampler", ResizedMaps = "resized-odd-maps";
+    private const string First = "T1", Second = "T2", Aggressive = "aggressive", NoRauNet = "no-raunet", NoWindows = "no-window-attention",
+        EarlierUpsampler = "earlier-upsampler", ResizedMaps = "resized-odd-maps";
 
     private static readonly Dictionary<HiDiffusionPreset, string> Presets = new()
     {

@@ -26,7 +26,8 @@ internal readonly record struct SwitchRatios(double T1, double T2)
     {
         (HiDiffusionFamily.StableDiffusion, HiDiffusionPreset.Sides1024) => architecture.IsSmall ? new(1, 0) : new(0.4, 0),
         (HiDiffusionFamily.StableDiffusion, HiDiffusionPreset.Sides2048) => architecture.IsSmall ? new(1, 1) : new(0.7, 0.3),
-        (HiDiffusionFamily.StableDiffusion, _) => throw new MuralException($"HiDiffusion's presets for Stable Diffusion 1 and 2 are 1024 and 2048, not {HiDiffusionWords.NameOf(preset)}; give one of them."),
+        (HiDiffusionFamily.StableDiffusion, _) => throw new MuralException(
+            $"HiDiffusion's presets for Stable Diffusion 1 and 2 are 1024 and 2048, not {HiDiffusionWords.NameOf(preset)}; give one of them."),
         (_, HiDiffusionPreset.Sides2048) => new(controlled ? 0.5 : 0.4, 0),
         (_, HiDiffusionPreset.Sides4096) => new(0.7, 0.3),
         (_, HiDiffusionPreset.FewSteps) => new(0.5, 0),

@@ -35,7 +35,8 @@ internal sealed class HubClient : IDisposable
         Uri? next = Address($"api/models/{repository}/tree/{Uri.EscapeDataString(_options.Revision)}?recursive=true");
         for (int page = 0; next is not null; page++)
         {
-            if (page == MostPages) throw new MuralException($"{_options.Endpoint.Host} gives the list of {repository} in more than {MostPages} pages; check that {_options.Endpoint} is a model hub.");
+            if (page == MostPages)
+                throw new MuralException($"{_options.Endpoint.Host} gives the list of {repository} in more than {MostPages} pages; check that {_options.Endpoint} is a model hub.");
             using HttpResponseMessage answer = await SendAsync(next, repository, offset: 0, cancellation).ConfigureAwait(false);
             string text = await Within(token => answer.Content.ReadAsStringAsync(token), cancellation).ConfigureAwait(false);
             files.AddRange(Parse(text, repository));
@@ -93,7 +94,8 @@ internal sealed class HubClient : IDisposable
             if (answer.IsSuccessStatusCode) return answer;
             using (answer) address = Redirect(answer, address) ?? throw Refusal(answer, repository);
         }
-        throw new MuralException($"{_options.Endpoint.Host} sends the question for {repository} on more than {MostRedirects} times; check that {_options.Endpoint} is a model hub.");
+        throw new MuralException(
+            $"{_options.Endpoint.Host} sends the question for {repository} on more than {MostRedirects} times; check that {_options.Endpoint} is a model hub.");
     }
 
     // Large files lie with other hosts, which the token is not for.
@@ -103,7 +105,8 @@ internal sealed class HubClient : IDisposable
     // Where an answer sends its question on, or null; never from a connection that nobody can listen to onto another.
     private static Uri? Redirect(HttpResponseMessage answer, Uri here)
     {
-        bool moved = answer.StatusCode is HttpStatusCode.MovedPermanently or HttpStatusCode.Found or HttpStatusCode.SeeOther or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect;
+        bool moved = answer.StatusCode is HttpStatusCode.MovedPermanently or HttpStatusCode.Found or HttpStatusCode.SeeOther
+            or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect;
         if (!moved || answer.Headers.Location is not { } location || !Uri.TryCreate(here, location, out Uri? next)) return null;
         return next.Scheme == Uri.UriSchemeHttps || (next.Scheme == Uri.UriSchemeHttp && here.Scheme == Uri.UriSchemeHttp) ? next : null;
     }
@@ -114,11 +117,14 @@ internal sealed class HubClient : IDisposable
         return answer.StatusCode switch
         {
             HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => new MuralException(
-                $"{_options.Endpoint.Host} does not give {repository} to {(_options.Token is null ? "someone without a token" : "this token")} ({code}): accept its terms there if it has some, and set {HubOptions.TokenVariable} to a token that may read it."),
-            HttpStatusCode.NotFound => new MuralException($"{_options.Endpoint.Host} has no {repository} with the revision {_options.Revision} ({code}): check the name, which is ORGANISATION/NAME."),
+                $"{_options.Endpoint.Host} does not give {repository} to {(_options.Token is null ? "someone without a token" : "this token")} ({code}): "
+                + $"accept its terms there if it has some, and set {HubOptions.TokenVariable} to a token that may read it."),
+            HttpStatusCode.NotFound => new MuralException(
+                $"{_options.Endpoint.Host} has no {repository} with the revision {_options.Revision} ({code}): check the name, which is ORGANISATION/NAME."),
             HttpStatusCode.RequestedRangeNotSatisfiable => new HubRestartException(),
             HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError => new HubRetryException(code, null),
-            _ => new MuralException($"{_options.Endpoint.Host} refuses {answer.RequestMessage?.RequestUri?.AbsolutePath} ({code}): try again later, or another endpoint with {HubOptions.EndpointVariable}."),
+            _ => new MuralException($"{_options.Endpoint.Host} refuses {answer.RequestMessage?.RequestUri?.AbsolutePath} ({code}): "
+                + $"try again later, or another endpoint with {HubOptions.EndpointVariable}."),
         };
     }
 
@@ -131,7 +137,8 @@ internal sealed class HubClient : IDisposable
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
         {
-            throw new MuralException($"{_options.Endpoint.Host} answers the question for the files of {repository} with something else than a list; check that {_options.Endpoint} is a model hub.", error);
+            throw new MuralException($"{_options.Endpoint.Host} answers the question for the files of {repository} with something else than a list; "
+                + $"check that {_options.Endpoint} is a model hub.", error);
         }
     }
 
@@ -140,7 +147,9 @@ internal sealed class HubClient : IDisposable
         string path = entry.GetProperty("path").GetString() ?? "";
         long size = entry.GetProperty("size").GetInt64();
         if (size is < 0 or > LargestFile || !IsSafe(path)) throw new FormatException(path);
-        string? sha256 = entry.TryGetProperty("lfs", out JsonElement large) && large.ValueKind == JsonValueKind.Object ? large.GetProperty("oid").GetString()?.Replace("sha256:", "", StringComparison.Ordinal) : null;
+        string? sha256 = entry.TryGetProperty("lfs", out JsonElement large) && large.ValueKind == JsonValueKind.Object
+            ? large.GetProperty("oid").GetString()?.Replace("sha256:", "", StringComparison.Ordinal)
+            : null;
         string? git = sha256 is null && entry.TryGetProperty("oid", out JsonElement hash) ? hash.GetString() : null;
         return IsHash(sha256, 64) && IsHash(git, 40) ? new HubFile(path, size, sha256, git) : throw new FormatException(path);
     }
@@ -158,7 +167,8 @@ internal sealed class HubClient : IDisposable
         foreach (string link in links.SelectMany(value => value.Split(',')))
         {
             int end = link.IndexOf('>', StringComparison.Ordinal);
-            if (end > 1 && link.Contains("rel=\"next\"", StringComparison.Ordinal) && Uri.TryCreate(here, link.Trim()[1..(link.Trim().IndexOf('>', StringComparison.Ordinal))], out Uri? next)
+            if (end > 1 && link.Contains("rel=\"next\"", StringComparison.Ordinal)
+                && Uri.TryCreate(here, link.Trim()[1..(link.Trim().IndexOf('>', StringComparison.Ordinal))], out Uri? next)
                 && next.Host == here.Host && next != here) return next;
         }
         return null;

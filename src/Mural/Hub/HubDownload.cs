@@ -38,7 +38,9 @@ internal sealed class HubDownload(HubClient client, HubOptions options, string r
                 await ContinueAsync(file, partial, progress, cancellation).ConfigureAwait(false);
                 if (await IsRightAsync(file, partial, cancellation).ConfigureAwait(false)) break;
                 File.Delete(partial);
-                if (wrongBefore) throw new MuralException($"{options.Endpoint.Host} gave other bytes for {file.Path} than its own list says, twice: try again later, or another endpoint with {HubOptions.EndpointVariable}.");
+                if (wrongBefore)
+                    throw new MuralException($"{options.Endpoint.Host} gave other bytes for {file.Path} than its own list says, twice: "
+                        + $"try again later, or another endpoint with {HubOptions.EndpointVariable}.");
                 wrongBefore = true;
             }
             catch (HubRestartException)
@@ -51,7 +53,8 @@ internal sealed class HubDownload(HubClient client, HubOptions options, string r
                 // A connection that brought something is no failure: large files come in several pieces over a bad line.
                 failures = Length(partial) > before ? 0 : failures + 1;
                 if (failures > options.Retries)
-                    throw new MuralException($"{file.Path} cannot be fetched from {options.Endpoint.Host} ({problem.Message}): check the connection and run the command again, which goes on where it was.", problem);
+                    throw new MuralException($"{file.Path} cannot be fetched from {options.Endpoint.Host} ({problem.Message}): "
+                        + "check the connection and run the command again, which goes on where it was.", problem);
                 await Task.Delay(options.WaitAfter(Math.Max(0, failures - 1)), cancellation).ConfigureAwait(false);
             }
         }

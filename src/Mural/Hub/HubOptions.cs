@@ -33,7 +33,10 @@ public sealed record HubOptions
     // A token is a secret, and options are printed into logs.
     private bool PrintMembers(StringBuilder text)
     {
-        text.Append(CultureInfo.InvariantCulture, $"{nameof(Endpoint)} = {Endpoint}, {nameof(Token)} = {(Token is null ? "none" : "***")}, {nameof(Revision)} = {Revision}, {nameof(Retries)} = {Retries}, {nameof(Patience)} = {Patience}, {nameof(FirstWait)} = {FirstWait}");
+        text.Append(
+            CultureInfo.InvariantCulture,
+            $"{nameof(Endpoint)} = {Endpoint}, {nameof(Token)} = {(Token is null ? "none" : "***")}, {nameof(Revision)} = {Revision}, {nameof(Retries)} = {Retries}, "
+            + $"{nameof(Patience)} = {Patience}, {nameof(FirstWait)} = {FirstWait}");
         return true;
     }
 

@@ -13,7 +13,9 @@ internal static class HubSelection
     // Parts of Stable Diffusion repositories that painting does not need.
     private static readonly string[] Unneeded = ["safety_checker", "feature_extractor"];
 
-    private static readonly string[] Legacy = [".bin", ".pth", ".pt", ".ckpt"], LegacyStems = ["diffusion_pytorch_model", "pytorch_model"], Stems = ["diffusion_pytorch_model", "model"];
+    private static readonly string[] Legacy = [".bin", ".pth", ".pt", ".ckpt"],
+        LegacyStems = ["diffusion_pytorch_model", "pytorch_model"],
+        Stems = ["diffusion_pytorch_model", "model"];
 
     /// <summary>The files of a repository in diffusers' layout.</summary>
     /// <param name="files">All files.</param>
@@ -29,7 +31,8 @@ internal static class HubSelection
             if (own.Length == 0) throw new MuralException($"The repository's {Index} names a component {component}, of which it has no file; try another revision.");
             HubFile[] weights = Weights(own, variant);
             if (weights.Length == 0 && own.Any(file => file.Name == ModelFolder.ConfigName))
-                throw new MuralException($"The repository has no weights of its component {component} in a format that can be read, safetensors or PyTorch's; try another revision.");
+                throw new MuralException(
+                    $"The repository has no weights of its component {component} in a format that can be read, safetensors or PyTorch's; try another revision.");
             chosen.AddRange([.. Settings(own), .. weights]);
         }
         return chosen;
@@ -45,7 +48,11 @@ internal static class HubSelection
     {
         HubFile[] safetensors = [.. files.Where(file => file.Name.EndsWith(Safetensors, StringComparison.Ordinal) || IsShardIndex(file.Name))];
         // Others are the same weights for other programs, or other weights, which nothing reads from a folder.
-        HubFile[] usual = [.. safetensors.Where(file => Stems.Any(stem => file.Name.StartsWith(stem + ".", StringComparison.Ordinal) || file.Name.StartsWith(stem + "-", StringComparison.Ordinal)))];
+        HubFile[] usual =
+        [
+            .. safetensors.Where(file =>
+                Stems.Any(stem => file.Name.StartsWith(stem + ".", StringComparison.Ordinal) || file.Name.StartsWith(stem + "-", StringComparison.Ordinal)))
+        ];
         if (safetensors.Length > 0) return OfVariant(usual.Length > 0 ? usual : safetensors, variant);
         HubFile[] legacy = [.. files.Where(file => Legacy.Any(extension => file.Name.EndsWith(extension, StringComparison.Ordinal)))];
         // Other programs' exports lie beside, such as openvino_model.bin.

@@ -56,7 +56,8 @@ public static class ModelHub
         foreach (HubFile file in files)
         {
             long before = done;
-            bool came = await download.FetchAsync(file, PathOf(request.Folder, file), bytes => progress?.Report(new PullProgress(file.Path, before + bytes, total)), cancellation).ConfigureAwait(false);
+            bool came = await download.FetchAsync(file, PathOf(request.Folder, file), bytes => progress?.Report(new PullProgress(file.Path, before + bytes, total)), cancellation)
+                .ConfigureAwait(false);
             if (came) fetched++;
             done += file.Size;
             progress?.Report(new PullProgress(file.Path, done, total));
@@ -82,7 +83,8 @@ public static class ModelHub
         HubFile[] checkpoints = [.. own.Where(file => file.Name.EndsWith(".safetensors", StringComparison.Ordinal))];
         return checkpoints.Length == 1
             ? checkpoints
-            : throw new MuralException($"{request.Repository} is no model folder, and has {checkpoints.Length} checkpoints of its own: name those that you want with --file; it has {Some(all)}.");
+            : throw new MuralException(
+                $"{request.Repository} is no model folder, and has {checkpoints.Length} checkpoints of its own: name those that you want with --file; it has {Some(all)}.");
     }
 
     private static async Task<T> AskAsync<T>(Func<Task<T>> question, PullRequest request, HubOptions options, CancellationToken cancellation)
@@ -96,7 +98,8 @@ public static class ModelHub
             catch (HubRetryException problem)
             {
                 if (failures == options.Retries)
-                    throw new MuralException($"{options.Endpoint.Host} cannot be asked for {request.Repository} ({problem.Message}): check the connection, or choose another endpoint with {HubOptions.EndpointVariable}.", problem);
+                    throw new MuralException($"{options.Endpoint.Host} cannot be asked for {request.Repository} ({problem.Message}): "
+                        + $"check the connection, or choose another endpoint with {HubOptions.EndpointVariable}.", problem);
                 await Task.Delay(options.WaitAfter(failures), cancellation).ConfigureAwait(false);
             }
         }
@@ -114,7 +117,8 @@ public static class ModelHub
     private static void CheckName(string repository)
     {
         string[] parts = repository.Split('/');
-        bool plain = parts.Length == 2 && parts.All(part => part.Length is > 0 and <= 96 && part.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.') && part is not ("." or ".."));
+        bool plain = parts.Length == 2
+            && parts.All(part => part.Length is > 0 and <= 96 && part.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.') && part is not ("." or ".."));
         if (!plain) throw new MuralException($"'{repository}' is no name of a repository: ORGANISATION/NAME is expected, such as stabilityai/sdxl-turbo.");
     }
 
@@ -122,6 +126,8 @@ public static class ModelHub
     {
         Directory.CreateDirectory(folder);
         long free = new DriveInfo(Path.GetFullPath(folder)).AvailableFreeSpace;
-        if (bytes > free) throw new MuralException($"{bytes / 1e9:0.0} GB are to be fetched, but {folder} has room for {free / 1e9:0.0} GB: free some space or choose another folder with --output.");
+        if (bytes > free)
+            throw new MuralException(
+                $"{bytes / 1e9:0.0} GB are to be fetched, but {folder} has room for {free / 1e9:0.0} GB: free some space or choose another folder with --output.");
     }
 }

@@ -27,7 +27,8 @@ internal static class DeepZoomFiles
         }
         catch (Exception error) when (error is VipsException or IOException or UnauthorizedAccessException)
         {
-            throw new MuralException($"The tiles of {width}x{height} pixels cannot be written to {path} ({VipsSetup.FirstLine(error.Message)}); choose another place or free some space.", error);
+            throw new MuralException(
+                $"The tiles of {width}x{height} pixels cannot be written to {path} ({VipsSetup.FirstLine(error.Message)}); choose another place or free some space.", error);
         }
         finally
         {
@@ -58,6 +59,7 @@ internal static class DeepZoomFiles
     internal static void Check(string path)
     {
         if ((Directory.Exists(path + Tiles) || File.Exists(path + Tiles)) && !File.Exists(path + Index))
-            throw new MuralException($"{path + Tiles} is there without {Path.GetFileName(path) + Index}, so that it may not be a pyramid of tiles; move it away, or choose another name.");
+            throw new MuralException(
+                $"{path + Tiles} is there without {Path.GetFileName(path) + Index}, so that it may not be a pyramid of tiles; move it away, or choose another name.");
     }
 }

@@ -19,7 +19,8 @@ public sealed class Picture
         if (channels is not (1 or 3 or 4)) throw new ArgumentException($"A picture has 1, 3 or 4 channels, not {channels}.", nameof(channels));
         long length = (long)width * height * channels;
         if (length > Array.MaxLength)
-            throw new MuralException($"A picture of {width}x{height} pixels with {channels} channels does not fit into one array: at most {Array.MaxLength} samples do, so use a smaller one.");
+            throw new MuralException(
+                $"A picture of {width}x{height} pixels with {channels} channels does not fit into one array: at most {Array.MaxLength} samples do, so use a smaller one.");
         if (data is not null && data.Length != length) throw new ArgumentException($"{width}x{height}x{channels} samples were expected, {data.Length} given.", nameof(data));
         Width = width;
         Height = height;

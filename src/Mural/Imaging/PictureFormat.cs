@@ -26,7 +26,8 @@ internal static class PictureFormats
     {
         if (file.IsEmpty) throw new MuralException($"{name} is empty: a PNG, JPEG or WebP picture was expected.");
         return Recognise(file)
-            ?? throw new MuralException($"{name} is not a PNG, JPEG or WebP picture (its first bytes are {Convert.ToHexString(file[..Math.Min(8, file.Length)])}): convert it to one of these.");
+            ?? throw new MuralException(
+                $"{name} is not a PNG, JPEG or WebP picture (its first bytes are {Convert.ToHexString(file[..Math.Min(8, file.Length)])}): convert it to one of these.");
     }
 
     /// <summary>The format that begins like this, or null where none does.</summary>

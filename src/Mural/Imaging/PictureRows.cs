@@ -31,7 +31,8 @@ internal static class PictureRows
             if (IsTiff(path))
             {
                 using Image described = metadata.Parameters is { } text ? picture.Mutate(image => image.Set(GValue.GStrType, "image-description", text)) : picture.Copy();
-                described.Tiffsave(encoded, compression: Enums.ForeignTiffCompression.Deflate, predictor: Enums.ForeignTiffPredictor.Horizontal, bigtiff: (long)width * height > 1 << 30);
+                described.Tiffsave(
+                    encoded, compression: Enums.ForeignTiffCompression.Deflate, predictor: Enums.ForeignTiffPredictor.Horizontal, bigtiff: (long)width * height > 1 << 30);
                 AtomicFile.Commit(encoded, path);
                 return;
             }
@@ -41,7 +42,8 @@ internal static class PictureRows
         }
         catch (Exception error) when (error is VipsException or IOException or UnauthorizedAccessException)
         {
-            throw new MuralException($"The picture of {width}x{height} pixels cannot be written to {path} ({VipsSetup.FirstLine(error.Message)}); choose another place or free some space.", error);
+            throw new MuralException(
+                $"The picture of {width}x{height} pixels cannot be written to {path} ({VipsSetup.FirstLine(error.Message)}); choose another place or free some space.", error);
         }
         finally
         {

@@ -46,7 +46,8 @@ public static class PictureWriter
         }
         catch (VipsException exception)
         {
-            throw new MuralException($"The picture of {picture.Width}x{picture.Height} pixels cannot be encoded as {format} ({VipsSetup.FirstLine(exception.Message)}): try another format.", exception);
+            throw new MuralException(
+                $"The picture of {picture.Width}x{picture.Height} pixels cannot be encoded as {format} ({VipsSetup.FirstLine(exception.Message)}): try another format.", exception);
         }
     }
 

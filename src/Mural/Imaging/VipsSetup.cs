@@ -25,7 +25,8 @@ internal static class VipsSetup
             }
             catch (Exception exception) when (exception is TypeInitializationException or DllNotFoundException or BadImageFormatException or VipsException)
             {
-                throw new MuralException($"The picture library libvips cannot be loaded ({FirstLine(exception.GetBaseException().Message)}): restore the packages for this platform.", exception);
+                throw new MuralException(
+                    $"The picture library libvips cannot be loaded ({FirstLine(exception.GetBaseException().Message)}): restore the packages for this platform.", exception);
             }
             _ready = true;
         }

@@ -4,8 +4,8 @@ using Mural.Runtime;
 namespace Mural.Kernels;
 
 /// <summary>
-/// Products of small bfloat16 matrices with a float32 result, by the micro-kernel that libtorch uses itself: .NET has no intrinsics for these instructions (AVX512-BF16, AMX). It is a
-/// C++ symbol of one version of libtorch on one platform, so it is looked up, tried once on a product whose result is known, and may be missing.
+/// Products of small bfloat16 matrices with a float32 result, by the micro-kernel that libtorch uses itself: .NET has no intrinsics for these instructions (AVX512-BF16, AMX). It
+/// is a C++ symbol of one version of libtorch on one platform, so it is looked up, tried once on a product whose result is known, and may be missing.
 /// </summary>
 internal static unsafe class BFloat16Products
 {

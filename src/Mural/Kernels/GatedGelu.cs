@@ -23,7 +23,8 @@ internal static class GatedGelu
     {
         using Tensor rows = Rows.WithJoinedChannels(pair);
         Tensor output = empty([pair.shape[0], pair.shape[1], pair.shape[2] / 2], pair.dtype);
-        width.Passes<GatedGeluPasses>().Forward(new Rows(rows), new Rows(output), new TokenSpans(checked((int)pair.shape[0]), checked((int)pair.shape[1])), checked((int)output.shape[2]));
+        width.Passes<GatedGeluPasses>().Forward(
+            new Rows(rows), new Rows(output), new TokenSpans(checked((int)pair.shape[0]), checked((int)pair.shape[1])), checked((int)output.shape[2]));
         GC.KeepAlive(rows);
         return output;
     }

@@ -26,7 +26,8 @@ internal readonly unsafe struct ScanBackwardBuffers
     internal const int Together = 4;
 
     internal readonly int Chunk;
-    internal readonly float* Delta, Slope, U, Open, GradY, Y, InputSum, RateSum, B, C, Decays, States, LanesB, LanesC, Rates, Carry, GradRates, Borders, Skip, Bias, GradSkip, GradBias;
+    internal readonly float* Delta, Slope, U, Open, GradY, Y, InputSum, RateSum, B, C, Decays, States, LanesB, LanesC, Rates, Carry,
+        GradRates, Borders, Skip, Bias, GradSkip, GradBias;
 
     internal ScanBackwardBuffers(float* memory, in Layout layout)
     {

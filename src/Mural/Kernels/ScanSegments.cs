@@ -4,7 +4,8 @@ namespace Mural.Kernels;
 
 /// <summary>
 /// How the backward scan divides the tokens (spec dim.md 2.2): into chunks that are computed once more at a time, and those into a few segments. The forward pass keeps the state
-/// before each segment but the first; a segment's further borders are computed from there. There are never more than <see cref="MostSegments"/>, so that what is kept does not grow with the tokens.
+/// before each segment but the first; a segment's further borders are computed from there. There are never more than <see cref="MostSegments"/>, so that what is kept does not grow
+/// with the tokens.
 /// </summary>
 internal readonly struct ScanSegments
 {
@@ -32,7 +33,9 @@ internal readonly struct ScanSegments
     /// <summary>Tokens from the start of one segment to that of the next.</summary>
     internal int Tokens => ChunksPerSegment * Chunk;
 
-    /// <summary>Room for the states that the forward pass keeps, one block of channels after the other. Float32. Shape: `[B, blocks, segments - 1, N · 64]`, N rounded up to whole groups.</summary>
+    /// <summary>
+    /// Room for the states that the forward pass keeps, one block of channels after the other. Float32. Shape: `[B, blocks, segments - 1, N · 64]`, N rounded up to whole groups.
+    /// </summary>
     internal Tensor NewStates(in ScanProblem problem) => empty(problem.Batch, problem.Blocks, Count - 1, StatesOfBlock(problem), ScalarType.Float32);
 
     /// <summary>Place of the state before a segment in the memory of <see cref="NewStates"/>; the first segment has none.</summary>

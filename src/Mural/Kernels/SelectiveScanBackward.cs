@@ -17,8 +17,8 @@ internal abstract unsafe class SelectiveScanBackward : IVectorized<SelectiveScan
 
 /// <summary>
 /// The loops at one vector width, segment by segment from the last to the first. From the state that the forward pass kept before a segment, a first walk leaves
-/// that at the borders of its chunks, then each chunk, from the last to the first, is computed once more and walked from its end. A worker takes a fixed group of channel blocks of one sample, so that sums over
-/// channels have one order whatever the number of threads.
+/// that at the borders of its chunks, then each chunk, from the last to the first, is computed once more and walked from its end. A worker takes a fixed group of channel blocks of
+/// one sample, so that sums over channels have one order whatever the number of threads.
 /// </summary>
 internal sealed unsafe class SelectiveScanBackward<T, V> : SelectiveScanBackward
     where T : ILanes<V>
@@ -33,7 +33,8 @@ internal sealed unsafe class SelectiveScanBackward<T, V> : SelectiveScanBackward
         using Tensor scratch = empty(Workers.Count * layout.Size, ScalarType.Float32);
         float* memory = TensorData.Floats(scratch);
         int groups = gradients.Groups;
-        Workers.Run(problem.Batch * groups, (item, worker) => Group(problem, gradients, segments, kept, item / groups, item % groups, new ScanBackwardBuffers(memory + worker * layout.Size, layout)));
+        Workers.Run(problem.Batch * groups, (item, worker) =>
+            Group(problem, gradients, segments, kept, item / groups, item % groups, new ScanBackwardBuffers(memory + worker * layout.Size, layout)));
     }
 
     private static void Group(in ScanProblem problem, ScanGradients gradients, in ScanSegments segments, float* kept, int batch, int group, in ScanBackwardBuffers buffers)

@@ -33,7 +33,8 @@ internal sealed unsafe class SelectiveScanForward<T, V> : SelectiveScanForward
         using Tensor scratch = empty((long)Workers.Count * perWorker, ScalarType.Float32);
         float* memory = TensorData.Floats(scratch);
         int blocks = problem.Blocks;
-        Workers.Run(problem.Batch * blocks, (item, worker) => Block(problem, output, lastState, segments, kept, item / blocks, item % blocks, new Buffers(memory + (long)worker * perWorker, padded)));
+        Workers.Run(problem.Batch * blocks, (item, worker) =>
+            Block(problem, output, lastState, segments, kept, item / blocks, item % blocks, new Buffers(memory + (long)worker * perWorker, padded)));
     }
 
     private readonly struct Buffers(float* memory, int padded)

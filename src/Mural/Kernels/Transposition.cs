@@ -96,7 +96,8 @@ internal static unsafe class Transposition
             {
                 float* corner = source + row * stride + column;
                 Store<E>(
-                    Vector256.Load(corner) * factor, Vector256.Load(corner + stride) * factor, Vector256.Load(corner + 2 * stride) * factor, Vector256.Load(corner + 3 * stride) * factor,
+                    Vector256.Load(corner) * factor, Vector256.Load(corner + stride) * factor,
+                    Vector256.Load(corner + 2 * stride) * factor, Vector256.Load(corner + 3 * stride) * factor,
                     Vector256.Load(corner + 4 * stride) * factor, Vector256.Load(corner + 5 * stride) * factor, Vector256.Load(corner + 6 * stride) * factor,
                     Vector256.Load(corner + 7 * stride) * factor,
                     to + row * E.Bytes, targetStride);

@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace Mural.LinFusion;
 
 /// <summary>
-/// Gradients of what is computed of tokens chunk by chunk. Each chunk is computed once more and differentiated before the next one is looked at, so that what a backward pass needs on the way is that
-/// of one chunk.
+/// Gradients of what is computed of tokens chunk by chunk. Each chunk is computed once more and differentiated before the next one is looked at, so that what a backward pass needs
+/// on the way is that of one chunk.
 /// </summary>
 internal sealed class ChunkGradients
 {

@@ -6,17 +6,20 @@ using static TorchSharp.torch;
 namespace Mural.LinFusion;
 
 /// <summary>
-/// The two passes of <see cref="LinearKernel"/> with φ, products and division in one walk over blocks of tokens that stay in the first caches: keys, values and queries are read and
-/// results written where they lie, once each and all heads of a block together, because heads share cache lines. Whatever the tensors' type, features, products and sums are float32.
+/// The two passes of <see cref="LinearKernel"/> with φ, products and division in one walk over blocks of tokens that stay in the first caches: keys, values and queries are read
+/// and results written where they lie, once each and all heads of a block together, because heads share cache lines. Whatever the tensors' type, features, products and sums are
+/// float32.
 /// </summary>
 internal static unsafe class FusedLinearAttention
 {
-    // Sums are made by spans of tokens and then added in order, so that the number of workers changes no bit. Spans are short enough to be shared out, and few enough for their sums to take no room.
+    // Sums are made by spans of tokens and then added in order, so that the number of workers changes no bit. Spans are short enough to be shared out, and few enough for their
+    // sums to take no room.
     private const int ShortestSpan = 128, MostSpans = 256;
 
     /// <summary>Whether the kernel takes these: float32 or bfloat16 on the CPU, of one type, not empty, without gradients.</summary>
     internal static bool Serves(Tensor tokens, Tensor? others = null) =>
-        tokens.device_type == DeviceType.CPU && Rows.Serves(tokens.dtype) && tokens.numel() > 0 && (others is null || others.dtype == tokens.dtype) && !Gradients.AreRecorded(tokens, others);
+        tokens.device_type == DeviceType.CPU && Rows.Serves(tokens.dtype) && tokens.numel() > 0
+        && (others is null || others.dtype == tokens.dtype) && !Gradients.AreRecorded(tokens, others);
 
     /// <summary><see cref="LinearKernel.Sums"/>.</summary>
     /// <param name="keys">Shape: `[B, N, C]`.</param>

@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 namespace Mural.LinFusion;
 
 /// <summary>
-/// Gated linear attention (arXiv 2312.06635): S_t = diag(α_t) S_{t-1} + k_tᵀ v_t, o_t = q_t S_t / √d, with α = σ(x W₁ W₂ + b)^(1/16); each head's result passes an RMS norm and is
-/// multiplied by SiLU(x W_g) before the last projection. Projections have the names and sizes of the softmax attention that it replaces.
+/// Gated linear attention (arXiv 2312.06635): S_t = diag(α_t) S_{t-1} + k_tᵀ v_t, o_t = q_t S_t / √d, with α = σ(x W₁ W₂ + b)^(1/16); each head's result passes an RMS
+/// norm and is multiplied by SiLU(x W_g) before the last projection. Projections have the names and sizes of the softmax attention that it replaces.
 /// </summary>
 internal sealed class GatedLinearAttention : TokenMixer, IKernelSelectable
 {
@@ -44,7 +44,8 @@ internal sealed class GatedLinearAttention : TokenMixer, IKernelSelectable
         ScalarType wide = PositiveFeatures.Accumulation(tokens.dtype);
         Tensor decay = nn.functional.logsigmoid(_decayOut.forward(_decayIn.forward(tokens)).to(wide)) / GateRoot;
         Tensor queries = ByHead(_query.forward(tokens), _heads).to(wide);
-        Tensor mixed = DecayingScan.Apply(queries / Math.Sqrt(queries.shape[3]), ByHead(_key.forward(tokens), _heads), ByHead(_value.forward(tokens), _heads), ByHead(decay, _heads));
+        Tensor mixed = DecayingScan.Apply(
+            queries / Math.Sqrt(queries.shape[3]), ByHead(_key.forward(tokens), _heads), ByHead(_value.forward(tokens), _heads), ByHead(decay, _heads));
         Tensor normed = ModulatedRmsNorm.Apply(mixed.flatten(1, 2), _norm.Weight, NormEpsilon, null, null, tokens.dtype, _kernels).view(tokens.shape);
         return _output.forward(normed * nn.functional.silu(_gate.forward(tokens))).MoveToOuterDisposeScope();
     }

@@ -19,7 +19,8 @@ internal static class LinFusionConfigJson
     internal static LinFusionConfig Read(string path)
     {
         string file = Directory.Exists(path) ? Path.Combine(path, ModelFolder.ConfigName) : path;
-        if (!File.Exists(file)) throw new MuralException($"There is no file {file}; give the folder of a LinFusion checkpoint, which holds {ModelFolder.ConfigName} and its weights.");
+        if (!File.Exists(file))
+            throw new MuralException($"There is no file {file}; give the folder of a LinFusion checkpoint, which holds {ModelFolder.ConfigName} and its weights.");
         return Parse(TextFile.Read(file), file);
     }
 
@@ -35,8 +36,10 @@ internal static class LinFusionConfigJson
             throw new MuralException($"{source} holds no JSON object; give the {ModelFolder.ConfigName} of a LinFusion checkpoint.", error);
         }
         string found = Text(json[ClassKey]) ?? "no class";
-        if (found is not (ClassName or FirstClassName)) throw new MuralException($"{source} describes {found}, but {ClassName} is wanted; give the folder of a LinFusion checkpoint.");
-        if (json[ListKey] is not JsonArray { Count: > 0 } list) throw new MuralException($"{source} has no {ListKey}; give the {ModelFolder.ConfigName} of a LinFusion checkpoint.");
+        if (found is not (ClassName or FirstClassName))
+            throw new MuralException($"{source} describes {found}, but {ClassName} is wanted; give the folder of a LinFusion checkpoint.");
+        if (json[ListKey] is not JsonArray { Count: > 0 } list)
+            throw new MuralException($"{source} has no {ListKey}; give the {ModelFolder.ConfigName} of a LinFusion checkpoint.");
         LinearMixer mixer = Mixer(json[MixerKey], source);
         LinFusionModule[] modules = [.. list.Select(entry => Module(entry, mixer, source))];
         if (modules.GroupBy(module => module.Name).FirstOrDefault(group => group.Count() > 1) is { Key: { } twice })
@@ -80,10 +83,13 @@ internal static class LinFusionConfigJson
             _ => (null, null, null, null),
         };
         if (name is not { Length: > 0 } || width is not >= 1 || heads is not >= 1 || width % heads != 0 || projection is not null && Number(projection) is not >= -1)
-            throw new MuralException($"{source} has {entry?.ToJsonString() ?? "null"} in {ListKey}, where a name, a width, heads that divide it and perhaps a width of the perceptrons are expected; copy the file from the checkpoint's origin again.");
+            throw new MuralException(
+                $"{source} has {entry?.ToJsonString() ?? "null"} in {ListKey}, where a name, a width, heads that divide it and perhaps a width of the perceptrons are expected; "
+                + "copy the file from the checkpoint's origin again.");
         int? tokens = mixer == LinearMixer.UnnormalizedLinearAttention ? Number(entry![TokensKey]) : null;
         if (mixer == LinearMixer.UnnormalizedLinearAttention && tokens is not >= 1)
-            throw new MuralException($"{source} does not say {TokensKey} for {Quote.Name(name)}, which {EnumNames.Of(mixer)} needs; copy the file from the checkpoint's origin again.");
+            throw new MuralException(
+                $"{source} does not say {TokensKey} for {Quote.Name(name)}, which {EnumNames.Of(mixer)} needs; copy the file from the checkpoint's origin again.");
         return new LinFusionModule(name, width.Value, heads.Value, Number(projection)) { TrainingTokens = tokens };
     }
 

@@ -25,14 +25,18 @@ internal static class LinFusionSummary
         if (tensor is null || indices.Contains(null)) return null;
         int[] widths = [.. source.Tensors.Values.Where(IsProjection).Select(entry => (int)entry.Shape[1]).Distinct().Order()];
         if (widths.Length == 0)
-            throw new MuralException($"{source.Path} holds attentions of LinFusion, but none with a matrix to_q or in_proj, which tell how wide they are; the file is damaged, or of another kind.");
+            throw new MuralException(
+                $"{source.Path} holds attentions of LinFusion, but none with a matrix to_q or in_proj, which tell how wide they are; the file is damaged, or of another kind.");
         LinFusionConfig? config = ConfigBeside(source.Path);
         string channels = widths.Length == 1 ? $"{widths[0]}" : $"{widths[0]} to {widths[^1]}";
-        return string.Create(CultureInfo.InvariantCulture, $"LinFusion{Family(indices.Length, widths, config)}: {indices.Length} attentions of {channels} channels, mixer {EnumNames.Of(config?.Mixer ?? mixer)}");
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"LinFusion{Family(indices.Length, widths, config)}: {indices.Length} attentions of {channels} channels, mixer {EnumNames.Of(config?.Mixer ?? mixer)}");
     }
 
     private static bool IsProjection(TensorEntry entry) => entry.Shape.Length == 2
-        && (entry.Name.EndsWith(".to_q.weight", StringComparison.Ordinal) || (entry.Name.EndsWith("_proj.weight", StringComparison.Ordinal) && entry.Name.Contains("in_proj", StringComparison.Ordinal)));
+        && (entry.Name.EndsWith(".to_q.weight", StringComparison.Ordinal)
+            || (entry.Name.EndsWith("_proj.weight", StringComparison.Ordinal) && entry.Name.Contains("in_proj", StringComparison.Ordinal)));
 
     // Families have other widths or numbers of attentions, or, in the config alone, other heads.
     private static string Family(int count, int[] widths, LinFusionConfig? config) => (count, widths) switch

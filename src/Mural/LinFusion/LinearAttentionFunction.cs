@@ -5,8 +5,9 @@ using static TorchSharp.torch;
 namespace Mural.LinFusion;
 
 /// <summary>
-/// <see cref="LinearAttention"/> over more than a chunk of tokens, as an operator that libtorch can differentiate. It saves tokens and weights, which are there anyway, and the means, whose
-/// size does not depend on the tokens. The backward pass walks over the chunks twice, as the forward pass does: queries give the gradient of the means, which every key and value then meets.
+/// <see cref="LinearAttention"/> over more than a chunk of tokens, as an operator that libtorch can differentiate. It saves tokens and weights, which are there anyway, and the
+/// means, whose size does not depend on the tokens. The backward pass walks over the chunks twice, as the forward pass does: queries give the gradient of the means, which every
+/// key and value then meets.
 /// </summary>
 internal sealed class LinearAttentionFunction : autograd.SingleTensorFunction<LinearAttentionFunction>
 {

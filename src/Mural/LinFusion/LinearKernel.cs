@@ -42,7 +42,8 @@ internal static class LinearKernel
     /// <returns>In the queries' type. Shape: `[B, N, C]`.</returns>
     internal static Tensor Attend(Tensor queries, Tensor means, KernelSet kernels = KernelSet.Mural)
     {
-        if (kernels == KernelSet.Mural && FusedLinearAttention.Serves(queries) && !Gradients.AreRecorded(means)) return FusedLinearAttention.Attend(queries, means, VectorWidths.Best);
+        if (kernels == KernelSet.Mural && FusedLinearAttention.Serves(queries) && !Gradients.AreRecorded(means))
+            return FusedLinearAttention.Attend(queries, means, VectorWidths.Best);
         using DisposeScope scope = NewDisposeScope();
         Tensor output = empty(queries.shape, queries.dtype, queries.device);
         foreach ((long start, long count) in TokenChunks.Of(queries.shape[1]))
@@ -66,7 +67,9 @@ internal static class LinearKernel
         long tokens = keys.shape[1], width = keys.shape[2] / heads;
         Tensor means = Sums(keys, values, heads).div_(tokens);
         Tensor meansGradient = zeros_like(means), before = means.transpose(-2, -1);
-        Tensor queriesGradient = empty(queries.shape, queries.dtype, queries.device), keysGradient = empty(keys.shape, keys.dtype, keys.device), valuesGradient = empty(values.shape, values.dtype, values.device);
+        Tensor queriesGradient = empty(queries.shape, queries.dtype, queries.device),
+            keysGradient = empty(keys.shape, keys.dtype, keys.device),
+            valuesGradient = empty(values.shape, values.dtype, values.device);
         foreach ((long start, long count) in TokenChunks.Of(tokens))
         {
             using DisposeScope chunk = NewDisposeScope();

@@ -9,8 +9,8 @@ namespace Mural.LinFusion;
 
 /// <summary>
 /// Mamba-2 (arXiv 2405.21060) with a head for each head of the attention that it replaces, and a group of B and C for each: B is the attention's key, C its query and the
-/// input its value. One projection gives gate, values, B, C and steps; values, B and C pass a causal convolution; S_t = exp(δ_t A) S_{t-1} + δ_t B_tᵀ x_t, y_t = C_t S_t + D x_t; the
-/// result times SiLU(gate) passes an RMS norm and the last projection.
+/// input its value. One projection gives gate, values, B, C and steps; values, B and C pass a causal convolution; S_t = exp(δ_t A) S_{t-1} + δ_t B_tᵀ x_t,
+/// y_t = C_t S_t + D x_t; the result times SiLU(gate) passes an RMS norm and the last projection.
 /// </summary>
 internal sealed class Mamba2 : TokenMixer, IKernelSelectable
 {

@@ -156,7 +156,8 @@ public sealed class IpAdapter : IDisposable
         if (!source.Tensors.TryGetValue(name, out TensorEntry? entry)) throw new MuralException($"{source.Path} lacks {name}; copy the file again.");
         long[] wanted = [attention.Channels, unet.Config.CrossAttentionWidth];
         if (!entry.Shape.AsSpan().SequenceEqual(wanted))
-            throw new MuralException($"{source.Path} has {name} of shape {Sizes.Text(entry.Shape)}, but the model's UNet needs {Sizes.Text(wanted)}; use an IP-Adapter of the model's family.");
+            throw new MuralException(
+                $"{source.Path} has {name} of shape {Sizes.Text(entry.Shape)}, but the model's UNet needs {Sizes.Text(wanted)}; use an IP-Adapter of the model's family.");
         using DisposeScope scope = NewDisposeScope();
         return source.Read(name, runtime.Type).to(runtime.Device).MoveToOuterDisposeScope();
     }
@@ -165,6 +166,7 @@ public sealed class IpAdapter : IDisposable
     {
         int given = projection.TakesTokens ? encoder.Transformer.Width : encoder.ProjectionSize;
         if (given != projection.InputWidth)
-            throw new MuralException($"{path} was made for an image encoder of {projection.InputWidth} features, but the one given has {given}; use the image encoder that belongs to it.");
+            throw new MuralException(
+                $"{path} was made for an image encoder of {projection.InputWidth} features, but the one given has {given}; use the image encoder that belongs to it.");
     }
 }

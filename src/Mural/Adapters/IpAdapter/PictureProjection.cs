@@ -39,14 +39,17 @@ internal abstract class PictureProjection(string name) : NamedModule(name)
         long[]? Shape(string name) => ShapeOf(source, name);
         // InstantID's is a resampler too, but of a face recogniser's vector, which is narrower than any image encoder's.
         bool face = Shape("latents") is not null && Shape("proj_in.weight") is [_, FaceWidth];
-        if (face || Shape("proj.0.weight") is [var out0, var in0] && out0 != in0 || source.Tensors.Keys.Any(name => name.StartsWith(Prefix + "perceiver_resampler.", StringComparison.Ordinal)))
-            throw new MuralException($"{source.Path} is an IP-Adapter FaceID, or that of InstantID, which needs what a face recogniser says of the picture; use a base, plus or full-face one.");
+        if (face || Shape("proj.0.weight") is [var out0, var in0] && out0 != in0
+            || source.Tensors.Keys.Any(name => name.StartsWith(Prefix + "perceiver_resampler.", StringComparison.Ordinal)))
+            throw new MuralException(
+                $"{source.Path} is an IP-Adapter FaceID, or that of InstantID, which needs what a face recogniser says of the picture; use a base, plus or full-face one.");
         PictureProjection projection =
             Shape("latents") is [1, var tokens, var width] ? new ResamplerProjection(tokens, width, Shape, layers)
             : Shape("proj.weight") is [var outputs, var inputs] && Shape("norm.weight") is [var context] ? new WholePictureProjection(inputs, outputs, context, layers)
             : Shape("proj.0.weight") is [_, var patch] && Shape("proj.2.weight") is [var last, _] ? new PatchProjection(patch, last, layers)
             : throw new MuralException($"{source.Path} is an IP-Adapter of a kind that is not supported; use a base, plus or full-face one.");
-        return ModelFolder.Loaded(projection, () => ModuleWeights.Load(projection, source, name => name.StartsWith(Prefix, StringComparison.Ordinal) ? name[Prefix.Length..] : null));
+        return ModelFolder.Loaded(projection, () =>
+            ModuleWeights.Load(projection, source, name => name.StartsWith(Prefix, StringComparison.Ordinal) ? name[Prefix.Length..] : null));
     }
 }
 

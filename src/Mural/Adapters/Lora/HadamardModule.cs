@@ -25,7 +25,8 @@ internal sealed class HadamardModule : LoraModule
         (long Outputs, long Inputs)? first = SizeOf(layer, LoraPart.HadamardA1, LoraPart.HadamardB1, LoraPart.HadamardCore1);
         (long Outputs, long Inputs)? second = SizeOf(layer, LoraPart.HadamardA2, LoraPart.HadamardB2, LoraPart.HadamardCore2);
         if (first is null || first != second)
-            throw layer.Damaged($"with factors of {layer.Shapes(LoraPart.HadamardA1, LoraPart.HadamardB1)} and of {layer.Shapes(LoraPart.HadamardA2, LoraPart.HadamardB2)}, which have no product");
+            throw layer.Damaged(
+                $"with factors of {layer.Shapes(LoraPart.HadamardA1, LoraPart.HadamardB1)} and of {layer.Shapes(LoraPart.HadamardA2, LoraPart.HadamardB2)}, which have no product");
         double scale = layer.Scale(layer.Shape(LoraPart.HadamardB1)![0]);
         Factor Load(LoraPart a, LoraPart b, LoraPart core) => new(layer.Load(a), layer.Load(b), layer.Shape(core) is null ? null : layer.Load(core));
         return new HadamardModule(

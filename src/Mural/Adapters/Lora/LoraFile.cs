@@ -2,7 +2,9 @@ using Mural.Checkpoints;
 
 namespace Mural.Adapters.Lora;
 
-/// <summary>A LoRA as its file holds it: changes of layers, by the layers' names there. Files of kohya's trainer, of PEFT and diffusers of any age, and of LyCORIS' LoCon, LoHa and LoKr.</summary>
+/// <summary>
+/// A LoRA as its file holds it: changes of layers, by the layers' names there. Files of kohya's trainer, of PEFT and diffusers of any age, and of LyCORIS' LoCon, LoHa and LoKr.
+/// </summary>
 internal sealed class LoraFile : IDisposable
 {
     // Other kinds of adapters, by a part of their tensors' names.
@@ -13,7 +15,10 @@ internal sealed class LoraFile : IDisposable
     ];
 
     // The same by the end of a name; these letters may stand inside of other names.
-    private static readonly (string Mark, string Kind)[] ForeignEndings = [(".diff", "full-difference"), (".w_norm", "LyCORIS with norms"), (".b_norm", "LyCORIS with norms"), (".on_input", "IA3")];
+    private static readonly (string Mark, string Kind)[] ForeignEndings =
+    [
+        (".diff", "full-difference"), (".w_norm", "LyCORIS with norms"), (".b_norm", "LyCORIS with norms"), (".on_input", "IA3")
+    ];
 
     // Kinds that are supported, but are not called LoRA.
     private static readonly (string Mark, string Kind)[] LycorisKinds = [(".hada_", "LoHa"), (".lokr_", "LoKr")];
@@ -49,7 +54,8 @@ internal sealed class LoraFile : IDisposable
         {
             if (LoraKeys.Parse(name) is not var (layer, part)) throw new MuralException($"{path} holds the tensor {Quote.Name(name)}, which no LoRA has; give the file of a LoRA.");
             if (!layers.TryGetValue(layer, out Dictionary<LoraPart, string>? parts)) layers.Add(layer, parts = []);
-            if (!parts.TryAdd(part, name)) throw new MuralException($"{path} holds a part of one layer twice ({Quote.Name(parts[part])} and {Quote.Name(name)}); the file is damaged.");
+            if (!parts.TryAdd(part, name))
+                throw new MuralException($"{path} holds a part of one layer twice ({Quote.Name(parts[part])} and {Quote.Name(name)}); the file is damaged.");
         }
         if (layers.Count == 0) throw new MuralException($"{path} holds no layers of a LoRA; give the file of one.");
         string[] words = [.. source.Tensors.Keys.Where(IsBundled).Select(name => name[Bundled.Length..].Split('.')[0]).Distinct()];
@@ -84,7 +90,8 @@ internal sealed class LoraFile : IDisposable
 
     // PEFT keeps the scales of LoHa and LoKr where nobody looks for them.
     private static string? ForeignKind(ITensorSource source) =>
-        LycorisKinds.FirstOrDefault(kind => source.Tensors.Keys.Any(name => name.StartsWith(LoraKeys.PeftPrefix, StringComparison.Ordinal) && name.Contains(kind.Mark, StringComparison.Ordinal))) is { Kind: { } peft }
+        LycorisKinds.FirstOrDefault(kind => source.Tensors.Keys.Any(name =>
+            name.StartsWith(LoraKeys.PeftPrefix, StringComparison.Ordinal) && name.Contains(kind.Mark, StringComparison.Ordinal))) is { Kind: { } peft }
             ? peft + " of PEFT"
         : Foreign.FirstOrDefault(kind => source.Tensors.Keys.Any(name => name.Contains(kind.Mark, StringComparison.Ordinal))).Kind
         ?? ForeignEndings.FirstOrDefault(kind => source.Tensors.Keys.Any(name => name.EndsWith(kind.Mark, StringComparison.Ordinal))).Kind;

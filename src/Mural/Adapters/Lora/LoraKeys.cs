@@ -107,6 +107,8 @@ internal static partial class LoraKeys
     [GeneratedRegex(@"^(base_model\.model\.)?(?<attention>.+?)(\.processor)?\.(?<product>to_q|to_k|to_v|to_out)_lora\.(?<part>down|up)\.weight$")]
     private static partial Regex OldAttention();
 
-    [GeneratedRegex(@"^(base_model\.model\.)?(?<layer>.+?)\.(?<part>alpha|lora_mid\.weight|hada_w[12]_[ab]|hada_t[12]|lokr_w[12](_[ab])?|lokr_t2|(lora_down|lora_up|lora\.down|lora\.up|lora_linear_layer\.down|lora_linear_layer\.up|lora_[AB](\.[^.]+)?)\.weight)$")]
+    [GeneratedRegex(
+        @"^(base_model\.model\.)?(?<layer>.+?)\.(?<part>alpha|lora_mid\.weight|hada_w[12]_[ab]|hada_t[12]|lokr_w[12](_[ab])?|lokr_t2"
+        + @"|(lora_down|lora_up|lora\.down|lora\.up|lora_linear_layer\.down|lora_linear_layer\.up|lora_[AB](\.[^.]+)?)\.weight)$")]
     private static partial Regex Layer();
 }

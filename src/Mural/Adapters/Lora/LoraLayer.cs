@@ -32,7 +32,8 @@ internal sealed class LoraLayer(ITensorSource source, string name, IReadOnlyDict
     internal void Require(LoraPart[] needed, LoraPart[] optional)
     {
         if (!needed.All(parts.ContainsKey))
-            throw new MuralException($"{source.Path} holds only a part of the layer {Quote.Name(name)} ({string.Join(", ", parts.Select(part => Short(part.Key, part.Value)))}); the file is damaged.");
+            throw new MuralException(
+                $"{source.Path} holds only a part of the layer {Quote.Name(name)} ({string.Join(", ", parts.Select(part => Short(part.Key, part.Value)))}); the file is damaged.");
         LoraPart[] others = [.. parts.Keys.Except(needed).Except(optional)];
         if (others.Length > 0) throw Damaged($"as two kinds at once ({string.Join(", ", others.Select(part => Quote.Name(parts[part])))})");
     }

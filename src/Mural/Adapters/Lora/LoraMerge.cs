@@ -22,7 +22,9 @@ internal sealed class LoraMerge
     private readonly string[] _elsewhere;
 
     /// <param name="components">The model's networks by their folder's name in diffusers' layout: <c>unet</c>, <c>text_encoder</c>, <c>text_encoder_2</c>.</param>
-    /// <param name="elsewhere">The model's other networks, which get their changes apart from these, such as text encoders that are in memory at other times; null for none.</param>
+    /// <param name="elsewhere">
+    /// The model's other networks, which get their changes apart from these, such as text encoders that are in memory at other times; null for none.
+    /// </param>
     internal LoraMerge(IReadOnlyDictionary<string, nn.Module> components, IEnumerable<string>? elsewhere = null)
     {
         _targets = new LoraTargets(components);
@@ -66,7 +68,8 @@ internal sealed class LoraMerge
         foreach (WeightedLora lora in loras)
         {
             if (!double.IsFinite(lora.Weight) || !double.IsFinite(lora.TextWeight ?? 0))
-                throw new MuralException($"The LoRA {lora.File.Path} has the weight {(double.IsFinite(lora.Weight) ? lora.TextWeight : lora.Weight)}; it must be a number, 1 for the whole of it.");
+                throw new MuralException(
+                    $"The LoRA {lora.File.Path} has the weight {(double.IsFinite(lora.Weight) ? lora.TextWeight : lora.Weight)}; it must be a number, 1 for the whole of it.");
             foreach ((LoraModule module, string component, WeightedLayer layer) in Match(lora.File))
             {
                 double scale = component == LoraTargets.UNet ? lora.Weight : lora.TextWeight ?? lora.Weight;
@@ -87,17 +90,20 @@ internal sealed class LoraMerge
         {
             if (_elsewhere.Contains(LoraTargets.ComponentOf(module.Key))) continue;
             if (_targets.Find(module.Key) is not var (component, layer)) missing.Add(Quote.Name(module.Key));
-            else if (!module.Fits(layer.WeightShape)) misshapen.Add($"{Quote.Name(module.Key)} changes {module.Describe()} values where the model has {string.Join("x", layer.WeightShape)}");
+            else if (!module.Fits(layer.WeightShape))
+                misshapen.Add($"{Quote.Name(module.Key)} changes {module.Describe()} values where the model has {string.Join("x", layer.WeightShape)}");
             else found.Add((module, component, layer));
         }
         if (missing.Count + misshapen.Count == 0) return found;
         string[] parts = [.. new[] { Part("none of the model's", missing), Part("of another shape", misshapen) }.OfType<string>()];
-        throw new MuralException($"The LoRA {file.Path} does not fit this model: of its {file.Modules.Count} layers, {string.Join(", and ", parts)}; use one that was made for this family of models.");
+        throw new MuralException(
+            $"The LoRA {file.Path} does not fit this model: of its {file.Modules.Count} layers, {string.Join(", and ", parts)}; use one that was made for this family of models.");
     }
 
     private static string? Part(string what, List<string> keys) => keys.Count == 0
         ? null
-        : $"{keys.Count} {(keys.Count == 1 ? "is" : "are")} {what} ({string.Join(", ", keys.Take(KeysShown))}{(keys.Count > KeysShown ? $" and {keys.Count - KeysShown} more" : "")})";
+        : $"{keys.Count} {(keys.Count == 1 ? "is" : "are")} {what} ({string.Join(", ", keys.Take(KeysShown))}"
+            + $"{(keys.Count > KeysShown ? $" and {keys.Count - KeysShown} more" : "")})";
 
     /// <summary>What a LoRA adds to a weight, or to the rows of one that several layers share.</summary>
     private readonly record struct Change(LoraModule Module, double Scale, long Row, long[] Shape)

@@ -33,7 +33,8 @@ internal sealed class LoraSettings
     {
         if (source.Metadata.TryGetValue(Entry, out string? text)) return Parse(text, $"{source.Path} describes its scales in {Entry}", ofOneNetwork: false);
         string beside = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(source.Path))!, FileBeside);
-        if (!source.Tensors.Keys.Any(name => name.StartsWith(LoraKeys.PeftPrefix, StringComparison.Ordinal)) || !File.Exists(beside)) return new LoraSettings(null, beside, ofOneNetwork: true);
+        if (!source.Tensors.Keys.Any(name => name.StartsWith(LoraKeys.PeftPrefix, StringComparison.Ordinal)) || !File.Exists(beside))
+            return new LoraSettings(null, beside, ofOneNetwork: true);
         return Parse(TextFile.Read(beside, source.Path), $"{source.Path} has its scales in {beside}", ofOneNetwork: true);
     }
 

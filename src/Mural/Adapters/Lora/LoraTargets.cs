@@ -22,7 +22,11 @@ internal sealed class LoraTargets
         foreach ((string component, nn.Module module) in components)
         {
             // A child is listed under each of its names, its registered one first.
-            (string Name, WeightedLayer Layer)[] layers = [.. module.named_modules().Where(child => child.module is WeightedLayer).DistinctBy(child => child.module).Select(child => (child.name, (WeightedLayer)child.module))];
+            (string Name, WeightedLayer Layer)[] layers =
+            [
+                .. module.named_modules().Where(child => child.module is WeightedLayer).DistinctBy(child => child.module)
+                    .Select(child => (child.name, (WeightedLayer)child.module))
+            ];
             UNetNames? originals = component == UNet ? UNetNames.OfDiffusers(layers.Select(layer => layer.Name + Weight)) : null;
             foreach ((string name, WeightedLayer layer) in layers)
             {

@@ -16,7 +16,8 @@ internal static class PickleGlobals
         FrozenSet.Create("collections.OrderedDict", "collections.defaultdict", "collections.Counter", "builtins.dict", "__builtin__.dict");
 
     private static readonly FrozenSet<string> Sequences = FrozenSet.Create(
-        "torch.Size", "builtins.set", "builtins.frozenset", "builtins.list", "builtins.tuple", "__builtin__.set", "__builtin__.frozenset", "__builtin__.list", "__builtin__.tuple", "collections.deque");
+        "torch.Size", "builtins.set", "builtins.frozenset", "builtins.list", "builtins.tuple",
+        "__builtin__.set", "__builtin__.frozenset", "__builtin__.list", "__builtin__.tuple", "collections.deque");
 
     // The types among Python's built-in names; the functions beside them (eval, exec, getattr, ...) are what attacks call.
     private static readonly FrozenSet<string> SafeBuiltins = FrozenSet.Create(

@@ -172,7 +172,8 @@ internal ref struct PickleMachine
         _stack.Peek<PickleSequence>("a list").Add(items);
     }
 
-    // Sets an object's attributes, which are none of ours, except those of a namespace, which are the options of a command line, and a dictionary's of parameters, which hold these.
+    // Sets an object's attributes, which are none of ours, except those of a namespace, which are the options of a command line, and a dictionary's of parameters, which hold
+    // these.
     private readonly void Build()
     {
         object? state = _stack.Pop();
@@ -180,7 +181,8 @@ internal ref struct PickleMachine
         if (target is not (PickleObject or PickleTensor)) throw new PickleException("it sets attributes of something that has none");
         if (target is not PickleObject { Type: { } type } instance || state is not PickleObject attributes) return;
         if (PickleGlobals.IsNamespace(type)) instance.Adopt(attributes);
-        else if (PickleGlobals.IsParameterDictionary(type) && attributes.Items.LastOrDefault(item => item.Key is "_parameters").Value is PickleObject parameters) instance.Adopt(parameters);
+        else if (PickleGlobals.IsParameterDictionary(type) && attributes.Items.LastOrDefault(item => item.Key is "_parameters").Value is PickleObject parameters)
+            instance.Adopt(parameters);
     }
 
     private object Integer(uint length)

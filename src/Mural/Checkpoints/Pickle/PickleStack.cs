@@ -55,7 +55,8 @@ internal sealed class PickleStack(CheckpointLimits limits)
 
     internal void Memoize() => Remember((uint)_memo.Count);
 
-    internal object? Recall(uint slot) => _memo.TryGetValue(slot, out object? value) ? value : throw new PickleException($"it recalls the object {slot}, which was never remembered");
+    internal object? Recall(uint slot) =>
+        _memo.TryGetValue(slot, out object? value) ? value : throw new PickleException($"it recalls the object {slot}, which was never remembered");
 
     private int Floor => _marks.Count == 0 ? 0 : _marks[^1];
 }

@@ -176,7 +176,8 @@ internal sealed class SafetensorsHeader
     {
         SafetensorsType? type = SafetensorsType.Find(typeName);
         if (type is null && SafetensorsType.IsKnown(typeName))
-            throw new MuralException($"{_path} cannot be read: the tensor {Quote.Name(name)} has the type {typeName}, which is not supported; convert it to one of {SafetensorsType.Supported}.");
+            throw new MuralException(
+                $"{_path} cannot be read: the tensor {Quote.Name(name)} has the type {typeName}, which is not supported; convert it to one of {SafetensorsType.Supported}.");
         if (type is null) throw Malformed($"the tensor {Quote.Name(name)} has the unknown type {Quote.Name(typeName)}");
         if (begin > end) throw Malformed($"the tensor {Quote.Name(name)} ends at {end}, before it begins at {begin}");
         if (end > _dataLength) throw Malformed($"the tensor {Quote.Name(name)} ends at byte {end} of the data but the file has only {_dataLength}");

@@ -56,7 +56,8 @@ public sealed class ShardedSafetensors : ITensorSource
         string[] names = [.. index.Files.Values.Distinct().Order(StringComparer.Ordinal)];
         string[] missing = [.. names.Where(name => !File.Exists(System.IO.Path.Combine(folder, name)))];
         if (missing.Length > 0)
-            throw new MuralException($"{path} names {names.Length} shards of which {missing.Length} are not beside it ({string.Join(", ", missing.Take(10).Select(Quote.Name))}); download the missing ones.");
+            throw new MuralException($"{path} names {names.Length} shards of which {missing.Length} are not beside it ({string.Join(", ", missing.Take(10).Select(Quote.Name))}); "
+                + "download the missing ones.");
         var shards = new Dictionary<string, ITensorSource>();
         try
         {
@@ -91,12 +92,14 @@ public sealed class ShardedSafetensors : ITensorSource
     {
         foreach ((string name, string shard) in index.Files)
             if (!shards[shard].Tensors.ContainsKey(name))
-                throw new MuralException($"{path} says that {Quote.Name(shard)} holds the tensor {Quote.Name(name)}, but it does not; the index and the shards are of different exports, so download them again together.");
+                throw new MuralException($"{path} says that {Quote.Name(shard)} holds the tensor {Quote.Name(name)}, but it does not; "
+                    + "the index and the shards are of different exports, so download them again together.");
         foreach ((string shard, ITensorSource file) in shards)
         {
             string? stranger = file.Tensors.Keys.FirstOrDefault(name => !index.Files.TryGetValue(name, out string? holder) || holder != shard);
             if (stranger is not null)
-                throw new MuralException($"{path} does not say that {Quote.Name(shard)} holds the tensor {Quote.Name(stranger)}; the index and the shards are of different exports, so download them again together.");
+                throw new MuralException($"{path} does not say that {Quote.Name(shard)} holds the tensor {Quote.Name(stranger)}; "
+                    + "the index and the shards are of different exports, so download them again together.");
         }
     }
 }

@@ -133,7 +133,8 @@ public static class ShardedWriter
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
-                throw new MuralException($"{file} is of an earlier save and would be taken for a part of this one, but cannot be removed ({error.Message.TrimEnd('.')}); remove it.", error);
+                throw new MuralException(
+                    $"{file} is of an earlier save and would be taken for a part of this one, but cannot be removed ({error.Message.TrimEnd('.')}); remove it.", error);
             }
         }
     }

@@ -2,7 +2,9 @@ using static TorchSharp.torch;
 
 namespace Mural.Checkpoints.SingleFile;
 
-/// <summary>One component of a single-file checkpoint, seen under the names and shapes that its folder in diffusers' layout would have. Disposing it leaves the file open.</summary>
+/// <summary>
+/// One component of a single-file checkpoint, seen under the names and shapes that its folder in diffusers' layout would have. Disposing it leaves the file open.
+/// </summary>
 internal sealed class ComponentSource : ITensorSource
 {
     private readonly ITensorSource _file;
@@ -19,7 +21,8 @@ internal sealed class ComponentSource : ITensorSource
         {
             TensorEntry entry = file.Tensors[stored];
             if (!transform.Fits(entry.Shape))
-                throw new MuralException($"{file.Path}: the tensor {stored} has the shape {Sizes.Text(entry.Shape)}, which does not split into {name}; the file is damaged or of an unknown model.");
+                throw new MuralException(
+                    $"{file.Path}: the tensor {stored} has the shape {Sizes.Text(entry.Shape)}, which does not split into {name}; the file is damaged or of an unknown model.");
             if (!_places.TryAdd(name, (stored, transform))) throw new MuralException($"{file.Path} holds {name} of the {component} twice ({_places[name].Stored} and {stored}).");
             long[] shape = transform.Shape(entry.Shape);
             long share = Math.Max(1, entry.Elements / Math.Max(1, shape.Aggregate(1L, (a, b) => a * b)));

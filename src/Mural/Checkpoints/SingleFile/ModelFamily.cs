@@ -57,7 +57,8 @@ internal static class ModelFamilies
         // Where the refiner has its encoder, Stable Diffusion 2 has it in files of the later layout, such as SD Turbo's; only the refiner has conditions beside the text.
         bool openClip = Has("conditioner.embedders.0.model.");
         if (openClip && Ending(source, Conditions) is not null) return ModelFamily.StableDiffusionXLRefiner;
-        return OfUNet(source, openClip || Has("cond_stage_model.model.") ? ModelFamily.StableDiffusion2 : Has("cond_stage_model.transformer.") ? ModelFamily.StableDiffusion1 : null);
+        return OfUNet(
+            source, openClip || Has("cond_stage_model.model.") ? ModelFamily.StableDiffusion2 : Has("cond_stage_model.transformer.") ? ModelFamily.StableDiffusion1 : null);
     }
 
     /// <summary>What people call a family.</summary>
@@ -88,7 +89,8 @@ internal static class ModelFamilies
             [_, 768] => ModelFamily.StableDiffusion1,
             [_, 1024] => ModelFamily.StableDiffusion2,
             _ when named is { } family => family,
-            [_, var features] => throw new MuralException($"{source.Path} holds a UNet for text features of {features} channels; 768 (Stable Diffusion 1), 1024 (2) or a Stable Diffusion XL was expected."),
+            [_, var features] => throw new MuralException(
+                $"{source.Path} holds a UNet for text features of {features} channels; 768 (Stable Diffusion 1), 1024 (2) or a Stable Diffusion XL was expected."),
             _ => throw new MuralException($"{source.Path} {Instead(source)}."),
         };
     }
@@ -98,7 +100,8 @@ internal static class ModelFamilies
     {
         bool Has(string beginning) => source.Tensors.Keys.Any(name => name.StartsWith(beginning, StringComparison.Ordinal));
         if (Has("down_blocks.0.resnets."))
-            return "holds a UNet alone under diffusers' names; put it into the folder unet of a model of its family as diffusion_pytorch_model.safetensors, and give that model's folder";
+            return "holds a UNet alone under diffusers' names; "
+                + "put it into the folder unet of a model of its family as diffusion_pytorch_model.safetensors, and give that model's folder";
         if (Has("first_stage_model.") || (Has("encoder.") && Has("decoder.")))
             return "holds an autoencoder alone, which goes beside a model with --vae; give a Stable Diffusion of version 1, 2 or XL";
         return $"holds no Stable Diffusion in the original layout: no tensor is called {SingleFileLayout.UNetPrefix}input_blocks...; give a checkpoint of version 1, 2 or XL";

@@ -79,7 +79,8 @@ internal sealed class OriginalSource : ITensorSource
         TensorEntry first = parts[0].Source.Tensors[parts[0].Name];
         bool joint = parts[0].Transform >= TensorTransform.FirstThird;
         if (parts.Length != (joint ? TensorTransforms.Thirds.Length : 1))
-            throw new MuralException($"{Path} has {parts.Length} tensors for {name} of the single-file layout ({string.Join(", ", parts.Select(part => part.Name))}), where {(joint ? 3 : 1)} belong together; the folder is incomplete.");
+            throw new MuralException($"{Path} has {parts.Length} tensors for {name} of the single-file layout ({string.Join(", ", parts.Select(part => part.Name))}), "
+                + $"where {(joint ? 3 : 1)} belong together; the folder is incomplete.");
         long[] shape = parts[0].Transform switch
         {
             TensorTransform.Same => first.Shape,

@@ -51,7 +51,9 @@ internal sealed partial class UNetNames
     {
         string[] all = [.. names];
         int[] resnets = [.. all.Select(name => FirstResnet().Match(name)).Where(match => match.Success).Select(match => Number(match.Groups[1]))];
-        return new UNetNames((resnets.Length > 0 ? resnets.Max() : 1) + 2, all.Select(name => AttendedBlock().Match(name)).Where(match => match.Success).Select(match => match.Groups[1].Value));
+        return new UNetNames(
+            (resnets.Length > 0 ? resnets.Max() : 1) + 2,
+            all.Select(name => AttendedBlock().Match(name)).Where(match => match.Success).Select(match => match.Groups[1].Value));
     }
 
     /// <summary>Today's name of an original tensor, without the prefix of its file; null where it is none of a UNet's.</summary>

@@ -28,11 +28,13 @@ internal static partial class ControlNetFile
     {
         IReadOnlyDictionary<string, TensorEntry> tensors = file.Tensors;
         foreach ((string mark, string kind) in Foreign)
-            if (tensors.Keys.Any(name => name.Contains(mark, StringComparison.Ordinal))) throw new MuralException($"{file.Path} holds {kind}, which is not supported; give a ControlNet.");
+            if (tensors.Keys.Any(name => name.Contains(mark, StringComparison.Ordinal)))
+                throw new MuralException($"{file.Path} holds {kind}, which is not supported; give a ControlNet.");
         if (tensors.Keys.Any(OriginalAdapter().IsMatch)) throw new MuralException($"{file.Path} holds a T2I-Adapter, which is not supported; give a ControlNet.");
         if (tensors.ContainsKey(Difference) || tensors.ContainsKey(ControlNetNames.Prefix + Difference))
             throw new MuralException($"{file.Path} holds only what a ControlNet differs from its model by, which is not supported; give the file of the whole ControlNet.");
-        string? prefix = new[] { ControlNetNames.Prefix, "" }.FirstOrDefault(prefix => tensors.Keys.Any(name => name.StartsWith(prefix + ControlNetNames.Hint, StringComparison.Ordinal)));
+        string? prefix = new[] { ControlNetNames.Prefix, "" }
+            .FirstOrDefault(prefix => tensors.Keys.Any(name => name.StartsWith(prefix + ControlNetNames.Hint, StringComparison.Ordinal)));
         if (prefix is null && !tensors.Keys.Any(name => name.StartsWith("controlnet_cond_embedding.", StringComparison.Ordinal)))
             throw new MuralException($"{file.Path} holds no ControlNet; give the file of one, in the original layout or in that of diffusers.");
         return new ComponentSource(file, nameof(ControlNetModel), prefix is null ? OfDiffusers(tensors.Keys) : OfOriginal(tensors.Keys, prefix));
@@ -45,11 +47,13 @@ internal static partial class ControlNetFile
     internal static ControlNetConfig Config(ComponentSource tensors, UNetConfig unet)
     {
         if (ShapeConfigs.LacksMiddleAttention(tensors))
-            throw new MuralException($"{tensors.Path} holds a ControlNet that does not attend in its middle, as the small ones for Stable Diffusion XL, which is not supported; give one of full size.");
+            throw new MuralException(
+                $"{tensors.Path} holds a ControlNet that does not attend in its middle, as the small ones for Stable Diffusion XL, which is not supported; give one of full size.");
         return ShapeConfigs.ControlNet(tensors, unet) with { GlobalPooling = Pools(tensors.Path) };
     }
 
-    private static IEnumerable<(string, string, TensorTransform)> OfDiffusers(IEnumerable<string> names) => names.Select(name => (UNetKeys.Current(name), name, TensorTransform.Same));
+    private static IEnumerable<(string, string, TensorTransform)> OfDiffusers(IEnumerable<string> names) =>
+        names.Select(name => (UNetKeys.Current(name), name, TensorTransform.Same));
 
     private static IEnumerable<(string, string, TensorTransform)> OfOriginal(IEnumerable<string> names, string prefix)
     {

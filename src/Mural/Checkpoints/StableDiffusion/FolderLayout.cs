@@ -17,7 +17,11 @@ internal static class FolderLayout
     internal static readonly string[] Networks = [SingleFileLayout.UNet, SingleFileLayout.Autoencoder, SingleFileLayout.TextEncoder, SingleFileLayout.SecondTextEncoder];
 
     /// <summary>The folders of everything that a model is made of.</summary>
-    internal static readonly string[] Parts = [.. Networks, SchedulerFolder, .. Networks.Where(IsText).Select(component => StableDiffusionCheckpoint.TokenizerFolder("", component))];
+    internal static readonly string[] Parts =
+    [
+        .. Networks, SchedulerFolder,
+        .. Networks.Where(IsText).Select(component => StableDiffusionCheckpoint.TokenizerFolder("", component))
+    ];
 
     /// <summary>Whether a folder has this layout.</summary>
     internal static bool Is(string path) => File.Exists(Path.Combine(path, ModelFolder.IndexName)) || Directory.Exists(Path.Combine(path, SingleFileLayout.UNet));
@@ -44,7 +48,8 @@ internal static class FolderLayout
                 else if (name == SingleFileLayout.UNet || parts?[name] is JsonArray { Count: 2 } part && part[1] is not null)
                 {
                     if (name == SingleFileLayout.UNet && Directory.Exists(Path.Combine(folder, "transformer")))
-                        throw new MuralException($"{folder} has a transformer in place of a UNet, as Stable Diffusion 3 and Flux, which are not supported; give a Stable Diffusion 1, 2 or XL.");
+                        throw new MuralException(
+                            $"{folder} has a transformer in place of a UNet, as Stable Diffusion 3 and Flux, which are not supported; give a Stable Diffusion 1, 2 or XL.");
                     throw new MuralException($"{folder} lacks {Path.Combine(name, ModelFolder.ConfigName)}, without which there is no {name}; fetch the model again.");
                 }
             }

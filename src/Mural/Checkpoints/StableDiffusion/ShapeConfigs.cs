@@ -19,7 +19,8 @@ internal static class ShapeConfigs
 
     /// <summary>Whether a network that has levels lacks the attention, or all, of its middle: networks that were made smaller for speed do.</summary>
     /// <param name="source">Its tensors under today's names.</param>
-    internal static bool LacksMiddleAttention(ITensorSource source) => Any(source, "down_blocks.0.resnets.0.") && Any(source, "down_blocks.1.resnets.0.") && !Any(source, "mid_block.attentions.");
+    internal static bool LacksMiddleAttention(ITensorSource source) =>
+        Any(source, "down_blocks.0.resnets.0.") && Any(source, "down_blocks.1.resnets.0.") && !Any(source, "mid_block.attentions.");
 
     /// <summary>The UNet's.</summary>
     /// <param name="source">Its tensors under today's names.</param>
@@ -29,7 +30,9 @@ internal static class ShapeConfigs
     internal static UNetConfig UNet(ITensorSource source, ModelFamily family, int sampleSize)
     {
         if (LacksMiddleAttention(source))
-            throw new MuralException($"{source.Path} holds a UNet that was made smaller, without attention in its middle, as SSD-1B, Segmind Vega and BK-SDM, which is not supported; give a model of full size.");
+            throw new MuralException(
+                $"{source.Path} holds a UNet that was made smaller, without attention in its middle, as SSD-1B, Segmind Vega and BK-SDM, which is not supported; "
+                + "give a model of full size.");
         int levels = Count(source, "down_blocks.");
         int[] channels = [.. Enumerable.Range(0, levels).Select(level => Size(source, $"down_blocks.{level}.resnets.0.conv1.weight", 0))];
         string attention = FirstOf(source, ".attentions.0.proj_in.weight");

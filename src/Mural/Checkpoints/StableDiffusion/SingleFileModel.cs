@@ -92,7 +92,8 @@ internal static partial class SingleFileModel
         if (SaidBeside(file.Source.Path) is { } beside) return (beside, false);
         // Of Stable Diffusion 2, the models for inpainting go on from that for 512 pixels.
         if (file.Family != ModelFamily.StableDiffusion2 || file.InputChannels == FamilySettings.InpaintingChannels) return (false, false);
-        bool noise = file.Source is TorchFile torch && torch.Values.GetValueOrDefault("global_step") is JsonValue value && value.TryGetValue(out long step) && step == LastStepOfNoise;
+        bool noise = file.Source is TorchFile torch
+            && torch.Values.GetValueOrDefault("global_step") is JsonValue value && value.TryGetValue(out long step) && step == LastStepOfNoise;
         return noise ? (false, false) : (LooksLikeVelocity(file.Components[SingleFileLayout.UNet]), true);
     }
 
@@ -102,7 +103,8 @@ internal static partial class SingleFileModel
         string settings = Path.ChangeExtension(path, ".yaml");
         try
         {
-            return File.Exists(settings) && File.ReadAllText(settings) is var text && text.Contains("ldm.models.diffusion", StringComparison.Ordinal) ? VelocitySetting().IsMatch(text) : null;
+            return File.Exists(settings) && File.ReadAllText(settings) is var text && text.Contains("ldm.models.diffusion", StringComparison.Ordinal)
+                ? VelocitySetting().IsMatch(text) : null;
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

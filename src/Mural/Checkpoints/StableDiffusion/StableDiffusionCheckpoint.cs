@@ -56,7 +56,8 @@ internal sealed class StableDiffusionCheckpoint : IDisposable
     internal string Scheduler { get; }
 
     /// <summary>
-    /// Whether it was taken to predict what it does only for the look of its weights, or as most of its family: files of Stable Diffusion 2 do not tell. Someone who knows better may say so.
+    /// Whether it was taken to predict what it does only for the look of its weights, or as most of its family: files of Stable Diffusion 2 do not tell. Someone who knows better
+    /// may say so.
     /// </summary>
     internal bool PredictionIsGuessed { get; init; }
 
@@ -74,7 +75,8 @@ internal sealed class StableDiffusionCheckpoint : IDisposable
 
     /// <summary>Whether a missing negative prompt stands for zeros rather than for an empty text, as for SDXL.</summary>
     /// <exception cref="MuralException">The list of parts cannot be read.</exception>
-    internal bool ZerosForNoNegative => FolderLayout.Parse(Index, Describe(ModelFolder.IndexName))["force_zeros_for_empty_prompt"] is JsonValue value && value.TryGetValue(out bool zeros) && zeros;
+    internal bool ZerosForNoNegative =>
+        FolderLayout.Parse(Index, Describe(ModelFolder.IndexName))["force_zeros_for_empty_prompt"] is JsonValue value && value.TryGetValue(out bool zeros) && zeros;
 
     /// <summary>Opens a model of either layout.</summary>
     /// <param name="path">A folder of diffusers' layout, or a file of the original layout.</param>
@@ -91,7 +93,8 @@ internal sealed class StableDiffusionCheckpoint : IDisposable
     /// <exception cref="MuralException">It has none.</exception>
     internal StableDiffusionComponent Require(string component) => Components.TryGetValue(component, out StableDiffusionComponent? found)
         ? found
-        : throw new MuralException($"{Path} has no {component}; it holds {string.Join(", ", Components.Keys.Order(StringComparer.Ordinal))}, so give {(component == SingleFileLayout.Autoencoder ? "an autoencoder with --vae, or " : "")}a complete checkpoint.");
+        : throw new MuralException($"{Path} has no {component}; it holds {string.Join(", ", Components.Keys.Order(StringComparer.Ordinal))}, "
+            + $"so give {(component == SingleFileLayout.Autoencoder ? "an autoencoder with --vae, or " : "")}a complete checkpoint.");
 
     /// <summary>Builds the UNet.</summary>
     /// <param name="type">Type of the weights in memory; they go straight into it from the file.</param>

@@ -19,7 +19,8 @@ internal static class StableDiffusionWriter
     /// <exception cref="MuralException">The file cannot be written, or the original layout has no place for a tensor.</exception>
     internal static string SaveFile(StableDiffusionCheckpoint model, string path, ScalarType? type = null, long? maxShardBytes = null, CancellationToken cancellation = default)
     {
-        using var original = new OriginalSource(model.Path, model.Family, model.Components.ToDictionary(pair => pair.Key, pair => pair.Value.Weights), SingleFileModel.MarksOf(model));
+        using var original = new OriginalSource(
+            model.Path, model.Family, model.Components.ToDictionary(pair => pair.Key, pair => pair.Value.Weights), SingleFileModel.MarksOf(model));
         if (Path.GetExtension(path).ToLowerInvariant() is ".ckpt" or ".pth" or ".pt")
         {
             TorchWriter.Save(path, original, type, cancellation);
@@ -51,7 +52,8 @@ internal static class StableDiffusionWriter
             foreach (StableDiffusionComponent component in model.Components.Values)
             {
                 string own = Path.Combine(staged, component.Name);
-                string name = FolderLayout.IsText(component.Name) ? ClipFiles.WeightsName : ModelFolder.WeightsName, weights = Path.Combine(own, name), final = Path.Combine(folder, component.Name, name);
+                string name = FolderLayout.IsText(component.Name) ? ClipFiles.WeightsName : ModelFolder.WeightsName,
+                    weights = Path.Combine(own, name), final = Path.Combine(folder, component.Name, name);
                 bool sharded = ShardedWriter.Save(weights, component.Weights, maxShardBytes ?? long.MaxValue, new Dictionary<string, string>(), type, cancellation) != weights;
                 saved.Add((final, ShardedWriter.FormsOf(final), sharded));
                 AtomicFile.WriteText(Path.Combine(own, ModelFolder.ConfigName), component.Config);

@@ -22,7 +22,8 @@ internal sealed record TorchContainer(string Format, PickleResult Pickle, Func<s
         ZipDirectory directory = ZipDirectory.Read(file, limits);
         string[] pickles = [.. directory.Names.Where(IsPickle)];
         if (pickles.Length != 1)
-            throw new MuralException($"{file.Path} is a zip archive with {pickles.Length} entries named FOLDER/data.pkl where a PyTorch checkpoint has one; choose a file written by torch.save.");
+            throw new MuralException(
+                $"{file.Path} is a zip archive with {pickles.Length} entries named FOLDER/data.pkl where a PyTorch checkpoint has one; choose a file written by torch.save.");
         string root = pickles[0][..^PickleName.Length];
         if (directory.Has($"{root}/constants.pkl") || directory.Names.Any(name => name.StartsWith($"{root}/code/", StringComparison.Ordinal)))
             throw new MuralException($"{file.Path} is a TorchScript archive, which holds a program beside its weights; save the model's state_dict() with torch.save instead.");

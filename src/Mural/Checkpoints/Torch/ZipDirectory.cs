@@ -43,7 +43,8 @@ internal sealed class ZipDirectory
         if (!_entries.TryGetValue(name, out ZipEntry entry)) throw Malformed($"its entry {Quote.Name(name)} is missing");
         if (entry.Encrypted) throw Malformed($"its entry {Quote.Name(name)} is encrypted, which no checkpoint is");
         if (entry.Method != 0)
-            throw new MuralException($"{_file.Path} holds the entry {Quote.Name(name)} compressed (method {entry.Method}) where PyTorch stores it as it is; save it with PyTorch again.");
+            throw new MuralException(
+                $"{_file.Path} holds the entry {Quote.Name(name)} compressed (method {entry.Method}) where PyTorch stores it as it is; save it with PyTorch again.");
         if (entry.StoredBytes != entry.Bytes) throw Malformed($"its entry {Quote.Name(name)} is stored but has two sizes");
         if (entry.HeaderOffset > _file.Length - LocalBytes) throw Malformed($"its entry {Quote.Name(name)} begins outside of the file");
         ReadOnlySpan<byte> local = _file.Slice(entry.HeaderOffset, LocalBytes);

@@ -43,7 +43,9 @@ internal static class ExifText
         if (entries.Find(entry => entry.Tag == UserCommentTag) is { } comment && DecodeComment(comment.Data, bigEndian) is { Length: > 0 } parameters)
             texts.Add(new PictureText(PictureMetadata.ParametersKeyword, parameters));
         if (entries.Find(entry => entry.Tag == DescriptionTag) is { } description && DecodeBytes(description.Data) is { Length: > 0 } text)
-            texts.Add(text.StartsWith(MuralPrefix, StringComparison.Ordinal) ? new PictureText(PictureMetadata.MuralKeyword, text[MuralPrefix.Length..]) : new PictureText("description", text));
+            texts.Add(text.StartsWith(MuralPrefix, StringComparison.Ordinal)
+                ? new PictureText(PictureMetadata.MuralKeyword, text[MuralPrefix.Length..])
+                : new PictureText("description", text));
         return texts;
     }
 

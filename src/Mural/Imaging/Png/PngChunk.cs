@@ -43,7 +43,8 @@ internal readonly record struct PngChunk(string Type, int Start, int Length)
         foreach (byte letter in type)
             if (!char.IsAsciiLetter((char)letter)) throw new DamagedFileException($"the chunk at byte {start} has the type {Convert.ToHexString(type)}, which is not four letters");
         string name = Encoding.ASCII.GetString(type);
-        if (length > rest.Length - Overhead) throw new DamagedFileException($"the chunk {name} at byte {start} claims {length} bytes, but the file has only {rest.Length - Overhead} more");
+        if (length > rest.Length - Overhead)
+            throw new DamagedFileException($"the chunk {name} at byte {start} claims {length} bytes, but the file has only {rest.Length - Overhead} more");
         uint stored = BinaryPrimitives.ReadUInt32BigEndian(rest[(8 + (int)length)..]), actual = Crc32.Of(rest.Slice(4, 4 + (int)length));
         if (stored != actual) throw new DamagedFileException($"the chunk {name} at byte {start} has the check sum {actual:X8} instead of {stored:X8}");
         return new PngChunk(name, start, (int)length);

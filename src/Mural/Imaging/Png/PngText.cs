@@ -113,6 +113,8 @@ internal static class PngText
     {
         bool allowed = keyword.Length is >= 1 and <= LongestKeyword && keyword.Trim(' ') == keyword && !keyword.Contains("  ", StringComparison.Ordinal)
             && keyword.All(letter => letter is (>= ' ' and <= '~') or (>= '\u00A1' and <= '\u00FF'));
-        if (!allowed) throw new MuralException($"'{keyword}' cannot be the keyword of a text in a PNG file: 1 to {LongestKeyword} printable Latin-1 letters without doubled spaces were expected.");
+        if (!allowed)
+            throw new MuralException(
+                $"'{keyword}' cannot be the keyword of a text in a PNG file: 1 to {LongestKeyword} printable Latin-1 letters without doubled spaces were expected.");
     }
 }

@@ -31,10 +31,14 @@ internal sealed class ResizeTaps
     }
 
     /// <summary>The taps of some results, in a source that begins at pixel <paramref name="origin"/> of this one's.</summary>
-    internal ResizeTaps Part(int index, int count, int origin) => new([.. _starts.AsSpan(index, count).ToArray().Select(start => start - origin)], _weights[index..(index + count)]);
+    internal ResizeTaps Part(int index, int count, int origin) =>
+        new([.. _starts.AsSpan(index, count).ToArray().Select(start => start - origin)], _weights[index..(index + count)]);
 
     /// <summary>The weights rounded to <see cref="FractionBits"/>, half away from zero.</summary>
-    internal int[][] ToIntegers() => [.. _weights.Select(weights => weights.Select(weight => (int)Math.Round(weight * (1 << FractionBits), MidpointRounding.AwayFromZero)).ToArray())];
+    internal int[][] ToIntegers() =>
+    [
+        .. _weights.Select(weights => weights.Select(weight => (int)Math.Round(weight * (1 << FractionBits), MidpointRounding.AwayFromZero)).ToArray())
+    ];
 
     /// <summary>Weights from the part [<paramref name="from"/>, <paramref name="to"/>] of <paramref name="source"/> pixels to <paramref name="target"/> pixels.</summary>
     internal static ResizeTaps Make(ResizeFilter filter, int source, float from, float to, int target)

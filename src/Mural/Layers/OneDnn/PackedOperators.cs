@@ -20,8 +20,8 @@ internal static class PackedOperators
         weight.device.type == DeviceType.CPU && Available && (type == ScalarType.Float32 || (type == ScalarType.BFloat16 && BFloat16Available.Value));
 
     /// <summary>
-    /// Whether convolutions on packed weights are faster than on others. oneDNN packs them for a map that it guesses; without AVX-512 it wants other layouts on small maps, and makes
-    /// them by its slowest code at every call: ten times the time of the convolution.
+    /// Whether convolutions on packed weights are faster than on others. oneDNN packs them for a map that it guesses; without AVX-512 it wants other layouts on small maps, and
+    /// makes them by its slowest code at every call: ten times the time of the convolution.
     /// </summary>
     internal static bool PacksConvolutionsWell { get; } = !X86Base.IsSupported || Avx512F.IsSupported;
 

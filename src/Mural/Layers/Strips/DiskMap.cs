@@ -33,7 +33,8 @@ internal sealed class DiskMap : WritableMap
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new MuralException($"A feature map of {height * _rowBytes / 1e9:0.0} GB cannot be kept in {folder} ({error.Message.TrimEnd('.')}); free some space or choose another place.", error);
+            throw new MuralException(
+                $"A feature map of {height * _rowBytes / 1e9:0.0} GB cannot be kept in {folder} ({error.Message.TrimEnd('.')}); free some space or choose another place.", error);
         }
     }
 
@@ -42,7 +43,9 @@ internal sealed class DiskMap : WritableMap
         using Tensor pixels = empty([1, count, Width, Channels], _type);
         byte* target = (byte*)TensorData.Pointer(pixels);
         for (long done = 0, all = count * _rowBytes; done < all; done += LongestSpan)
-            FileBytes.Fill(_file, new Span<byte>(target + done, (int)Math.Min(all - done, LongestSpan)), first * _rowBytes + done, "A feature map's file ends too early; the disk may be full.");
+            FileBytes.Fill(
+                _file, new Span<byte>(target + done, (int)Math.Min(all - done, LongestSpan)), first * _rowBytes + done,
+                "A feature map's file ends too early; the disk may be full.");
         return pixels.permute(0, 3, 1, 2);
     }
 

@@ -106,7 +106,8 @@ internal sealed class JoinedMap(FeatureMap first, FeatureMap second) : FeatureMa
 /// <param name="strip">Rows that are computed at once where all are needed.</param>
 /// <param name="rows">Computes rows: the first and their number.</param>
 /// <param name="source">What it is computed from, which it owns, or null.</param>
-internal sealed class ComputedMap(long height, long width, long channels, long strip, Func<long, long, Tensor> rows, IDisposable? source = null) : FeatureMap(height, width, channels)
+internal sealed class ComputedMap(long height, long width, long channels, long strip, Func<long, long, Tensor> rows, IDisposable? source = null)
+    : FeatureMap(height, width, channels)
 {
     private ChannelMoments? _moments;
 

@@ -24,7 +24,8 @@ internal static class Ablation
     {
         Directory.CreateDirectory(output);
         IReadOnlyList<JudgedSet> sets = JudgedSet.ReadAll(folder);
-        Row[] rows = [.. sets.Select(set => set.Name[..set.Name.LastIndexOf('-')]).Distinct().Select(mixer => Read(mixer, folder, sets)).OfType<Row>().OrderBy(row => row.Differences[^1])];
+        Row[] rows = [.. sets.Select(set => set.Name[..set.Name.LastIndexOf('-')]).Distinct()
+            .Select(mixer => Read(mixer, folder, sets)).OfType<Row>().OrderBy(row => row.Differences[^1])];
         if (rows.Length == 0) throw new MuralException($"There are no judgements in '{folder}'; run ablation.sh, which makes them.");
         Plot(rows, Path.Combine(output, "ablation.png"));
         PictureWriter.Write(Path.Combine(output, "ablation-2x.jpg"), SideBySide.Sheet(rows.Select(row => (row.Mixer, Samples(folder, row.Mixer, Factors[^1]))), SheetCaptions));
@@ -35,7 +36,9 @@ internal static class Ablation
     private static Row? Read(string mixer, string folder, IReadOnlyList<JudgedSet> sets)
     {
         JudgedSet[] judged = [.. Factors.Select(factor => sets.FirstOrDefault(set => set.Name == NameOf(mixer, factor))).OfType<JudgedSet>()];
-        return judged.Length < Factors.Length ? null : new Row(mixer, judged, [.. Factors.Select(factor => Samples(folder, mixer, factor).DifferenceFrom(Samples(folder, Teacher, factor)))]);
+        return judged.Length < Factors.Length
+            ? null
+            : new Row(mixer, judged, [.. Factors.Select(factor => Samples(folder, mixer, factor).DifferenceFrom(Samples(folder, Teacher, factor)))]);
     }
 
     private static SampleFolder Samples(string folder, string mixer, int factor) => new(Path.Combine(folder, NameOf(mixer, factor)));

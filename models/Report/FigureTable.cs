@@ -16,7 +16,9 @@ internal static class FigureTable
     internal static string Distance(JudgedSet set) => string.Create(CultureInfo.InvariantCulture, $"{set.Distance:0.000}{(IsFew(set) ? "*" : "")}");
 
     /// <summary>What the stars mean, or nothing where there are none.</summary>
-    internal static string Note(IEnumerable<JudgedSet> sets) => sets.Any(IsFew) ? "\n\\* of fewer pictures than features: too large, and comparable only with that of as many pictures\n" : "";
+    internal static string Note(IEnumerable<JudgedSet> sets) => sets.Any(IsFew)
+        ? "\n\\* of fewer pictures than features: too large, and comparable only with that of as many pictures\n"
+        : "";
 
     private static bool IsFew(JudgedSet set) => set.Pictures <= set.Features;
 

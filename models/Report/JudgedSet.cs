@@ -15,7 +15,8 @@ internal sealed record JudgedSet(string Name, int Pictures, double Found, double
     {
         using JsonDocument document = JsonDocument.Parse(File.ReadAllText(file));
         double Number(string key) => document.RootElement.GetProperty(key).GetDouble();
-        return new JudgedSet(Path.GetFileNameWithoutExtension(file), (int)Number("pictures"), Number("found"), Number("standardError"), Number("distance"), (int)Number("features"));
+        return new JudgedSet(
+            Path.GetFileNameWithoutExtension(file), (int)Number("pictures"), Number("found"), Number("standardError"), Number("distance"), (int)Number("features"));
     }
 
     /// <summary>All of a folder, by their names.</summary>

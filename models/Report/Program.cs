@@ -27,11 +27,15 @@ var count = new Option<int>("--count") { Description = "Pictures to paint, of ca
 var factor = new Option<int>("--factor") { Description = "How many times the trained side pictures have.", DefaultValueFactory = _ => 1 };
 var hiDiffusion = new Option<string>("--hidiffusion") { Description = "Parts of HiDiffusion.", DefaultValueFactory = _ => PaintSettings.Plain };
 hiDiffusion.AcceptOnlyFromAmong([.. PaintSettings.HiDiffusionNames]);
-var paint = new Command("paint", "Paint pictures of a list's captions into a folder for mural judge; pictures that are there stay.") { model, data, output, linFusion, split, count, factor, hiDiffusion, steps };
+var paint = new Command("paint", "Paint pictures of a list's captions into a folder for mural judge; pictures that are there stay.")
+{
+    model, data, output, linFusion, split, count, factor, hiDiffusion, steps
+};
 paint.SetAction(async (parsed, _) =>
 {
     await using IPainter painter = await Painters.OpenAsync(parsed.GetValue(model)!, parsed.GetValue(linFusion));
-    await new SampleFolder(parsed.GetValue(output)!).FillAsync(painter, Chosen(parsed), PaintSettings.Of(parsed.GetValue(factor), parsed.GetValue(hiDiffusion)!, parsed.GetValue(steps)));
+    await new SampleFolder(parsed.GetValue(output)!).FillAsync(
+        painter, Chosen(parsed), PaintSettings.Of(parsed.GetValue(factor), parsed.GetValue(hiDiffusion)!, parsed.GetValue(steps)));
 });
 
 var real = new Command("real", "Copy the list's own pictures of the same captions into a folder for mural judge: what the best samples could be.") { data, output, split, count };

@@ -22,7 +22,8 @@ internal sealed partial class SampleFolder(string path)
         if (!File.Exists(stampFile) || await File.ReadAllTextAsync(stampFile) != stamp)
         {
             Directory.CreateDirectory(path);
-            if (!File.Exists(stampFile) && Directory.EnumerateFileSystemEntries(path).Any()) throw new MuralException($"{path} holds other files than samples; give a folder of their own.");
+            if (!File.Exists(stampFile) && Directory.EnumerateFileSystemEntries(path).Any())
+                throw new MuralException($"{path} holds other files than samples; give a folder of their own.");
             foreach (string old in Directory.GetFiles(path).Where(file => Sample().IsMatch(Path.GetFileName(file)))) File.Delete(old);
             AtomicFile.WriteText(stampFile, stamp);
         }

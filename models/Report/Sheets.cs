@@ -33,7 +33,8 @@ internal sealed class Sheets(IPainter painter, Captions captions, string folder)
         Console.WriteLine(file);
     }
 
-    private Task<Picture> PaintAsync(PictureItem picture, long seed, PaintSettings? settings = null) => painter.PaintAsync(picture.ReadCaption(), seed, settings ?? new PaintSettings());
+    private Task<Picture> PaintAsync(PictureItem picture, long seed, PaintSettings? settings = null) =>
+        painter.PaintAsync(picture.ReadCaption(), seed, settings ?? new PaintSettings());
 
     // 64 samples, one each of 64 different training captions.
     private async Task<Picture> SamplesAsync()

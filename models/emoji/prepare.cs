@@ -258,7 +258,8 @@ sealed record Picture(string Style, string Base, string[] Tones, string Source, 
     {
         double scale = size / Math.Max(Width, Height);
         return Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture,
-            $"""<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="{Math.Round(Width * scale)}" height="{Math.Round(Height * scale)}" viewBox="0 0 {Width} {Height}">{Body}</svg>"""));
+            $"""<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="{Math.Round(Width * scale)}" height="{Math.Round(Height * scale)}" """
+                + $"""viewBox="0 0 {Width} {Height}">{Body}</svg>"""));
     }
 
     public string Line(int size, bool heldOut) => JsonSerializer.Serialize(

@@ -20,7 +20,11 @@ internal sealed class MuralApplication
         _cancellation = cancellation;
         _root = new RootCommand("Mural: efficient high-resolution image synthesis.") { HelpName = "mural" };
         _common.AddTo(_root);
-        foreach (Command command in (Command[])[new GenerateCommand(), new GenerateCommand(onlyPlans: true), new CompareCommand(), new TrainCommand(), new DistillCommand(), new JudgeCommand(), new ModelsCommand(), new InspectCommand(), new ConvertCommand(), new PullCommand(), new DoctorCommand(), new BenchCommand()])
+        foreach (Command command in (Command[])
+        [
+            new GenerateCommand(), new GenerateCommand(onlyPlans: true), new CompareCommand(), new TrainCommand(), new DistillCommand(),
+            new JudgeCommand(), new ModelsCommand(), new InspectCommand(), new ConvertCommand(), new PullCommand(), new DoctorCommand(), new BenchCommand()
+        ])
         {
             _root.Add(command);
             Attach(command);

@@ -69,7 +69,9 @@ internal sealed class BenchRunner(string benchmark, IReadOnlyList<BenchRow> rows
         if (row.Against is not var (name, times)) return null;
         if (!known.TryGetValue(name, out (double Ours, double? Theirs) other)) return $"to be compared with {name}, which was not measured";
         (double ours, double? theirs) = known[row.Name];
-        string plain = theirs is { } milliseconds && other.Theirs is { } others ? string.Create(CultureInfo.InvariantCulture, $", with libtorch {times * others / milliseconds:0.00}x") : "";
+        string plain = theirs is { } milliseconds && other.Theirs is { } others
+            ? string.Create(CultureInfo.InvariantCulture, $", with libtorch {times * others / milliseconds:0.00}x")
+            : "";
         return string.Create(CultureInfo.InvariantCulture, $"{times * other.Ours / ours:0.00}x over {name}{plain}");
     }
 

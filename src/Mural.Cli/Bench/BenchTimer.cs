@@ -10,7 +10,8 @@ internal static class BenchTimer
     private const int MostRuns = 50;
 
     /// <summary>
-    /// Does the work once, so that what only a first run does is not measured. Milliseconds of that run where it took so long that this is nothing beside it, and a round can be saved; else none.
+    /// Does the work once, so that what only a first run does is not measured. Milliseconds of that run where it took so long that this is nothing beside it, and a round can be
+    /// saved; else none.
     /// </summary>
     internal static List<double> Warm(BenchWork work)
     {

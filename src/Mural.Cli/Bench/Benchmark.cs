@@ -7,5 +7,9 @@ namespace Mural.Cli.Bench;
 internal sealed record Benchmark(string Name, string About, Func<IReadOnlyList<BenchRow>> Rows)
 {
     /// <summary>All of them.</summary>
-    internal static IReadOnlyList<Benchmark> All { get; } = [MatmulBench.Create(), AttentionBench.Create(), UNetBench.Create(), HiDiffusionBench.Create(), LinFusionBench.Create(), VaeBench.Create(), LoadBench.Create(), MemoryBench.Create(), DiMBench.Create(), ScanBench.Create(), TrainBench.Create()];
+    internal static IReadOnlyList<Benchmark> All { get; } =
+    [
+        MatmulBench.Create(), AttentionBench.Create(), UNetBench.Create(), HiDiffusionBench.Create(), LinFusionBench.Create(),
+        VaeBench.Create(), LoadBench.Create(), MemoryBench.Create(), DiMBench.Create(), ScanBench.Create(), TrainBench.Create()
+    ];
 }

@@ -13,8 +13,8 @@ using static TorchSharp.torch;
 namespace Mural.Cli.Bench;
 
 /// <summary>
-/// One step of Stable Diffusion 1.5's denoiser at growing sizes, with softmax attention, with linear attention, and with that and HiDiffusion, and the linear attention alone. Random weights, one picture, in the precision that Mural
-/// picks for the processor.
+/// One step of Stable Diffusion 1.5's denoiser at growing sizes, with softmax attention, with linear attention, and with that and HiDiffusion, and the linear attention alone.
+/// Random weights, one picture, in the precision that Mural picks for the processor.
 /// </summary>
 internal static class LinFusionBench
 {
@@ -57,7 +57,12 @@ internal static class LinFusionBench
     /// <param name="seen">Rows of the same run, which are compared.</param>
     internal static BenchRow Step(int size, Kind kind, UNetConfig config, Precision precision, Measured seen)
     {
-        (string name, string what) = kind switch { Kind.Plain => ("plain", "softmax attention"), Kind.LinFusion => ("linfusion", "linear attention"), _ => ("both", "linear attention and HiDiffusion") };
+        (string name, string what) = kind switch
+        {
+            Kind.Plain => ("plain", "softmax attention"),
+            Kind.LinFusion => ("linfusion", "linear attention"),
+            _ => ("both", "linear attention and HiDiffusion")
+        };
         HiDiffusionStep? step = kind == Kind.Both ? FirstStep(size, config) : null;
         return new BenchRow
         {
@@ -109,7 +114,9 @@ internal static class LinFusionBench
             var module = new LinearAttention(Channels, Heads, Channels, new LayerFactory(type, Initialize: true));
             module.Freeze(kernels, type);
             Tensor input = randn([1, tokens, Channels], generator: generator).to(type);
-            return Bound(() => module.Forward(input, new MapSize(1, tokens)).Dispose(), new Held(module, input), 2 * LinFusionCost.LinearLayer(tokens, Channels, Heads), 2.0 * tokens * Channels * input.element_size(), type);
+            return Bound(
+                () => module.Forward(input, new MapSize(1, tokens)).Dispose(), new Held(module, input),
+                2 * LinFusionCost.LinearLayer(tokens, Channels, Heads), 2.0 * tokens * Channels * input.element_size(), type);
         },
     };
 
@@ -152,7 +159,8 @@ internal static class LinFusionBench
         {
             Found = () => string.Create(
                 CultureInfo.InvariantCulture,
-                $"{(products > memory ? "the product rate" : "the memory bandwidth")} binds: {products:0.00} ms of products at {rate:0} GFLOP/s, {memory:0.00} ms of reading and writing at {bandwidth:0.0} GB/s; {Math.Max(products, memory) / best:P0} of it is reached"),
+                $"{(products > memory ? "the product rate" : "the memory bandwidth")} binds: {products:0.00} ms of products at {rate:0} GFLOP/s, "
+                    + $"{memory:0.00} ms of reading and writing at {bandwidth:0.0} GB/s; {Math.Max(products, memory) / best:P0} of it is reached"),
         };
     }
 
@@ -162,7 +170,8 @@ internal static class LinFusionBench
         private readonly ConcurrentDictionary<(int Size, Kind Kind), (double Milliseconds, long? Bytes)> _steps = new();
 
         internal void Add(int size, Kind kind, double milliseconds, long? bytes) => _steps.AddOrUpdate(
-            (size, kind), (milliseconds, bytes), (_, before) => (Math.Min(before.Milliseconds, milliseconds), bytes is { } now && before.Bytes is { } earlier ? Math.Max(now, earlier) : null));
+            (size, kind), (milliseconds, bytes),
+            (_, before) => (Math.Min(before.Milliseconds, milliseconds), bytes is { } now && before.Bytes is { } earlier ? Math.Max(now, earlier) : null));
 
         /// <summary>Memory of a step; slopes against the next smaller size, 1 where they grow as the tokens do; and the ratio to softmax attention.</summary>
         internal string About(int size, Kind kind)
@@ -176,9 +185,12 @@ internal static class LinFusionBench
                 int from = smaller.Max();
                 (double time, long? memory) = _steps[(from, kind)];
                 double Slope(double now, double before) => Math.Log(now / before) / (2 * Math.Log((double)size / from));
-                found.Add(string.Create(CultureInfo.InvariantCulture, $"slope of time in tokens {Slope(milliseconds, time):0.00} from {from}x{from}{(bytes > 0 && memory > 0 ? $", of memory {Slope(bytes.Value, memory.Value):0.00}" : "")}"));
+                found.Add(string.Create(CultureInfo.InvariantCulture,
+                    $"slope of time in tokens {Slope(milliseconds, time):0.00} from {from}x{from}"
+                        + $"{(bytes > 0 && memory > 0 ? $", of memory {Slope(bytes.Value, memory.Value):0.00}" : "")}"));
             }
-            if (kind != Kind.Plain && _steps.TryGetValue((size, Kind.Plain), out var plain)) found.Add(string.Create(CultureInfo.InvariantCulture, $"{plain.Milliseconds / milliseconds:0.0} times as fast as with softmax attention alone"));
+            if (kind != Kind.Plain && _steps.TryGetValue((size, Kind.Plain), out var plain))
+                found.Add(string.Create(CultureInfo.InvariantCulture, $"{plain.Milliseconds / milliseconds:0.0} times as fast as with softmax attention alone"));
             return string.Join("; ", found);
         }
     }

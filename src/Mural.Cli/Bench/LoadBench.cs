@@ -75,7 +75,14 @@ internal static class LoadBench
                 {
                     for (int i = 0; i < PictureCount; i++)
                     {
-                        var request = new StableDiffusionRequest { Prompt = Invariant($"number {resident.Count}"), Seed = resident.Count, Width = Side, Height = Side, Steps = Steps };
+                        var request = new StableDiffusionRequest
+                        {
+                            Prompt = Invariant($"number {resident.Count}"),
+                            Seed = resident.Count,
+                            Width = Side,
+                            Height = Side,
+                            Steps = Steps
+                        };
                         pipeline.GenerateAsync(request).GetAwaiter().GetResult();
                         resident.Add(SystemMemory.Read().Resident);
                     }

@@ -50,13 +50,18 @@ internal static class MemoryBench
         {
             ProcessStartInfo start = PlainProcess.OwnExecutable();
             string[] enlarging = options.Contains("--upscale-to", StringComparison.Ordinal) ? ["--upscale-strength", "1"] : [];
-            foreach (string argument in (string[])["generate", "fox", "--model", model, "--steps", "1", "--seed", "1", "--sampler", "ddim", "--device", "cpu", "--json", "-o", Path.Combine(folder, "fox.png"), .. options.Split(' '), .. enlarging])
+            foreach (string argument in (string[])
+            [
+                "generate", "fox", "--model", model, "--steps", "1", "--seed", "1", "--sampler", "ddim",
+                "--device", "cpu", "--json", "-o", Path.Combine(folder, "fox.png"), .. options.Split(' '), .. enlarging
+            ])
                 start.ArgumentList.Add(argument);
             start.RedirectStandardOutput = true;
             using Process process = Process.Start(start)!;
             JsonNode? document = JsonNode.Parse(process.StandardOutput.ReadToEnd());
             process.WaitForExit();
-            if (document?["memory"] is not JsonObject memory) throw new MuralException($"A process that paints for the benchmark failed: {document?["error"] ?? "it said nothing"}.");
+            if (document?["memory"] is not JsonObject memory)
+                throw new MuralException($"A process that paints for the benchmark failed: {document?["error"] ?? "it said nothing"}.");
             double told = memory["predictedBytes"]!.GetValue<double>(), held = memory["peakBytes"]!.GetValue<double>();
             return string.Create(CultureInfo.InvariantCulture, $"told {told / 1e9:0.00} GB, held {held / 1e9:0.00} GB: {told / held - 1:+0.0%;-0.0%}");
         }

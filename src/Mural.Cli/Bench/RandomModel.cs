@@ -29,7 +29,9 @@ internal sealed class RandomModel(string name, ModelFamily family, UNetConfig un
     internal static RandomModel StableDiffusion1 => new("random-sd15", ModelFamily.StableDiffusion1, new UNetConfig(), new AutoencoderConfig(), ClipTextConfig.VitL);
 
     /// <summary>Stable Diffusion XL: 6.9 GB.</summary>
-    internal static RandomModel StableDiffusionXL => new("random-sdxl", ModelFamily.StableDiffusionXL, UNetConfig.StableDiffusionXL, new AutoencoderConfig { SampleSize = 1024, ScalingFactor = 0.13025 }, ClipTextConfig.VitL, ClipTextConfig.BigG);
+    internal static RandomModel StableDiffusionXL => new(
+        "random-sdxl", ModelFamily.StableDiffusionXL, UNetConfig.StableDiffusionXL,
+        new AutoencoderConfig { SampleSize = 1024, ScalingFactor = 0.13025 }, ClipTextConfig.VitL, ClipTextConfig.BigG);
 
     /// <summary>Where it lies once it was written.</summary>
     internal string Folder { get; private set; } = "";

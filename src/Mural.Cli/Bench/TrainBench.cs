@@ -27,7 +27,8 @@ internal static class TrainBench
             new BenchRow
             {
                 Name = "default-dim",
-                About = $"noise, forward, backward, clipping, AdamW and moving average: {model.Blocks} blocks of width {model.Width}, batch {config.Batch}, latent {LatentChannels}x{model.SampleSize}x{model.SampleSize}, {config.Precision!.Value.ShortName()}",
+                About = $"noise, forward, backward, clipping, AdamW and moving average: {model.Blocks} blocks of width {model.Width}, batch {config.Batch}, "
+                    + $"latent {LatentChannels}x{model.SampleSize}x{model.SampleSize}, {config.Precision!.Value.ShortName()}",
                 Operations = DiMCost.TrainingStep(model, model.TrainedGrid, config.Batch),
                 Samples = config.Batch,
                 Type = config.ComputeType,
@@ -64,6 +65,8 @@ internal static class TrainBench
             },
             new Held(update, model, average, clean, labels, generator),
             scale,
-            plain ? $"{PlainBlocks} of {whole.Blocks} blocks and {batch} of {config.Batch} pictures were run and the time multiplied by {scale:0.0}, the ratio of their operations" : null);
+            plain
+                ? $"{PlainBlocks} of {whole.Blocks} blocks and {batch} of {config.Batch} pictures were run and the time multiplied by {scale:0.0}, the ratio of their operations"
+                : null);
     }
 }

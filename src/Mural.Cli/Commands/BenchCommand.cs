@@ -35,7 +35,8 @@ internal sealed class BenchCommand : SynchronousMuralCommand
         Benchmark benchmark = Benchmark.All.FirstOrDefault(b => b.Name == name)
             ?? throw new MuralException($"There is no benchmark {name}: the names are {string.Join(", ", Benchmark.All.Select(b => b.Name))}.");
         IReadOnlyList<BenchRow> rows = benchmark.Rows();
-        MuralException Unknown(string row, Option option) => new($"The benchmark {name} has no row {row}: {option.Name} takes {string.Join(", ", rows.Select(known => known.Name))}.");
+        MuralException Unknown(string row, Option option) => new(
+            $"The benchmark {name} has no row {row}: {option.Name} takes {string.Join(", ", rows.Select(known => known.Name))}.");
         if (context.Value(_rows) is { Length: > 0 } only)
         {
             if (only.Except(rows.Select(row => row.Name)).FirstOrDefault() is { } unknown) throw Unknown(unknown, _rows);
@@ -57,7 +58,8 @@ internal sealed class BenchCommand : SynchronousMuralCommand
         context.Say($"{"",-32}{"ms",12}{"share",10}{"speedup",10}");
         foreach (BenchFigure figure in result.Rows)
         {
-            context.Say(string.Create(CultureInfo.InvariantCulture, $"{figure.Name,-32}{figure.Milliseconds,12:0.00}{figure.Share,10:P0}{(figure.Speedup is { } times ? $"{times:0.0}x" : ""),10}"));
+            context.Say(string.Create(CultureInfo.InvariantCulture,
+                $"{figure.Name,-32}{figure.Milliseconds,12:0.00}{figure.Share,10:P0}{(figure.Speedup is { } times ? $"{times:0.0}x" : ""),10}"));
             if (figure.SamplesPerSecond is { } speed) context.Say(string.Create(CultureInfo.InvariantCulture, $"  {speed:0.0} pictures a second"));
             context.Say($"  {figure.About}{(figure.Note is { } note ? $" ({note})" : "")}");
         }
@@ -66,5 +68,6 @@ internal sealed class BenchCommand : SynchronousMuralCommand
 
     private static string Rates(BenchResult result) => string.Create(
         CultureInfo.InvariantCulture,
-        $"f32 {result.Machine.Gigaflops.Single:0} ({result.Machine.Gigaflops.PackedSingle:0} packed), bf16 {result.Machine.Gigaflops.BFloat:0} ({result.Machine.Gigaflops.PackedBFloat:0} packed)");
+        $"f32 {result.Machine.Gigaflops.Single:0} ({result.Machine.Gigaflops.PackedSingle:0} packed), "
+            + $"bf16 {result.Machine.Gigaflops.BFloat:0} ({result.Machine.Gigaflops.PackedBFloat:0} packed)");
 }

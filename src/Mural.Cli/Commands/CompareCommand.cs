@@ -16,12 +16,30 @@ internal sealed class CompareCommand : MuralCommand
     private const int PixelsOfWidthPerTextScale = 256;
 
     private readonly Argument<string> _prompt = new("prompt") { Description = "What to paint.", HelpName = "PROMPT" };
-    private readonly Option<string?> _model = new("--model", "-m") { Description = "A model of Stable Diffusion: its folder, file or name.", HelpName = "PATH|NAME", Required = true };
-    private readonly Option<PictureSize?> _size = PictureSize.Option("--size", "Size in pixels (default: twice the sides that the model was trained on, with --init-image that picture's).");
+    private readonly Option<string?> _model = new("--model", "-m")
+    {
+        Description = "A model of Stable Diffusion: its folder, file or name.",
+        HelpName = "PATH|NAME",
+        Required = true
+    };
+
+    private readonly Option<PictureSize?> _size = PictureSize.Option(
+        "--size", "Size in pixels (default: twice the sides that the model was trained on, with --init-image that picture's).");
     private readonly Option<int?> _steps = new("--steps") { Description = "Sampling steps (default: the model's).", HelpName = "N" };
-    private readonly Option<double?> _guidance = new("--guidance") { Description = "How strongly to follow the prompt; 1 is without guidance (default: the model's).", HelpName = "SCALE" };
+    private readonly Option<double?> _guidance = new("--guidance")
+    {
+        Description = "How strongly to follow the prompt; 1 is without guidance (default: the model's).",
+        HelpName = "SCALE"
+    };
+
     private readonly Option<long?> _seed = new("--seed") { Description = "Seed of all pictures (default: a random one).", HelpName = "N" };
-    private readonly Option<string> _output = new("--output", "-o") { Description = "File for the sheet (.png, .jpg, .webp).", HelpName = "FILE", DefaultValueFactory = _ => "compare.png" };
+    private readonly Option<string> _output = new("--output", "-o")
+    {
+        Description = "File for the sheet (.png, .jpg, .webp).",
+        HelpName = "FILE",
+        DefaultValueFactory = _ => "compare.png"
+    };
+
     private readonly DiffusionOptions _diffusion = new(compares: true);
     private readonly MemoryOptions _memory = new();
     private readonly RunOptions _run = new();
@@ -53,7 +71,14 @@ internal sealed class CompareCommand : MuralCommand
         string file = OutputNames.Of(context.Value(_output)!, [(ulong)seed])[0];
         Checkpoints.AtomicFile.RequireWritable(file);
         LoraArguments loras = _diffusion.Loras(context, context.Value(_prompt)!);
-        var begun = new StableDiffusionRequest { Prompt = loras.Prompt, Steps = context.Value(_steps), Guidance = context.Value(_guidance), Seed = seed, HiDiffusion = new HiDiffusionOptions() };
+        var begun = new StableDiffusionRequest
+        {
+            Prompt = loras.Prompt,
+            Steps = context.Value(_steps),
+            Guidance = context.Value(_guidance),
+            Seed = seed,
+            HiDiffusion = new HiDiffusionOptions()
+        };
         StableDiffusionRequest asked = _diffusion.Apply(begun, context);
         HiDiffusionOptions both = asked.HiDiffusion ?? throw new MuralException("Without HiDiffusion there is nothing to compare; leave --hidiffusion=off out.");
         // Text encoders that are read again would count against every picture.
@@ -68,7 +93,8 @@ internal sealed class CompareCommand : MuralCommand
 
         Setting[] settings = [new("plain", null), new("RAU-Net only", both with { WindowAttention = false }), new("windows only", both with { RauNet = false }), new("both", both)];
         await WarmAsync(pipeline, plain, settings, context.Cancellation).ConfigureAwait(false);
-        List<(Picture Picture, double Seconds)> painted = await context.WithProgressAsync(report => PaintAsync(pipeline, plain, settings, report, context.Cancellation)).ConfigureAwait(false);
+        List<(Picture Picture, double Seconds)> painted = await context.WithProgressAsync(report =>
+            PaintAsync(pipeline, plain, settings, report, context.Cancellation)).ConfigureAwait(false);
         string[] labels = [.. settings.Zip(painted, (setting, one) => string.Create(
             CultureInfo.InvariantCulture, $"{setting.Name}: {one.Seconds:0.0} s{(setting.Options is null ? "" : $", {painted[0].Seconds / one.Seconds:0.00}x")}"))];
         var sheet = new SampleGrid { Columns = 2, TextScale = Math.Max(1, plan.Width / PixelsOfWidthPerTextScale), Margin = Math.Max(4, plan.Width / 64) };
@@ -84,7 +110,8 @@ internal sealed class CompareCommand : MuralCommand
             plain.Seed,
             hiDiffusion = HiDiffusionWords.Write(both),
             path = file,
-            pictures = settings.Zip(painted, (setting, one) => new { setting.Name, seconds = Math.Round(one.Seconds, 3), speedup = Math.Round(painted[0].Seconds / one.Seconds, 3) }),
+            pictures = settings.Zip(painted, (setting, one) =>
+                new { setting.Name, seconds = Math.Round(one.Seconds, 3), speedup = Math.Round(painted[0].Seconds / one.Seconds, 3) }),
             plan.Warnings,
         };
     }
@@ -111,7 +138,8 @@ internal sealed class CompareCommand : MuralCommand
     {
         StableDiffusionRequest first = plain with { Steps = 1, Strength = plain.InitialPicture is null ? null : 1 };
         foreach ((_, HiDiffusionOptions? options) in settings)
-            await pipeline.GenerateAsync(first with { HiDiffusion = options is null ? null : options with { T1 = 1, T2 = 1 } }, cancellationToken: cancellation).ConfigureAwait(false);
+            await pipeline.GenerateAsync(
+                first with { HiDiffusion = options is null ? null : options with { T1 = 1, T2 = 1 } }, cancellationToken: cancellation).ConfigureAwait(false);
     }
 
     private static async Task<List<(Picture Picture, double Seconds)>> PaintAsync(
@@ -122,7 +150,8 @@ internal sealed class CompareCommand : MuralCommand
         {
             report(new ProgressReport(name, painted.Count, settings.Length));
             long start = Stopwatch.GetTimestamp();
-            IReadOnlyList<StableDiffusionPicture> pictures = await pipeline.GenerateAsync(plain with { HiDiffusion = options }, cancellationToken: cancellation).ConfigureAwait(false);
+            IReadOnlyList<StableDiffusionPicture> pictures = await pipeline.GenerateAsync(
+                plain with { HiDiffusion = options }, cancellationToken: cancellation).ConfigureAwait(false);
             painted.Add((pictures[0].Picture, Stopwatch.GetElapsedTime(start).TotalSeconds));
         }
         return painted;

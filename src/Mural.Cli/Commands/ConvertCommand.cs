@@ -12,13 +12,25 @@ namespace Mural.Cli.Commands;
 /// <summary><c>mural convert</c>: a checkpoint in another file format, number format or, for Stable Diffusion, layout.</summary>
 internal sealed class ConvertCommand : SynchronousMuralCommand
 {
-    private readonly Argument<string> _input = new("input") { Description = "A checkpoint of any supported format, or the folder of a Stable Diffusion or an autoencoder.", HelpName = "INPUT" };
-    private readonly Argument<string> _output = new("output") { Description = "A file ending with .safetensors, .ckpt or .pth; for Stable Diffusion and autoencoders also a folder.", HelpName = "OUTPUT" };
+    private readonly Argument<string> _input = new("input")
+    {
+        Description = "A checkpoint of any supported format, or the folder of a Stable Diffusion or an autoencoder.",
+        HelpName = "INPUT"
+    };
+
+    private readonly Argument<string> _output = new("output")
+    {
+        Description = "A file ending with .safetensors, .ckpt or .pth; for Stable Diffusion and autoencoders also a folder.",
+        HelpName = "OUTPUT"
+    };
+
     private readonly Option<string> _precision = new("--precision") { Description = "Number format of the weights.", DefaultValueFactory = _ => "keep" };
-    private readonly Option<long?> _maxShardSize = ByteSize.Option("--max-shard-size", "Write several .safetensors files of at most this size, such as 2GB, and an index of them (default: one file).");
+    private readonly Option<long?> _maxShardSize = ByteSize.Option(
+        "--max-shard-size", "Write several .safetensors files of at most this size, such as 2GB, and an index of them (default: one file).");
     private readonly Option<bool> _force = new("--force") { Description = "Replace an output that exists." };
 
-    internal ConvertCommand() : base("convert", "Write a checkpoint in another file format or number format, or a Stable Diffusion in the other layout: one file, or a diffusers folder.")
+    internal ConvertCommand() : base(
+        "convert", "Write a checkpoint in another file format or number format, or a Stable Diffusion in the other layout: one file, or a diffusers folder.")
     {
         Add(_input);
         Add(_output);
@@ -58,7 +70,8 @@ internal sealed class ConvertCommand : SynchronousMuralCommand
         if (extension is not (".safetensors" or ".ckpt" or ".pth"))
             throw new MuralException($"Checkpoints cannot be written as {extension}: end the name {output} with .safetensors, .ckpt or .pth.");
         bool safetensors = extension == ".safetensors";
-        if (shard is not null && !safetensors) throw new MuralException($"A {extension} file cannot be written in shards: end the name {output} with .safetensors, or leave --max-shard-size out.");
+        if (shard is not null && !safetensors)
+            throw new MuralException($"A {extension} file cannot be written in shards: end the name {output} with .safetensors, or leave --max-shard-size out.");
         if (FolderLayout.Is(input))
         {
             using StableDiffusionCheckpoint model = StableDiffusionCheckpoint.Open(input);
@@ -82,7 +95,9 @@ internal sealed class ConvertCommand : SynchronousMuralCommand
         using StableDiffusionCheckpoint model = OpenForFolder(input, output);
         bool tokenizers = StableDiffusionWriter.SaveFolder(model, output, type, shard, context.Cancellation);
         if (!tokenizers) context.Warn($"no vocabulary was found for the tokenizers of {output}; copy the tokenizer folders of another model of this family there.");
-        if (model.PredictionIsGuessed) context.Warn($"{input} does not say whether it predicts noise or velocities, so that {EnumNames.Of(model.Sampling.PredictionType)} is assumed, as its weights suggest; change prediction_type in {Path.Combine(output, FolderLayout.SchedulerFolder, FolderLayout.SchedulerName)} if its pictures are grey or noisy.");
+        if (model.PredictionIsGuessed)
+            context.Warn($"{input} does not say whether it predicts noise or velocities, so that {EnumNames.Of(model.Sampling.PredictionType)} is assumed, as its weights suggest; "
+                + $"change prediction_type in {Path.Combine(output, FolderLayout.SchedulerFolder, FolderLayout.SchedulerName)} if its pictures are grey or noisy.");
         return [.. model.Components.Keys.Select(component => Path.Combine(output, component))];
     }
 
@@ -116,8 +131,10 @@ internal sealed class ConvertCommand : SynchronousMuralCommand
         string format = string.Join(", ", summaries.Select(summary => summary.Format).Distinct());
         int tensors = summaries.Sum(summary => summary.TensorCount);
         long parameters = summaries.Sum(summary => summary.Parameters), bytes = summaries.Sum(summary => summary.Bytes);
-        Dictionary<string, int> types = summaries.SelectMany(summary => summary.Types).GroupBy(type => type.Key, type => type.Value).ToDictionary(group => group.Key, group => group.Sum());
-        context.Say($"{output}: {Human.Count(parameters)} parameters in {tensors} tensors ({string.Join(", ", types.Select(type => $"{type.Value} {type.Key}"))}), {Human.Bytes(bytes)}");
+        Dictionary<string, int> types = summaries.SelectMany(summary => summary.Types)
+            .GroupBy(type => type.Key, type => type.Value).ToDictionary(group => group.Key, group => group.Sum());
+        context.Say(
+            $"{output}: {Human.Count(parameters)} parameters in {tensors} tensors ({string.Join(", ", types.Select(type => $"{type.Value} {type.Key}"))}), {Human.Bytes(bytes)}");
         return new { path = output, format, tensors, parameters, bytes, types };
     }
 }

@@ -11,18 +11,40 @@ namespace Mural.Cli.Commands;
 /// <summary><c>mural generate</c>: paints pictures from words; and <c>mural plan</c>, which tells what that would need.</summary>
 internal sealed class GenerateCommand : MuralCommand
 {
-    private readonly Argument<string?> _prompt = new("prompt") { Description = "What to paint: a text for Stable Diffusion, words for a DiM, or the number of a class; nothing for anything.", HelpName = "PROMPT", Arity = ArgumentArity.ZeroOrOne };
-    private readonly Option<string?> _model = new("--model", "-m") { Description = $"A model's folder, file or name; see mural models (default: {ModelCatalog.Default}).", HelpName = "PATH|NAME" };
+    private readonly Argument<string?> _prompt = new("prompt")
+    {
+        Description = "What to paint: a text for Stable Diffusion, words for a DiM, or the number of a class; nothing for anything.",
+        HelpName = "PROMPT",
+        Arity = ArgumentArity.ZeroOrOne
+    };
+
+    private readonly Option<string?> _model = new("--model", "-m")
+    {
+        Description = $"A model's folder, file or name; see mural models (default: {ModelCatalog.Default}).",
+        HelpName = "PATH|NAME"
+    };
+
     private readonly Option<PictureSize?> _size = PictureSize.Option("--size", "Size in pixels before --upscale or --upscale-to (default: what the model was trained on).");
     private readonly Option<int?> _steps = new("--steps") { Description = "Sampling steps (default: the model's).", HelpName = "N" };
-    private readonly Option<double?> _guidance = new("--guidance") { Description = "How strongly to follow the prompt; 1 is without guidance (default: the model's).", HelpName = "SCALE" };
+    private readonly Option<double?> _guidance = new("--guidance")
+    {
+        Description = "How strongly to follow the prompt; 1 is without guidance (default: the model's).",
+        HelpName = "SCALE"
+    };
+
     private readonly Option<long?> _seed = new("--seed") { Description = "Seed of the first picture; the next ones count on (default: a random one).", HelpName = "N" };
     private readonly Option<int?> _count = new("--count", "-n") { Description = "How many pictures (default: 1).", HelpName = "N" };
-    private readonly Option<int?> _upscale = new("--upscale") { Description = "For DiM models: paint the picture N times as wide and as high, without further training; for Stable Diffusion there is --upscale-to.", HelpName = "N" };
+    private readonly Option<int?> _upscale = new("--upscale")
+    {
+        Description = "For DiM models: paint the picture N times as wide and as high, without further training; for Stable Diffusion there is --upscale-to.",
+        HelpName = "N"
+    };
+
     private readonly Option<string?> _like = new("--like") { Description = "Repeat a picture from what its file says; other options change that.", HelpName = "PICTURE" };
     private readonly Option<string?> _output = new("--output", "-o")
     {
-        Description = "File for the picture (.png, .jpg, .webp, with --upscale-to .tif too); {n} and {seed} stand for its number and seed (default: made of the prompt and the seed).",
+        Description = "File for the picture (.png, .jpg, .webp, with --upscale-to .tif too); "
+            + "{n} and {seed} stand for its number and seed (default: made of the prompt and the seed).",
         HelpName = "FILE",
     };
 
@@ -35,7 +57,8 @@ internal sealed class GenerateCommand : MuralCommand
 
     /// <param name="onlyPlans">Whether nothing is painted.</param>
     internal GenerateCommand(bool onlyPlans = false) : base(
-        onlyPlans ? "plan" : "generate", onlyPlans ? "Tell what painting would need: memory and time of each stage, for the options of mural generate." : "Paint pictures from words.")
+        onlyPlans ? "plan" : "generate",
+        onlyPlans ? "Tell what painting would need: memory and time of each stage, for the options of mural generate." : "Paint pictures from words.")
     {
         _onlyPlans = onlyPlans;
         Add(_prompt);
@@ -82,7 +105,9 @@ internal sealed class GenerateCommand : MuralCommand
     private StableDiffusionJob DiffusionJob(CommandContext context, ModelFolder model, GenerationParameters? like)
     {
         if (context.Given(_upscale)) throw new MuralException($"--upscale is for DiM models, but {model.Name} is none; use --upscale-to, or name another model.");
-        StableDiffusionRequest repeated = like is null ? new StableDiffusionRequest { Seed = Random.Shared.Next() } : _diffusion.Substituted(SharedParameters.ToRequest(like), context);
+        StableDiffusionRequest repeated = like is null
+            ? new StableDiffusionRequest { Seed = Random.Shared.Next() }
+            : _diffusion.Substituted(SharedParameters.ToRequest(like), context);
         PictureSize? size = context.Value(_size);
         LoraArguments loras = _diffusion.Loras(context, context.Value(_prompt) ?? repeated.Prompt);
         StableDiffusionRequest request = _diffusion.Apply(repeated, context) with
@@ -102,10 +127,12 @@ internal sealed class GenerateCommand : MuralCommand
         if (like is not null && !context.Given(_run.Precision)) runtime = runtime with { Precision = SharedParameters.PrecisionOf(like) };
         LargePictureRequest? large = _large.Request(context, request, like, size, _diffusion);
         // Whoever paints the same picture again after a run that was ended has not seen its seed.
-        if (large is not null && like is null && !context.Given(_seed) && context.Value(_output) is { } output && StageFolder.SeedOf(StableDiffusionJob.StagesOf(output)) is { } begun)
+        if (large is not null && like is null && !context.Given(_seed)
+            && context.Value(_output) is { } output && StageFolder.SeedOf(StableDiffusionJob.StagesOf(output)) is { } begun)
             (request, large) = (request with { Seed = begun }, large with { Picture = large.Picture with { Seed = begun } });
         return new StableDiffusionJob(
-            model.Path, loras.Text, request, options with { Runtime = runtime, Loras = loras.Loras }, _diffusion.Controls(context), _diffusion.PicturePrompts(context), context.Value(_output))
+            model.Path, loras.Text, request, options with { Runtime = runtime, Loras = loras.Loras },
+            _diffusion.Controls(context), _diffusion.PicturePrompts(context), context.Value(_output))
         {
             Ingredients = _diffusion.Ingredients(context),
             Large = large,

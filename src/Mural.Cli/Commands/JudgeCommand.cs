@@ -10,11 +10,29 @@ namespace Mural.Cli.Commands;
 internal sealed class JudgeCommand : SynchronousMuralCommand
 {
     private readonly Argument<string> _judge = new("judge") { Description = "Folder of the judge, as mural train judge writes it.", HelpName = "JUDGE" };
-    private readonly Option<string> _pictures = new("--pictures") { Description = "Pictures to judge: a list as for training, or a folder of pictures that carry their prompts.", HelpName = "LIST|FOLDER", Required = true };
-    private readonly Option<string> _real = new("--real") { Description = "Real pictures to compare with, whose captions are the candidates.", HelpName = "LIST|FOLDER", Required = true };
+    private readonly Option<string> _pictures = new("--pictures")
+    {
+        Description = "Pictures to judge: a list as for training, or a folder of pictures that carry their prompts.",
+        HelpName = "LIST|FOLDER",
+        Required = true
+    };
+
+    private readonly Option<string> _real = new("--real")
+    {
+        Description = "Real pictures to compare with, whose captions are the candidates.",
+        HelpName = "LIST|FOLDER",
+        Required = true
+    };
+
     private readonly Option<string> _split = new("--split") { Description = "Which of the pictures of a list to judge.", DefaultValueFactory = _ => "all" };
     private readonly Option<string> _realSplit = new("--real-split") { Description = "Which of the real pictures to compare with.", DefaultValueFactory = _ => "train" };
-    private readonly Option<int?> _candidates = new("--candidates") { Description = "Captions among which a picture's own has to be found.", HelpName = "N", DefaultValueFactory = _ => 100 };
+    private readonly Option<int?> _candidates = new("--candidates")
+    {
+        Description = "Captions among which a picture's own has to be found.",
+        HelpName = "N",
+        DefaultValueFactory = _ => 100
+    };
+
     private readonly Option<int?> _threads;
     private readonly Option<string?> _device;
 
@@ -47,7 +65,8 @@ internal sealed class JudgeCommand : SynchronousMuralCommand
             (done, all) => report(new ProgressReport("looking", done, all)), context.Cancellation));
         foreach (string warning in judgement.Warnings) context.Warn(warning);
         context.Say(string.Create(CultureInfo.InvariantCulture,
-            $"{judgement.Pictures} pictures: caption found among {judgement.Candidates} for {judgement.Found:P1} (standard error {judgement.StandardError:P1}), mean rank {judgement.MeanRank:0.00}"));
+            $"{judgement.Pictures} pictures: caption found among {judgement.Candidates} for {judgement.Found:P1} (standard error {judgement.StandardError:P1}), "
+                + $"mean rank {judgement.MeanRank:0.00}"));
         if (judgement.Distance is double distance)
             context.Say(string.Create(CultureInfo.InvariantCulture, $"distance to {judgement.RealPictures} real pictures: {distance:0.0000} over {judgement.Features} features"));
         return judgement;

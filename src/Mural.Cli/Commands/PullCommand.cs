@@ -14,9 +14,18 @@ internal sealed class PullCommand : MuralCommand
     private readonly Option<string?> _output = new("--output", "-o") { Description = "Folder for it (default: NAME).", HelpName = "FOLDER" };
     private readonly Option<string?> _variant = new("--variant") { Description = "Weights to prefer where there are several, such as fp16.", HelpName = "NAME" };
     private readonly Option<string> _revision = new("--revision") { Description = "Branch, tag or commit.", HelpName = "NAME", DefaultValueFactory = _ => "main" };
-    private readonly Option<string[]> _file = new("--file") { Description = "Only this file of the repository; may be given several times.", HelpName = "PATH", DefaultValueFactory = _ => [] };
+    private readonly Option<string[]> _file = new("--file")
+    {
+        Description = "Only this file of the repository; may be given several times.",
+        HelpName = "PATH",
+        DefaultValueFactory = _ => []
+    };
 
-    private readonly Option<string?> _endpoint = new("--endpoint") { Description = $"Address of the hub (default: {HubOptions.EndpointVariable}, or else {new HubOptions().Endpoint.AbsoluteUri}).", HelpName = "URL" };
+    private readonly Option<string?> _endpoint = new("--endpoint")
+    {
+        Description = $"Address of the hub (default: {HubOptions.EndpointVariable}, or else {new HubOptions().Endpoint.AbsoluteUri}).",
+        HelpName = "URL"
+    };
 
     internal PullCommand() : base("pull", $"Fetch a model from a hub; {HubOptions.TokenVariable} holds the token where one is needed.")
     {
@@ -39,7 +48,8 @@ internal sealed class PullCommand : MuralCommand
         if (context.Value(_endpoint) is { } endpoint) options = options with { Endpoint = HubOptions.ParseEndpoint(endpoint, _endpoint.Name) };
         PullResult result = await context.WithProgressAsync(report =>
             ModelHub.PullAsync(request, options, new ImmediateProgress<PullProgress>(value => report(Shown(value))), context.Cancellation)).ConfigureAwait(false);
-        context.Say($"{result.Folder}: {result.Files.Count} files, {Human.Bytes(result.Bytes)}{(result.Fetched < result.Files.Count ? $", {result.Files.Count - result.Fetched} of them were there already" : "")}");
+        context.Say($"{result.Folder}: {result.Files.Count} files, {Human.Bytes(result.Bytes)}"
+            + $"{(result.Fetched < result.Files.Count ? $", {result.Files.Count - result.Fetched} of them were there already" : "")}");
         return new { path = Path.GetFullPath(result.Folder), result.Files, result.Bytes, result.Fetched };
     }
 

@@ -32,7 +32,8 @@ internal sealed class TrainPartCommand : SynchronousMuralCommand
         string path = context.Value(_settings)!;
         TrainingConfig settings = TrainingConfig.Read(path);
         if (settings.Kind != Name)
-            throw new MuralException($"{path} has the settings of a training of kind {settings.Kind}: run mural {(settings.Kind == "linfusion" ? "distill" : "train")} {settings.Kind}, or give settings of kind {Name}.");
+            throw new MuralException($"{path} has the settings of a training of kind {settings.Kind}: "
+                + $"run mural {(settings.Kind == "linfusion" ? "distill" : "train")} {settings.Kind}, or give settings of kind {Name}.");
         RuntimePlan.Choose(new RuntimeOptions { Threads = context.Value(_threads) }).Apply();
 
         TrainingOutcome outcome = context.WithProgress(report => Trainer.Run(path, progress => Tell(context, report, progress), context.Cancellation));

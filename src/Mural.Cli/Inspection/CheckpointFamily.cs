@@ -43,7 +43,8 @@ internal static class CheckpointFamily
     {
         bool Has(string beginning) => source.Tensors.Keys.Any(name => name.StartsWith(beginning, StringComparison.Ordinal));
         bool unet = SingleFileLayout.UNetPrefixes.Append("").Any(prefix => source.Tensors.ContainsKey(prefix + "input_blocks.0.0.weight"));
-        if (Has(ControlNetNames.Prefix + ControlNetNames.Hint) || Has(ControlNetNames.Hint)) return $"ControlNet, original layout{(Has(SingleFileLayout.UNetPrefix) ? ", with its model" : "")}";
+        if (Has(ControlNetNames.Prefix + ControlNetNames.Hint) || Has(ControlNetNames.Hint))
+            return $"ControlNet, original layout{(Has(SingleFileLayout.UNetPrefix) ? ", with its model" : "")}";
         if (!unet) return null;
         bool whole = Has("first_stage_model.") || Has("vae.") || Has("cond_stage_model.") || Has("conditioner.");
         // What Mural cannot run is a Stable Diffusion all the same where it is called so.

@@ -55,7 +55,8 @@ internal sealed record CheckpointReport
         yield return Path;
         yield return $"format      {Format}";
         yield return $"family      {Family ?? "not recognised"}";
-        yield return $"parameters  {Human.Count(Parameters)} in {Tensors.Count} tensors ({string.Join(", ", Types.Select(type => $"{type.Value} {type.Key}"))}), {Human.Bytes(Bytes)}";
+        yield return $"parameters  {Human.Count(Parameters)} in {Tensors.Count} tensors "
+            + $"({string.Join(", ", Types.Select(type => $"{type.Value} {type.Key}"))}), {Human.Bytes(Bytes)}";
         foreach ((string key, string value) in Metadata) yield return $"metadata    {key}: {value}";
         foreach ((string key, JsonNode? value) in Values) yield return $"value       {key}: {value?.ToJsonString() ?? "null"}";
         yield return "";

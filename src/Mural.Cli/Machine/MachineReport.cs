@@ -79,16 +79,20 @@ internal sealed record MachineReport
         yield return ("system", System);
         yield return ("processor", $"{Processor}: {string.Join(", ", Features.DefaultIfEmpty("no vector extensions"))}");
         yield return ("threads", $"{Threads} of {Processors} processors");
-        yield return ("memory", $"{Human.Bytes(Memory.Total)}{(Memory.Available is { } free ? $", {Human.Bytes(free)} available" : "")}, {Human.Bytes(Memory.Resident)} in this process");
+        yield return ("memory",
+            $"{Human.Bytes(Memory.Total)}{(Memory.Available is { } free ? $", {Human.Bytes(free)} available" : "")}, {Human.Bytes(Memory.Resident)} in this process");
         yield return ("libtorch", Libtorch);
         yield return ("allocator", Allocator.Description);
         if (Allocator.Advice is { } advice) yield return ("", advice);
         yield return ("device", $"{Device.Chosen}: {Device.Reason}");
         yield return ("precision", $"{Precision.Chosen}: {Precision.Reason}");
         yield return ("kernels", $"{Kernels.Chosen}: {Kernels.Reason}");
-        yield return ("packing", Packed.Count > 0 ? $"oneDNN packs weights in {string.Join(" and ", Packed)}" : "oneDNN's packed weights are not there: plain operators run instead");
+        yield return ("packing", Packed.Count > 0
+            ? $"oneDNN packs weights in {string.Join(" and ", Packed)}"
+            : "oneDNN's packed weights are not there: plain operators run instead");
         foreach (AttentionReport attention in Attention)
             yield return ("attention", $"{attention.Chosen} for {string.Join(", ", attention.Shapes)}: {attention.Reason}");
-        yield return ("products", string.Create(CultureInfo.InvariantCulture, $"{Rates.Single:0} GFLOP/s in f32 ({Rates.PackedSingle:0} packed), {Rates.BFloat:0} in bf16 ({Rates.PackedBFloat:0} packed)"));
+        yield return ("products", string.Create(
+            CultureInfo.InvariantCulture, $"{Rates.Single:0} GFLOP/s in f32 ({Rates.PackedSingle:0} packed), {Rates.BFloat:0} in bf16 ({Rates.PackedBFloat:0} packed)"));
     }
 }

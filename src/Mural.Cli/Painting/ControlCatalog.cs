@@ -14,14 +14,16 @@ internal static class ControlCatalog
     internal static string Find(string pathOrWord, Func<string, bool> fits)
     {
         if (File.Exists(pathOrWord) || File.Exists(Path.Combine(pathOrWord, ConfigName))) return pathOrWord;
-        if (Directory.Exists(pathOrWord)) throw new MuralException($"{pathOrWord} is a folder without {ConfigName}: give the folder of a ControlNet as diffusers keeps it, or a file.");
+        if (Directory.Exists(pathOrWord))
+            throw new MuralException($"{pathOrWord} is a folder without {ConfigName}: give the folder of a ControlNet as diffusers keeps it, or a file.");
         string[] all = [.. Candidates().Where(path => NameOf(path).Contains(pathOrWord, StringComparison.OrdinalIgnoreCase)).Where(fits)];
         string[] named = [.. all.Where(path => string.Equals(NameOf(path), pathOrWord, StringComparison.OrdinalIgnoreCase))];
         string[] found = named.Length > 0 ? named : all;
         return found.Length switch
         {
             1 => found[0],
-            0 => throw new MuralException($"There is no ControlNet {pathOrWord} for this model: give the path of its folder or file, or put it into a folder that {ModelCatalog.Variable} names."),
+            0 => throw new MuralException(
+                $"There is no ControlNet {pathOrWord} for this model: give the path of its folder or file, or put it into a folder that {ModelCatalog.Variable} names."),
             _ => throw new MuralException($"Several ControlNets suit {pathOrWord} ({string.Join(", ", found.Select(NameOf))}): give the name of one, or its path."),
         };
     }

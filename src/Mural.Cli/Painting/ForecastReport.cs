@@ -39,7 +39,9 @@ internal static class ForecastReport
         context.Say($"Mode: {EnumNames.Of(forecast.Mode)}{(forecast.CodecMode == forecast.Mode ? "" : $", the autoencoder's {EnumNames.Of(forecast.CodecMode)}")}");
         context.Say($"{"",-32}{"memory",12}{"disk",12}{"time",12}");
         foreach ((int i, MemoryStage stage) in forecast.Stages.Index())
-            context.Say(string.Create(CultureInfo.InvariantCulture, $"{stage.Name,-32}{$"{stage.Bytes / 1e9:0.00} GB",12}{(stage.DiskBytes > 0 ? $"{stage.DiskBytes / 1e9:0.00} GB" : ""),12}{(seconds is null ? "" : Duration(seconds[i])),12}"));
+            context.Say(string.Create(CultureInfo.InvariantCulture,
+                $"{stage.Name,-32}{$"{stage.Bytes / 1e9:0.00} GB",12}{(stage.DiskBytes > 0 ? $"{stage.DiskBytes / 1e9:0.00} GB" : ""),12}"
+                    + $"{(seconds is null ? "" : Duration(seconds[i])),12}"));
     }
 
     /// <summary>What is told of a run, for programs: beside its memory, disk and time what <c>mural generate</c> would tell of it.</summary>
@@ -63,20 +65,28 @@ internal static class ForecastReport
             diskBytes = (long)forecast.DiskBytes,
             run.DiskShortage,
             seconds = seconds is null ? (double?)null : Math.Round(seconds.Sum(), 1),
-            stages = forecast.Stages.Select((stage, i) => new { stage.Name, bytes = (long)stage.Bytes, diskBytes = (long)stage.DiskBytes, seconds = seconds is null ? (double?)null : Math.Round(seconds[i], 1) }),
+            stages = forecast.Stages.Select((stage, i) =>
+                new { stage.Name, bytes = (long)stage.Bytes, diskBytes = (long)stage.DiskBytes, seconds = seconds is null ? (double?)null : Math.Round(seconds[i], 1) }),
             run.Warnings,
         };
     }
 
     /// <summary>What was told before the run, and the most that the process has held.</summary>
-    internal static object Held(MemoryForecast forecast) => new { mode = EnumNames.Of(forecast.Mode), autoencoderMode = EnumNames.Of(forecast.CodecMode), predictedBytes = (long)forecast.Peak, peakBytes = SystemMemory.Read().Peak };
+    internal static object Held(MemoryForecast forecast) => new
+    {
+        mode = EnumNames.Of(forecast.Mode),
+        autoencoderMode = EnumNames.Of(forecast.CodecMode),
+        predictedBytes = (long)forecast.Peak,
+        peakBytes = SystemMemory.Read().Peak
+    };
 
     // Nothing is told of devices whose rate is not measured.
     private static double[]? Seconds(MemoryForecast forecast, RuntimePlan runtime)
     {
         if (runtime.Device.type != DeviceType.CPU) return null;
         double rate = Rates.GetOrAdd((runtime.Type, runtime.Kernels), kind => MachineRate.Measure(kind.Item1, kind.Item2, CPU, RateTime, RateSize)) * 1e9;
-        return [.. forecast.Stages.Select(stage => 2 * stage.MultiplyAdds / (rate * ((stage.IsCodec ? forecast.CodecMode : forecast.Mode) == MemoryMode.Whole ? WholeShare : StripShare)))];
+        return [.. forecast.Stages.Select(stage =>
+            2 * stage.MultiplyAdds / (rate * ((stage.IsCodec ? forecast.CodecMode : forecast.Mode) == MemoryMode.Whole ? WholeShare : StripShare)))];
     }
 
     private static string Duration(double seconds) => seconds switch

@@ -11,13 +11,24 @@ internal sealed class HiDiffusionArguments
 
     private readonly Option<string?> _preset = new(Name)
     {
-        Description = $"Paint with HiDiffusion, for sizes beyond the trained one; without a value it takes the preset for the model and the size, else ={string.Join(", =", HiDiffusionWords.PresetNames)}; ={Off} leaves it out.",
+        Description = $"Paint with HiDiffusion, for sizes beyond the trained one; "
+            + $"without a value it takes the preset for the model and the size, else ={string.Join(", =", HiDiffusionWords.PresetNames)}; ={Off} leaves it out.",
         HelpName = "PRESET",
     };
 
     private readonly Option<double?> _first = new("--t1") { Description = "Share of the steps with HiDiffusion's main resampling (default: the preset's).", HelpName = "SHARE" };
-    private readonly Option<double?> _second = new("--t2") { Description = "Share of the steps with HiDiffusion's second resampling, for extreme sizes (default: the preset's).", HelpName = "SHARE" };
-    private readonly Option<bool?> _aggressive = new("--aggressive") { Description = "Whether SDXL begins with HiDiffusion's strided convolution (default: with the preset 2048, unless the model was made for inpainting or --t2 is given).", HelpName = "true|false" };
+    private readonly Option<double?> _second = new("--t2")
+    {
+        Description = "Share of the steps with HiDiffusion's second resampling, for extreme sizes (default: the preset's).",
+        HelpName = "SHARE"
+    };
+
+    private readonly Option<bool?> _aggressive = new("--aggressive")
+    {
+        Description = "Whether SDXL begins with HiDiffusion's strided convolution (default: with the preset 2048, unless the model was made for inpainting or --t2 is given).",
+        HelpName = "true|false"
+    };
+
     private readonly Option<bool> _noRauNet = new("--no-raunet") { Description = "HiDiffusion without resampling: windows only." };
     private readonly Option<bool> _noWindows = new("--no-window-attention") { Description = "HiDiffusion without windows: resampling only." };
     private readonly Option<bool> _earlier = new("--earlier-upsampler") { Description = "HiDiffusion's smoother up-sampler of April 2024." };
@@ -56,7 +67,9 @@ internal sealed class HiDiffusionArguments
         if (options is null)
         {
             if (All.Skip(1).FirstOrDefault(context.Given) is not { } given) return null;
-            throw new MuralException(word == Off ? $"{given.Name} is a setting of HiDiffusion, which {Name}={Off} leaves out; give one of the two." : $"{given.Name} is a setting of HiDiffusion; give {Name} too.");
+            throw new MuralException(word == Off
+                ? $"{given.Name} is a setting of HiDiffusion, which {Name}={Off} leaves out; give one of the two."
+                : $"{given.Name} is a setting of HiDiffusion; give {Name} too.");
         }
         // A flag that is given as false takes back what the picture says.
         bool Chosen(Option<bool> flag, bool kept) => context.Given(flag) ? context.Value(flag) : kept;

@@ -15,7 +15,8 @@ internal static class Ingredients
     // How the text names them, how a sentence does, and the option that gives them.
     private static readonly (string Key, string What, string Option)[] Known =
     [
-        (StableDiffusionParameters.LinFusion, "linear attention", "--linfusion"), (StableDiffusionParameters.Refiner, "refiner", "--refiner"), (Autoencoder, "autoencoder", "--vae"),
+        (StableDiffusionParameters.LinFusion, "linear attention", "--linfusion"), (StableDiffusionParameters.Refiner, "refiner", "--refiner"),
+        (Autoencoder, "autoencoder", "--vae"),
         (Mask, "mask", "--mask"), (ControlNet, "ControlNet", "--control"), (IpAdapter, "IP-Adapter", "--ip-adapter"), (TextualInversion, "textual inversion", "--embedding"),
         (Prediction, "prediction", "--prediction"),
     ];
@@ -26,13 +27,15 @@ internal static class Ingredients
     private static readonly (string Key, string? Usual)[] Lacking =
     [
         ("ENSD", "0"), ("Emphasis", "Original"), ("Variation seed strength", "0"), ("Seed resize from", "-1x-1"), ("Hypernet", null), ("Face restoration", null),
-        ("ADetailer model", "None"), ("Tiling", "False"), ("Token merging ratio", "0"), ("NGMS", "0"), ("Skip Early CFG", "0"), ("Schedule min sigma", "0"), ("Schedule max sigma", "0"),
+        ("ADetailer model", "None"), ("Tiling", "False"), ("Token merging ratio", "0"), ("NGMS", "0"), ("Skip Early CFG", "0"),
+        ("Schedule min sigma", "0"), ("Schedule max sigma", "0"),
         ("Schedule rho", "0"), ("Sigma churn", "0"), ("SGM noise multiplier", "False"), ("Masked content", "original"), ("VAE Decoder", "Full"),
     ];
 
     /// <summary>The settings that name them. Of files only the names are told.</summary>
     internal static IReadOnlyList<KeyValuePair<string, string>> Of(
-        string? autoencoder, string? mask, string? prediction, IEnumerable<string> textualInversions, IEnumerable<ControlArgument> controls, IEnumerable<PicturePromptArgument> picturePrompts)
+        string? autoencoder, string? mask, string? prediction,
+        IEnumerable<string> textualInversions, IEnumerable<ControlArgument> controls, IEnumerable<PicturePromptArgument> picturePrompts)
     {
         static IEnumerable<KeyValuePair<string, string>> Each(string key, IEnumerable<string?> values) => values.OfType<string>().Select(value => KeyValuePair.Create(key, value));
         static IEnumerable<KeyValuePair<string, string>> Numbered(string key, IEnumerable<string> values) => values.Select((value, i) => KeyValuePair.Create($"{key} {i}", value));
@@ -44,8 +47,11 @@ internal static class Ingredients
             .. Numbered(TextualInversion, textualInversions.Select(file => NameOf(file)!)),
             .. Numbered(ControlNet, controls.Select(control => string.Create(
                 CultureInfo.InvariantCulture,
-                $"Model: {NameOf(control.Type)}, Image: {NameOf(control.Image)}, Weight: {control.Scale}, Guidance Start: {control.Start}, Guidance End: {control.End}{(control.Guess ? ", Guess: true" : "")}"))),
-            .. Numbered(IpAdapter, picturePrompts.Select(prompt => string.Create(CultureInfo.InvariantCulture, $"Model: {NameOf(prompt.Model)}, Image: {NameOf(prompt.Image)}, Weight: {prompt.Scale}"))),
+                $"Model: {NameOf(control.Type)}, Image: {NameOf(control.Image)}, Weight: {control.Scale}, "
+                    + $"Guidance Start: {control.Start}, Guidance End: {control.End}{(control.Guess ? ", Guess: true" : "")}"))),
+            .. Numbered(IpAdapter, picturePrompts.Select(prompt => string.Create(
+                CultureInfo.InvariantCulture,
+                $"Model: {NameOf(prompt.Model)}, Image: {NameOf(prompt.Image)}, Weight: {prompt.Scale}"))),
         ];
     }
 
@@ -65,9 +71,11 @@ internal static class Ingredients
         KeyValuePair<string, string>[] larger = [.. painted.Others.Where(other => other.Key.StartsWith(Larger, StringComparison.Ordinal))];
         bool enlarged = larger.Length > 0;
         if (enlarged && !given("--upscale-to"))
-            yield return $"The picture was enlarged in a second run ({string.Join(", ", larger.Select(setting => $"{setting.Key} {Quote.Name(setting.Value)}"))}), and is painted small: enlarge it with --upscale-to.";
+            yield return $"The picture was enlarged in a second run "
+                + $"({string.Join(", ", larger.Select(setting => $"{setting.Key} {Quote.Name(setting.Value)}"))}), and is painted small: enlarge it with --upscale-to.";
         if (painted.DenoisingStrength is { } strength && !enlarged && !given("--init-image"))
-            yield return string.Create(CultureInfo.InvariantCulture, $"The picture was painted over another one, with a strength of {strength}, without which it will be another: give that one with --init-image.");
+            yield return string.Create(CultureInfo.InvariantCulture,
+                $"The picture was painted over another one, with a strength of {strength}, without which it will be another: give that one with --init-image.");
     }
 
     // Of what there may be several, the key has a number.

@@ -9,14 +9,26 @@ namespace Mural.Cli.Painting;
 /// <summary>The options of <c>mural generate</c> for pictures beyond the size that a model was trained on.</summary>
 internal sealed class LargePictureOptions
 {
-    private readonly Option<PictureSize?> _upscaleTo = PictureSize.Option("--upscale-to", "Size in pixels to be reached in stages, up to 16384x16384 and beyond; --size is then that of the first stage.");
+    private readonly Option<PictureSize?> _upscaleTo = PictureSize.Option(
+        "--upscale-to", "Size in pixels to be reached in stages, up to 16384x16384 and beyond; --size is then that of the first stage.");
     private readonly Option<string?> _method = new("--upscale-method")
     {
-        Description = "How --upscale-to enlarges: sdedit doubles the picture, adds noise and removes it again; highres does so with dilated convolutions, too; superres enlarges --init-image in one stage (default: sdedit).",
+        Description = "How --upscale-to enlarges: sdedit doubles the picture, adds noise and removes it again; "
+            + "highres does so with dilated convolutions, too; superres enlarges --init-image in one stage (default: sdedit).",
     };
 
-    private readonly Option<double?> _strength = new("--upscale-strength") { Description = "Share of the steps that the first doubling runs; later ones run fewer (default: 0.4, with highres and superres 0.32).", HelpName = "SHARE" };
-    private readonly Option<string?> _dilation = new("--dilation") { Description = "Three cosine exponents and the blur's deviation for highres and superres (default: 3/1/1/0.8).", HelpName = "A/B/C/SIGMA" };
+    private readonly Option<double?> _strength = new("--upscale-strength")
+    {
+        Description = "Share of the steps that the first doubling runs; later ones run fewer (default: 0.4, with highres and superres 0.32).",
+        HelpName = "SHARE"
+    };
+
+    private readonly Option<string?> _dilation = new("--dilation")
+    {
+        Description = "Three cosine exponents and the blur's deviation for highres and superres (default: 3/1/1/0.8).",
+        HelpName = "A/B/C/SIGMA"
+    };
+
     private readonly Option<bool> _deepZoom = new("--deep-zoom") { Description = "Also write a pyramid of tiles beside the picture, for viewers in a browser." };
     private readonly Option<bool> _keepStages = new("--keep-stages") { Description = "Keep the stages' raw pictures, in a folder beside the picture." };
 
@@ -65,7 +77,8 @@ internal sealed class LargePictureOptions
             Width = wanted.Width,
             Height = wanted.Height,
             Method = method,
-            Strength = context.Value(_strength) ?? (double.TryParse(Kept(LargePictureParameters.Strength), NumberStyles.Float, CultureInfo.InvariantCulture, out double kept) ? kept : null),
+            Strength = context.Value(_strength)
+                ?? (double.TryParse(Kept(LargePictureParameters.Strength), NumberStyles.Float, CultureInfo.InvariantCulture, out double kept) ? kept : null),
             Dilation = Dilation(context.Value(_dilation) ?? Kept(LargePictureParameters.Dilation)),
         };
     }
@@ -73,7 +86,8 @@ internal sealed class LargePictureOptions
     // Of a picture that was enlarged, the size of its first stage; of another, its own.
     private static PictureSize? FirstOf(GenerationParameters? like)
     {
-        if (like is not null && SharedParameters.Find(like, LargePictureParameters.UpscaleTo) is not null) return PictureSize.Read(SharedParameters.Find(like, LargePictureParameters.First));
+        if (like is not null && SharedParameters.Find(like, LargePictureParameters.UpscaleTo) is not null)
+            return PictureSize.Read(SharedParameters.Find(like, LargePictureParameters.First));
         return like is { Width: { } width, Height: { } height } ? new PictureSize(width, height) : null;
     }
 
@@ -85,7 +99,8 @@ internal sealed class LargePictureOptions
             throw new MuralException($"{_dilation.Name} is for the methods highres and superres; choose one with {_method.Name}, or leave it out.");
         if (method != UpscaleMethod.SuperResolution) return;
         string? first = size is not null ? "--size" : diffusion.OfFirstStage.FirstOrDefault(context.Given)?.Name;
-        if (first is not null) throw new MuralException($"{first} is for a first stage that is painted, and superres enlarges a given picture; leave it out, or choose another method.");
+        if (first is not null)
+            throw new MuralException($"{first} is for a first stage that is painted, and superres enlarges a given picture; leave it out, or choose another method.");
     }
 
     private static DilationSettings Dilation(string? text)

@@ -45,7 +45,8 @@ internal sealed partial record LoraArguments(IReadOnlyList<StableDiffusionLora> 
     private static string Find(string pathOrName)
     {
         if (File.Exists(pathOrName)) return pathOrName;
-        IEnumerable<string> folders = ModelCatalog.OwnRoots().Where(Directory.Exists).SelectMany(root => Directory.GetDirectories(root).Order(StringComparer.Ordinal).Prepend(root));
+        IEnumerable<string> folders = ModelCatalog.OwnRoots().Where(Directory.Exists)
+            .SelectMany(root => Directory.GetDirectories(root).Order(StringComparer.Ordinal).Prepend(root));
         return folders.SelectMany(folder => Extensions.Select(extension => Path.Combine(folder, pathOrName + extension))).FirstOrDefault(File.Exists)
             ?? throw new MuralException($"There is no LoRA {pathOrName}: give the path of its file, or put it into a folder that {ModelCatalog.Variable} names.");
     }

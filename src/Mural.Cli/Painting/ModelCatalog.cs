@@ -71,7 +71,8 @@ internal static class ModelCatalog
     }
 
     // Adapters, autoencoders and ControlNets have the same extension as models.
-    private static bool IsModel(ModelFolder model) => !HasExtension(model.Path, Safetensors) || !model.IsFile || SafetensorsHeader.Mentions(model.Path, SingleFileLayout.UNetPrefix);
+    private static bool IsModel(ModelFolder model) =>
+        !HasExtension(model.Path, Safetensors) || !model.IsFile || SafetensorsHeader.Mentions(model.Path, SingleFileLayout.UNetPrefix);
 
     private static bool IsSingleFile(string file) => HasExtension(file, Safetensors) || HasExtension(file, ".ckpt");
 

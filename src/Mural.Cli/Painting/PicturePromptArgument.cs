@@ -25,7 +25,8 @@ internal sealed record PicturePromptArgument(string Model, string Image, double 
     {
         if (Encoder is not null)
         {
-            if (File.Exists(Encoder)) throw new MuralException($"{Encoder} is a file, where encoder= takes the folder of an image encoder, with a config.json beside the weights; give such a folder.");
+            if (File.Exists(Encoder))
+                throw new MuralException($"{Encoder} is a file, where encoder= takes the folder of an image encoder, with a config.json beside the weights; give such a folder.");
             return Encoder;
         }
         string beside = Path.GetDirectoryName(Path.GetFullPath(Model)) ?? ".", above = Path.GetDirectoryName(beside) ?? beside;

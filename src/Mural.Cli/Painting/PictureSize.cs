@@ -10,5 +10,7 @@ internal readonly record struct PictureSize(int Width, int Height)
         PixelPair.Option<PictureSize>(name, description, "WxH", "a width and a height such as 256x384", Read);
 
     /// <summary>The size that a text tells, or null where it tells none.</summary>
-    internal static PictureSize? Read(string? text) => PixelPair.Read(text?.ToLowerInvariant(), 'x') is var (width, height) && width > 0 && height > 0 ? new PictureSize(width, height) : null;
+    internal static PictureSize? Read(string? text) => PixelPair.Read(text?.ToLowerInvariant(), 'x') is var (width, height) && width > 0 && height > 0
+        ? new PictureSize(width, height)
+        : null;
 }

@@ -8,7 +8,10 @@ internal static class PixelPair
 {
     /// <summary>The two numbers of a text, or null where it holds something else.</summary>
     internal static (int First, int Second)? Read(string? text, char separator) => text?.Split(separator) is [var first, var second]
-        && int.TryParse(first, NumberStyles.None, CultureInfo.InvariantCulture, out int x) && int.TryParse(second, NumberStyles.None, CultureInfo.InvariantCulture, out int y) ? (x, y) : null;
+        && int.TryParse(first, NumberStyles.None, CultureInfo.InvariantCulture, out int x)
+        && int.TryParse(second, NumberStyles.None, CultureInfo.InvariantCulture, out int y)
+        ? (x, y)
+        : null;
 
     /// <summary>An option whose text <paramref name="read"/> understands.</summary>
     /// <param name="name">The option.</param>

@@ -12,7 +12,12 @@ internal sealed partial record StableDiffusionJob
     /// <summary>The folder of a picture's stages: beside it.</summary>
     internal static string StagesOf(string file) => file + ".stages";
 
-    private static StableDiffusionRequest Completed(StableDiffusionRequest picture, StableDiffusionRequest loaded) => picture with { Controls = loaded.Controls, PicturePrompts = loaded.PicturePrompts, ClipSkip = loaded.ClipSkip };
+    private static StableDiffusionRequest Completed(StableDiffusionRequest picture, StableDiffusionRequest loaded) => picture with
+    {
+        Controls = loaded.Controls,
+        PicturePrompts = loaded.PicturePrompts,
+        ClipSkip = loaded.ClipSkip
+    };
 
     private async Task<object> PaintLargeAsync(StableDiffusionPipeline pipeline, LargePictureRequest request, string file, CommandContext context, bool onlyPlans)
     {
@@ -28,7 +33,8 @@ internal sealed partial record StableDiffusionJob
         if (Announce(context, run, onlyPlans) is { } document) return document;
         long start = Stopwatch.GetTimestamp();
         using LargePicture picture = await context.WithProgressAsync(report =>
-            pipeline.GenerateLargeAsync(request, StagesOf(file), new ImmediateProgress<LargePictureProgress>(value => report(Shown(value))), context.Cancellation)).ConfigureAwait(false);
+            pipeline.GenerateLargeAsync(
+                request, StagesOf(file), new ImmediateProgress<LargePictureProgress>(value => report(Shown(value))), context.Cancellation)).ConfigureAwait(false);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         picture.Save(file, PictureMetadata.Of(Completed(picture.Parameters, pipeline.Runtime), null));
         context.Say(file);

@@ -10,7 +10,9 @@ namespace Mural.Cli.Painting;
 /// <summary>Pictures to paint with Stable Diffusion: from which model, what, on what, into which files.</summary>
 /// <param name="Model">The model's folder or file.</param>
 /// <param name="Text">The prompt as it was given, with its LoRAs.</param>
-/// <param name="Request">What to paint, but for ControlNets and IP-Adapters. Layers of the text encoders to leave out are counted without those that the model's family leaves out itself.</param>
+/// <param name="Request">
+/// What to paint, but for ControlNets and IP-Adapters. Layers of the text encoders to leave out are counted without those that the model's family leaves out itself.
+/// </param>
 /// <param name="Options">On what.</param>
 /// <param name="Controls">The ControlNets.</param>
 /// <param name="PicturePrompts">The IP-Adapters.</param>
@@ -43,7 +45,8 @@ internal sealed partial record StableDiffusionJob(
     internal async Task<object> RunAsync(CommandContext context, bool onlyPlans)
     {
         // A wrong name should not cost the time of painting.
-        string[] files = OutputNames.Of(Output ?? OutputNames.FromPrompt(Request.Prompt), [.. Enumerable.Range(0, Request.Count).Select(i => unchecked((ulong)(Request.Seed + i)))], Large is not null);
+        string[] files = OutputNames.Of(
+            Output ?? OutputNames.FromPrompt(Request.Prompt), [.. Enumerable.Range(0, Request.Count).Select(i => unchecked((ulong)(Request.Seed + i)))], Large is not null);
         await using StableDiffusionPipeline pipeline = await StableDiffusionPipeline.LoadAsync(Model, Options, context.Cancellation).ConfigureAwait(false);
         StableDiffusionRequest request = Request with
         {
@@ -52,10 +55,13 @@ internal sealed partial record StableDiffusionJob(
             // People and pictures' texts count them for every family.
             ClipSkip = Math.Max(Request.ClipSkip - pipeline.Model.LayersLeftOut, 0),
         };
-        if (Large is { } large) return await PaintLargeAsync(pipeline, large with { Picture = Completed(large.Picture, request) }, files[0], context, onlyPlans).ConfigureAwait(false);
+        if (Large is { } large)
+            return await PaintLargeAsync(pipeline, large with { Picture = Completed(large.Picture, request) }, files[0], context, onlyPlans).ConfigureAwait(false);
         StableDiffusionPlan plan = pipeline.Plan(request);
         MemoryForecast forecast = pipeline.Forecast(plan);
-        var run = new PlannedRun(Description(plan), plan.Model, plan.Width, plan.Height, plan.Steps, plan.Warnings, forecast, DiskSpace.Shortage(forecast.DiskBytes, Path.GetTempPath()), pipeline.Runtime);
+        var run = new PlannedRun(
+            Description(plan), plan.Model, plan.Width, plan.Height, plan.Steps, plan.Warnings, forecast,
+            DiskSpace.Shortage(forecast.DiskBytes, Path.GetTempPath()), pipeline.Runtime);
         if (Announce(context, run, onlyPlans) is { } document) return document;
 
         var output = new OutputFiles(files);
@@ -121,5 +127,10 @@ internal sealed partial record StableDiffusionJob(
     private GenerationParameters Completed(GenerationParameters parameters, RuntimePlan runtime) =>
         parameters with { Prompt = Text, Others = [.. parameters.Others, .. Ingredients, new(PrecisionSetting, runtime.Precision.ShortName())] };
 
-    private static string NameOf(StableDiffusionStage stage) => stage switch { StableDiffusionStage.Encoding => "reading", StableDiffusionStage.Sampling => "painting", _ => "decoding" };
+    private static string NameOf(StableDiffusionStage stage) => stage switch
+    {
+        StableDiffusionStage.Encoding => "reading",
+        StableDiffusionStage.Sampling => "painting",
+        _ => "decoding"
+    };
 }

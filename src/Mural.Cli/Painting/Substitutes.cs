@@ -33,13 +33,15 @@ internal static class Substitutes
             // Names may end with a schedule's.
             string? suffix = ScheduleNames.Suffixes.FirstOrDefault(name => SamplerNames.Plain(sampler).EndsWith(name, StringComparison.Ordinal));
             if (suffix is not null && Has($"{closest} {suffix}", null)) closest += " " + suffix;
-            warn($"The picture was painted with the sampler {Quote.Name(sampler)}, which Mural does not have, so that it will be another: {closest} is taken instead; --sampler chooses.");
+            warn($"The picture was painted with the sampler {Quote.Name(sampler)}, which Mural does not have, so that it will be another: "
+                + $"{closest} is taken instead; --sampler chooses.");
             request = request with { Sampler = closest };
         }
         if (request.Schedule is not { } schedule || keepSchedule || Has(request.Sampler, schedule)) return request;
         string? instead = Closest(schedule, Schedules);
         if (instead is not null && !Has(request.Sampler, instead)) instead = null;
-        warn($"The picture was painted with the schedule {Quote.Name(schedule)}, which Mural does not have for its sampler, so that it may be another: {instead ?? "the sampler's own"} is taken instead; --schedule chooses.");
+        warn($"The picture was painted with the schedule {Quote.Name(schedule)}, which Mural does not have for its sampler, so that it may be another: "
+            + $"{instead ?? "the sampler's own"} is taken instead; --schedule chooses.");
         return request with { Schedule = instead };
     }
 

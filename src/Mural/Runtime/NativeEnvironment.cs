@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Mural.Runtime;
 
-/// <summary>The environment that native libraries read when they load. .NET's own <see cref="Environment.SetEnvironmentVariable(string, string)"/> is invisible to them outside Windows.</summary>
+/// <summary>
+/// The environment that native libraries read when they load. .NET's own <see cref="Environment.SetEnvironmentVariable(string, string)"/> is invisible to them outside Windows.
+/// </summary>
 internal static partial class NativeEnvironment
 {
     /// <summary>Sets a variable unless the person who started the process did.</summary>

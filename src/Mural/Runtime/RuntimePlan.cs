@@ -88,7 +88,8 @@ public sealed record RuntimePlan
                 return (new Device(DeviceType.CUDA, index), "asked for");
             case "cuda":
                 throw new MuralException(cudaDevices == 0
-                    ? $"Device {name} was asked for, but this build of libtorch sees no CUDA device: build with -p:Torch=cuda on a machine with an NVIDIA driver, or use --device cpu."
+                    ? $"Device {name} was asked for, but this build of libtorch sees no CUDA device: "
+                        + $"build with -p:Torch=cuda on a machine with an NVIDIA driver, or use --device cpu."
                     : $"Device {name} was asked for, but this machine has {cudaDevices} CUDA device(s): choose an index from 0 to {cudaDevices - 1}.");
             case "mps" when mps:
                 return (new Device(DeviceType.MPS, index), "asked for");

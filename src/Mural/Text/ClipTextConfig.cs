@@ -110,6 +110,7 @@ internal sealed record ClipTextConfig
         if (VocabularySize < 1 || ProjectionSize < 1)
             throw new MuralException($"The text encoder's vocab_size is {VocabularySize} and its projection_dim {ProjectionSize}; both must be at least 1.");
         if (Positions is < ClipTokenizer.ShortestWindow or > ClipTokenizer.ClipWindow)
-            throw new MuralException($"The text encoder's max_position_embeddings is {Positions}; it must be from {ClipTokenizer.ShortestWindow} to {ClipTokenizer.ClipWindow}, CLIP's.");
+            throw new MuralException(
+                $"The text encoder's max_position_embeddings is {Positions}; it must be from {ClipTokenizer.ShortestWindow} to {ClipTokenizer.ClipWindow}, CLIP's.");
     }
 }

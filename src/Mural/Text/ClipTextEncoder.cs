@@ -39,7 +39,8 @@ internal sealed class ClipTextEncoder : NamedModule
     internal ClipTextConfig Config { get; }
 
     /// <summary>Bytes of its weights, about: attention's four products and the feed-forward's two in each layer, and a vector for each word and position.</summary>
-    internal double ApproximateBytes => _type.ElementSize() * (Config.Transformer.Layers * (4.0 * Config.Transformer.Width + 2.0 * Config.Transformer.Inner) * Config.Transformer.Width
+    internal double ApproximateBytes => _type.ElementSize() * (Config.Transformer.Layers
+        * (4.0 * Config.Transformer.Width + 2.0 * Config.Transformer.Inner) * Config.Transformer.Width
         + (double)(Config.VocabularySize + Config.Positions) * Config.Transformer.Width);
 
     /// <summary>One more than the highest id it knows, added words included.</summary>
@@ -88,7 +89,8 @@ internal sealed class ClipTextEncoder : NamedModule
     internal int AddVectors(Tensor vectors)
     {
         if (vectors.dim() != 2 || vectors.shape[1] != Config.Transformer.Width)
-            throw new MuralException($"Vectors of shape [{string.Join(", ", vectors.shape)}] were given to a text encoder of width {Config.Transformer.Width}; use a textual inversion made for this model.");
+            throw new MuralException($"Vectors of shape [{string.Join(", ", vectors.shape)}] were given to a text encoder of width {Config.Transformer.Width}; "
+                + $"use a textual inversion made for this model.");
         int first = _embeddings.Count;
         _embeddings.Add(vectors);
         return first;

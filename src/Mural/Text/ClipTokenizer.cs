@@ -67,7 +67,8 @@ internal sealed class ClipTokenizer
         if (_whole.Any(known => string.Equals(known.Text, word, StringComparison.OrdinalIgnoreCase)))
             throw new MuralException($"The word {Checkpoints.Quote.Name(word)} stands for something already; choose another word for this textual inversion.");
         if (count < 1 || count > WindowTokens)
-            throw new MuralException($"The textual inversion {Checkpoints.Quote.Name(word)} has {count} vectors, but from 1 to {WindowTokens} fit into a prompt; use another file.");
+            throw new MuralException(
+                $"The textual inversion {Checkpoints.Quote.Name(word)} has {count} vectors, but from 1 to {WindowTokens} fit into a prompt; use another file.");
         Add(new Whole(word, first, count, AnyCase: true, insideWords));
         _runs.Add(first, count);
     }

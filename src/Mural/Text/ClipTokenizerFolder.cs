@@ -54,7 +54,9 @@ internal static class ClipTokenizerFolder
 
     // Files of tokenizers that were never told a length name one that no encoder has.
     private static int WindowLength(JsonObject? config) =>
-        config?[WindowKey] is JsonValue value && value.TryGetValue(out int length) && length is >= ClipTokenizer.ShortestWindow and <= ClipTokenizer.ClipWindow ? length : ClipTokenizer.ClipWindow;
+        config?[WindowKey] is JsonValue value && value.TryGetValue(out int length) && length is >= ClipTokenizer.ShortestWindow and <= ClipTokenizer.ClipWindow
+            ? length
+            : ClipTokenizer.ClipWindow;
 
     private static JsonObject? Optional(string folder, string name)
     {

@@ -47,7 +47,8 @@ internal sealed class ClipVocabulary
     /// <exception cref="MuralException">There is no such token.</exception>
     internal int Id(string token) => _ids.TryGetValue(token, out int id)
         ? id
-        : throw new MuralException($"The tokenizer's vocabulary has no token {Checkpoints.Quote.Name(token)}, so it is not CLIP's or its files do not belong together; take the tokenizer files from the model's origin again.");
+        : throw new MuralException($"The tokenizer's vocabulary has no token {Checkpoints.Quote.Name(token)}, so it is not CLIP's or its files do not belong together; "
+            + $"take the tokenizer files from the model's origin again.");
 
     internal bool Contains(string token) => _ids.ContainsKey(token);
 

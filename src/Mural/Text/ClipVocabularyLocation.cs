@@ -22,7 +22,8 @@ internal static class ClipVocabularyLocation
     /// <param name="named">The variable's folder, or null.</param>
     /// <param name="own">The person's own.</param>
     internal static string Find(string checkpoint, string? named, string own) => Search(checkpoint, named, own) ?? throw new MuralException(
-        $"{checkpoint} brings no tokenizer and none was found beside it, in {Variable} or in {own}; copy vocab.json and merges.txt from the tokenizer folder of any Stable Diffusion model into one of these.");
+        $"{checkpoint} brings no tokenizer and none was found beside it, in {Variable} or in {own}; "
+            + $"copy vocab.json and merges.txt from the tokenizer folder of any Stable Diffusion model into one of these.");
 
     private static string? Search(string checkpoint, string? named, string own)
     {

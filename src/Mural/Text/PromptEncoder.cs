@@ -34,9 +34,11 @@ internal sealed class PromptEncoder
         foreach (TextStage stage in stages)
         {
             if (stage.Tokenizer.WindowLength != stage.Encoder.Config.Positions)
-                throw new MuralException($"The tokenizer fills windows of {stage.Tokenizer.WindowLength} tokens, but the text encoder has {stage.Encoder.Config.Positions} positions; use the tokenizer files that belong to this model.");
+                throw new MuralException($"The tokenizer fills windows of {stage.Tokenizer.WindowLength} tokens, "
+                    + $"but the text encoder has {stage.Encoder.Config.Positions} positions; use the tokenizer files that belong to this model.");
             if (stage.Tokenizer.VocabularySize > stage.Encoder.TokenCount)
-                throw new MuralException($"The tokenizer has {stage.Tokenizer.VocabularySize} tokens, but the text encoder only {stage.Encoder.TokenCount}; use the tokenizer files that belong to this model.");
+                throw new MuralException($"The tokenizer has {stage.Tokenizer.VocabularySize} tokens, but the text encoder only {stage.Encoder.TokenCount}; "
+                    + $"use the tokenizer files that belong to this model.");
         }
         _stages = stages;
         Syntax = syntax;
@@ -113,5 +115,6 @@ internal sealed class PromptEncoder
 
     private static Tensor VectorsFor(TextStage stage, TextualInversion inversion) =>
         inversion.Vectors.FirstOrDefault(vectors => vectors.shape[1] == stage.Encoder.Config.Transformer.Width)
-        ?? throw new MuralException($"{inversion.Path} holds vectors of {string.Join(" and ", inversion.Vectors.Select(vectors => vectors.shape[1]))} features, but a text encoder of this model takes {stage.Encoder.Config.Transformer.Width}; use a textual inversion made for this model.");
+        ?? throw new MuralException($"{inversion.Path} holds vectors of {string.Join(" and ", inversion.Vectors.Select(vectors => vectors.shape[1]))} features, "
+            + $"but a text encoder of this model takes {stage.Encoder.Config.Transformer.Width}; use a textual inversion made for this model.");
 }

@@ -40,7 +40,8 @@ internal sealed class TextualInversion : IDisposable
         using ITensorSource source = Checkpoint.Open(path);
         string[] sets = Sets([.. source.Tensors.Keys]);
         if (sets.Length == 0 || !sets.All(name => IsSet(source.Tensors[name])))
-            throw new MuralException($"{path} is no textual inversion: it holds {source.Tensors.Count} tensors, where vectors under emb_params, string_to_param, clip_l and clip_g or a word's own name were expected; name an embedding's file.");
+            throw new MuralException($"{path} is no textual inversion: it holds {source.Tensors.Count} tensors, where vectors under emb_params, string_to_param, "
+                + $"clip_l and clip_g or a word's own name were expected; name an embedding's file.");
         bool namedByFile = IsOfEncoder(sets[0]) || IsUnnamed(sets[0]);
         return new TextualInversion(path, word ?? (namedByFile ? System.IO.Path.GetFileNameWithoutExtension(path) : sets[0]), [.. sets.Select(name => Read(source, name))]);
     }

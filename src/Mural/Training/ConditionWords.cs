@@ -20,7 +20,8 @@ internal static class ConditionWords
         double[] showings = [.. rarest.Select(count => Math.Round(Math.Pow((double)most / count, balance)))];
         double total = showings.Sum(), possible = Math.Min(MostShowings * rows.Count, MostRows);
         if (total > possible)
-            throw new MuralException($"The setting 'balance' is {balance}, with which an epoch would show {rows.Count:N0} pictures {total:N0} times, where at most {possible:N0} are possible; lower it, or leave out pictures of the rarest words.");
+            throw new MuralException($"The setting 'balance' is {balance}, with which an epoch would show {rows.Count:N0} pictures {total:N0} times, "
+                + $"where at most {possible:N0} are possible; lower it, or leave out pictures of the rarest words.");
         return [.. rows.SelectMany((row, i) => Enumerable.Repeat(row, (int)showings[i]))];
     }
 }

@@ -1,6 +1,8 @@
 namespace Mural.Training;
 
-/// <summary>What a sheet of samples shows: half of it training conditions, half held-out ones. A UNet's result is painted with the same steps and guidance unless told otherwise.</summary>
+/// <summary>
+/// What a sheet of samples shows: half of it training conditions, half held-out ones. A UNet's result is painted with the same steps and guidance unless told otherwise.
+/// </summary>
 public sealed record SampleSheetConfig
 {
     /// <summary>Pictures on a sheet.</summary>
@@ -17,6 +19,7 @@ public sealed record SampleSheetConfig
         Settings.InRange("sheet.pictures", Pictures, 1, 1024);
         Settings.Sampling("sheet", Steps, Guidance);
         // A result's index takes it for none given.
-        if (Guidance == 0) throw new MuralException("The setting 'sheet.guidance' is 0, with which nothing is left of the condition; give a number above 0, where 1 paints without guidance.");
+        if (Guidance == 0)
+            throw new MuralException("The setting 'sheet.guidance' is 0, with which nothing is left of the condition; give a number above 0, where 1 paints without guidance.");
     }
 }

@@ -20,8 +20,8 @@ public abstract record TrainingConfig
     public DataConfig Data { get; init; } = new();
 
     /// <summary>
-    /// Type that the network computes in; its weights are float32 in any case. <see cref="Runtime.Precision.BFloat16"/> or <see cref="Runtime.Precision.Float32"/>; null for the faster
-    /// one on the device.
+    /// Type that the network computes in; its weights are float32 in any case. <see cref="Runtime.Precision.BFloat16"/> or <see cref="Runtime.Precision.Float32"/>; null for the
+    /// faster one on the device.
     /// </summary>
     public Precision? Precision { get; init; }
 
@@ -107,7 +107,8 @@ public abstract record TrainingConfig
         if (Steps is null && MaxMinutes is null) throw new MuralException("The settings need 'steps' or 'max_minutes', so that the run has an end.");
         if (Steps is long steps) Settings.InRange("steps", steps, 1, 1e12);
         if (MaxMinutes is double minutes) Settings.Positive("max_minutes", minutes);
-        if (Precision == Runtime.Precision.Float16) throw new MuralException("The setting 'precision' is float16, whose range is too small for training; bfloat16 or float32 is expected.");
+        if (Precision == Runtime.Precision.Float16)
+            throw new MuralException("The setting 'precision' is float16, whose range is too small for training; bfloat16 or float32 is expected.");
         Settings.InRange("batch", Batch, 1, 65536);
         Settings.InRange("accumulation", Accumulation, 1, 65536);
         Settings.Positive("checkpoint_minutes", CheckpointMinutes);

@@ -13,8 +13,8 @@ namespace Mural.UNet;
 internal sealed record BlockInputs(Tensor Time, PreparedPrompt Prompt, Action<object, Tensor>? Observe, HiDiffusionStep? Step)
 {
     /// <summary>
-    /// Whether the backward pass computes parts of the network once more instead of keeping what they need. Nothing but their maps and weights may need gradients then, and the prompt must be
-    /// there until that pass is done.
+    /// Whether the backward pass computes parts of the network once more instead of keeping what they need. Nothing but their maps and weights may need gradients then, and the
+    /// prompt must be there until that pass is done.
     /// </summary>
     internal bool Recompute { get; init; }
 

@@ -12,7 +12,8 @@ internal static class ConditioningCheck
         ArgumentNullException.ThrowIfNull(conditioning);
         Tensor text = conditioning.Text;
         if (text.dim() != 3 || text.shape[2] != config.CrossAttentionWidth || text.shape[0] < 1 || text.shape[1] < 1 || !text.is_floating_point())
-            throw new MuralException($"The text is {text.dtype} of shape {Sizes.Text(text.shape)}; this network takes floating point [batch, tokens, {config.CrossAttentionWidth}].");
+            throw new MuralException(
+                $"The text is {text.dtype} of shape {Sizes.Text(text.shape)}; this network takes floating point [batch, tokens, {config.CrossAttentionWidth}].");
         RequireSizes(conditioning, config);
         if (conditioning.GuidanceScale is not { } guidance) return;
         if (config.GuidanceEmbeddingWidth is null)
@@ -26,7 +27,8 @@ internal static class ConditioningCheck
         ArgumentNullException.ThrowIfNull(sample);
         ArgumentNullException.ThrowIfNull(timestep);
         if (sample.dim() != 4 || sample.shape[1] != config.InChannels || sample.numel() == 0 || !sample.is_floating_point())
-            throw new MuralException($"The latents are {sample.dtype} of shape {Sizes.Text(sample.shape)}; this network takes floating point [batch, {config.InChannels}, height, width].");
+            throw new MuralException(
+                $"The latents are {sample.dtype} of shape {Sizes.Text(sample.shape)}; this network takes floating point [batch, {config.InChannels}, height, width].");
         if (timestep.numel() != 1 && (timestep.dim() != 1 || timestep.shape[0] != sample.shape[0]))
             throw new MuralException($"Timesteps of shape {Sizes.Text(timestep.shape)} do not fit {sample.shape[0]} latents; give one for each, or one for all.");
     }
@@ -46,6 +48,7 @@ internal static class ConditioningCheck
             && pooled.shape[1] + numbers.shape[1] * config.SizeEmbeddingWidth == width;
         if (!fits)
             throw new MuralException(
-                $"A pooled text of shape {Sizes.Text(pooled.shape)} and sizes of shape {Sizes.Text(numbers.shape)} do not fit this network with {batch} texts; give one row for each text, {width} values with each size as {config.SizeEmbeddingWidth} of them.");
+                $"A pooled text of shape {Sizes.Text(pooled.shape)} and sizes of shape {Sizes.Text(numbers.shape)} do not fit this network with {batch} texts; "
+                    + $"give one row for each text, {width} values with each size as {config.SizeEmbeddingWidth} of them.");
     }
 }

@@ -69,6 +69,7 @@ public sealed record ControlNetConfig
         Network.Validate();
         if (ConditioningChannels < 1) throw new MuralException($"The ControlNet's conditioning_channels is {ConditioningChannels}; it must be at least 1.");
         if (EmbeddingChannels.Count == 0 || EmbeddingChannels.Any(channels => channels < 1))
-            throw new MuralException($"The ControlNet's conditioning_embedding_out_channels is [{string.Join(", ", EmbeddingChannels)}]; give at least one number, each at least 1.");
+            throw new MuralException(
+                $"The ControlNet's conditioning_embedding_out_channels is [{string.Join(", ", EmbeddingChannels)}]; give at least one number, each at least 1.");
     }
 }

@@ -125,7 +125,8 @@ public sealed class ControlNetModel : nn.Module
         ArgumentNullException.ThrowIfNull(prompt);
         int side = Config.Downscale;
         if (picture.dim() != 4 || picture.shape[1] != Config.ConditioningChannels || picture.numel() == 0 || picture.shape[2] % side != 0 || picture.shape[3] % side != 0)
-            throw new MuralException($"The control picture is {Sizes.Text(picture.shape)}; it must be [batch, {Config.ConditioningChannels}, height, width] with sides that are multiples of {side}.");
+            throw new MuralException(
+                $"The control picture is {Sizes.Text(picture.shape)}; it must be [batch, {Config.ConditioningChannels}, height, width] with sides that are multiples of {side}.");
         using IDisposable? guard = _inference.Guard();
         using DisposeScope scope = NewDisposeScope();
         Tensor typed = picture.to(prompt.Type);
@@ -150,7 +151,8 @@ public sealed class ControlNetModel : nn.Module
         prompt.Require(this, sample.shape[0]);
         long[] wanted = [sample.shape[0], Config.Network.BlockOutChannels[0], sample.shape[2], sample.shape[3]];
         if (picture.dim() != 4 || !picture.shape.AsSpan(1).SequenceEqual(wanted.AsSpan(1)) || (picture.shape[0] != 1 && picture.shape[0] != wanted[0]))
-            throw new MuralException($"The embedded control picture is {Sizes.Text(picture.shape)} where latents of {Sizes.Text(sample.shape)} need {Sizes.Text(wanted)}; give a picture of {Config.Downscale} times their sides.");
+            throw new MuralException($"The embedded control picture is {Sizes.Text(picture.shape)} where latents of {Sizes.Text(sample.shape)} need {Sizes.Text(wanted)}; "
+                + $"give a picture of {Config.Downscale} times their sides.");
         if (!double.IsFinite(scale)) throw new MuralException($"The ControlNet's scale is {scale}; give a finite number.");
 
         using IDisposable? guard = _inference.Guard();

@@ -83,7 +83,8 @@ public sealed class ControlResiduals : IDisposable
     {
         using Tensor typed = residual.to(map.dtype), fitting = resizes ? MapResizing.Bicubic(typed, MapSize.Of(map)) : typed.alias();
         if (!fitting.shape.AsSpan().SequenceEqual(map.shape))
-            throw new MuralException($"{what} is {Sizes.Text(residual.shape)} where the UNet has {Sizes.Text(map.shape)}; use a ControlNet of the UNet's family, on latents of the same size.");
+            throw new MuralException(
+                $"{what} is {Sizes.Text(residual.shape)} where the UNet has {Sizes.Text(map.shape)}; use a ControlNet of the UNet's family, on latents of the same size.");
         return Residual.Add(map, fitting);
     }
 

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace Mural.UNet;
 
 /// <summary>
-/// The layers that see more than a position, for a worker that has a slab of rows: convolutions fetch the rows beside the slab, group norms share sums, linear attentions share what
-/// their queries meet. The result is that of the whole map, to rounding.
+/// The layers that see more than a position, for a worker that has a slab of rows: convolutions fetch the rows beside the slab, group norms share sums, linear attentions share
+/// what their queries meet. The result is that of the whole map, to rounding.
 /// </summary>
 /// <param name="exchange">What the workers tell each other.</param>
 internal sealed class MapPart(IPartExchange exchange)
@@ -46,7 +46,8 @@ internal sealed class MapPart(IPartExchange exchange)
     /// <exception cref="MuralException">The attention is of a kind whose tokens see each other one by one.</exception>
     internal Tensor Attend(ISelfAttention attention, Tensor tokens)
     {
-        if (attention is not LinearAttention linear) throw new MuralException("Only a UNet with LinFusion's linear attention can be run in parts; load a LinFusion checkpoint into it.");
+        if (attention is not LinearAttention linear)
+            throw new MuralException("Only a UNet with LinFusion's linear attention can be run in parts; load a LinFusion checkpoint into it.");
         using DisposeScope scope = NewDisposeScope();
         using Tensor own = tensor((double)tokens.shape[1], float64), all = exchange.Sum(own);
         return linear.Attend(tokens, exchange.Sum(linear.Sums(tokens)) / all.item<double>()).MoveToOuterDisposeScope();

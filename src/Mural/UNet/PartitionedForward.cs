@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace Mural.UNet;
 
 /// <summary>
-/// One run of a UNet by several workers, each with a slab of rows: the mathematics of a picture that several machines paint together, here with threads of one process. Each worker's
-/// memory for maps is that of its slab; what they tell each other is a few rows of each map, two numbers a group, and d x (d + 1) numbers for each head.
+/// One run of a UNet by several workers, each with a slab of rows: the mathematics of a picture that several machines paint together, here with threads of one process. Each
+/// worker's memory for maps is that of its slab; what they tell each other is a few rows of each map, two numbers a group, and d x (d + 1) numbers for each head.
 /// </summary>
 internal static class PartitionedForward
 {
@@ -43,7 +43,8 @@ internal static class PartitionedForward
         foreach (Thread worker in workers) worker.Join();
         foreach (Tensor result in results.OfType<Tensor>()) scope.Attach(result);
         // The first that failed by itself, not because others had.
-        if (failures.FirstOrDefault(failure => failure is not (null or OperationCanceledException)) is { } first) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(first);
+        if (failures.FirstOrDefault(failure => failure is not (null or OperationCanceledException)) is { } first)
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(first);
         return cat([.. results.OfType<Tensor>()], 2).MoveToOuterDisposeScope();
     }
 

@@ -10,13 +10,15 @@ public sealed partial class UNet2DConditionModel
     private LinFusionConfig? _linFusion;
 
     /// <summary>
-    /// Replaces self-attentions by LinFusion's linear attention (LinFusion specification 2.3), or by the other mixer that a checkpoint names: the cost then grows linearly with the number of pixels. LoRAs are merged after
-    /// that, or their change of these attentions is lost.
+    /// Replaces self-attentions by LinFusion's linear attention (LinFusion specification 2.3), or by the other mixer that a checkpoint names: the cost then grows linearly with the
+    /// number of pixels. LoRAs are merged after that, or their change of these attentions is lost.
     /// </summary>
     /// <param name="folder">A checkpoint as published for the model's family: <c>config.json</c> and <c>diffusion_pytorch_model.safetensors</c>.</param>
     /// <param name="variant">The variant of the weights' file wanted where there are several, or null for the plain one.</param>
     /// <exception cref="CheckpointMismatchException">The weights are not those that the checkpoint's config describes; nothing was changed.</exception>
-    /// <exception cref="MuralException">The checkpoint is missing, malformed or for another family of models; nothing was changed. Or the network was made ready for inference.</exception>
+    /// <exception cref="MuralException">
+    /// The checkpoint is missing, malformed or for another family of models; nothing was changed. Or the network was made ready for inference.
+    /// </exception>
     public void LoadLinFusion(string folder, string? variant = null)
     {
         ArgumentNullException.ThrowIfNull(folder);
@@ -82,7 +84,8 @@ public sealed partial class UNet2DConditionModel
             if (!known.TryGetValue(module.Name, out TransformerBlock? block))
                 throw new MuralException($"{source} replaces {Quote.Name(module.Name)}, which this UNet does not have; use a LinFusion checkpoint of the model's family.");
             if ((block.Channels, block.Heads) != (module.Width, module.Heads))
-                throw new MuralException($"{source} was made for {module.Heads} heads in {module.Width} channels at {module.Name}, but the UNet has {block.Heads} in {block.Channels}; use a LinFusion checkpoint of the model's family.");
+                throw new MuralException($"{source} was made for {module.Heads} heads in {module.Width} channels at {module.Name}, "
+                    + $"but the UNet has {block.Heads} in {block.Channels}; use a LinFusion checkpoint of the model's family.");
             blocks.Add(block);
         }
         return [.. blocks];

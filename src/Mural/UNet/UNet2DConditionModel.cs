@@ -75,7 +75,8 @@ public sealed partial class UNet2DConditionModel : nn.Module
     public Tensor Forward(Tensor sample, Tensor timestep, PreparedPrompt prompt, ControlResiduals? residuals = null) => Run(sample, timestep, prompt, residuals);
 
     /// <summary>
-    /// <see cref="Forward"/>, with HiDiffusion, with somebody who sees the parts' results, with activations that the backward pass recomputes or with a slab of rows; see <see cref="BlockInputs"/>. Residuals are resized to the maps of that step.
+    /// <see cref="Forward"/>, with HiDiffusion, with somebody who sees the parts' results, with activations that the backward pass recomputes or with a slab of rows; see
+    /// <see cref="BlockInputs"/>. Residuals are resized to the maps of that step.
     /// </summary>
     internal Tensor Run(
         Tensor sample, Tensor timestep, PreparedPrompt prompt, ControlResiduals? residuals = null, Action<object, Tensor>? observe = null, HiDiffusionStep? step = null,

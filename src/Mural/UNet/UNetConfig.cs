@@ -141,7 +141,8 @@ public sealed record UNetConfig
     {
         (int channels, int heads) = (BlockOutChannels[level], AttentionHeads[level]);
         if (channels < 1 || channels % NormGroupCount != 0)
-            throw new MuralException($"The UNet's block_out_channels holds {channels}, which is not a positive multiple of norm_num_groups ({NormGroupCount}); change one of them.");
+            throw new MuralException(
+                $"The UNet's block_out_channels holds {channels}, which is not a positive multiple of norm_num_groups ({NormGroupCount}); change one of them.");
         if (heads < 1 || channels % heads != 0)
             throw new MuralException($"The UNet's {channels} channels cannot be shared among {heads} attention heads; change attention_head_dim, which is the number of heads.");
         if (LayersPerBlock[level] < 1) throw new MuralException($"The UNet's layers_per_block holds {LayersPerBlock[level]}; it must be at least 1.");

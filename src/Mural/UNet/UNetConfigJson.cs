@@ -41,7 +41,8 @@ internal static class UNetConfigJson
         foreach ((string key, string only) in Unsupported) json.RequireDefault(key, only);
         // Elsewhere null stands for the default; here it is what networks that were made smaller have.
         if (json.IsNull(MiddleBlock))
-            throw new MuralException($"{json.Source} has {MiddleBlock} null: the network was made smaller, without a middle, as BK-SDM and small-sd, which is not supported; give one of full size.");
+            throw new MuralException(
+                $"{json.Source} has {MiddleBlock} null: the network was made smaller, without a middle, as BK-SDM and small-sd, which is not supported; give one of full size.");
         int[] channels = json.List<int>("block_out_channels") ?? [320, 640, 1280, 1280];
         int levels = channels.Length;
         bool[] down = Attention(json, "down_block_types", [AttentionDownBlock, AttentionDownBlock, AttentionDownBlock, DownBlock], DownBlock, AttentionDownBlock);

@@ -51,6 +51,7 @@ internal sealed record ClipVisionConfig
         Transformer.Validate("image encoder");
         if (Channels != 3) throw new MuralException($"The image encoder's num_channels is {Channels}; only the 3 of colour pictures are supported.");
         if (PatchSize < 1 || ImageSize < PatchSize || ProjectionSize < 1)
-            throw new MuralException($"The image encoder's patch_size is {PatchSize}, its image_size {ImageSize} and its projection_dim {ProjectionSize}; a picture must hold a patch and each be at least 1.");
+            throw new MuralException($"The image encoder's patch_size is {PatchSize}, its image_size {ImageSize} and its projection_dim {ProjectionSize}; "
+                + $"a picture must hold a patch and each be at least 1.");
     }
 }

@@ -21,7 +21,8 @@ internal sealed class ClipVisionEmbeddings : nn.Module
     {
         int width = config.Transformer.Width;
         _whole = this.Register("class_embedding", zeros(width, layers.Type, layers.Device));
-        _patches = this.Register("patch_embedding", new Conv2d(config.Channels, width, config.PatchSize, stride: config.PatchSize, bias: false, device: layers.Device, initialize: layers.Initialize, parameters: layers.Type));
+        _patches = this.Register("patch_embedding", new Conv2d(
+            config.Channels, width, config.PatchSize, stride: config.PatchSize, bias: false, device: layers.Device, initialize: layers.Initialize, parameters: layers.Type));
         _positions = this.Register("position_embedding", new ClipTable(config.Tokens, width, layers));
     }
 

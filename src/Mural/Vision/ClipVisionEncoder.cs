@@ -72,7 +72,8 @@ internal sealed class ClipVisionEncoder : NamedModule
     {
         using DisposeScope scope = NewDisposeScope();
         if (pixels.dim() != 4 || pixels.shape[1] != Config.Channels || pixels.shape[2] != Config.ImageSize || pixels.shape[3] != Config.ImageSize)
-            throw new MuralException($"The image encoder sees [batch, {Config.Channels}, {Config.ImageSize}, {Config.ImageSize}], but [{string.Join(", ", pixels.shape)}] was given; prepare the picture for this encoder.");
+            throw new MuralException($"The image encoder sees [batch, {Config.Channels}, {Config.ImageSize}, {Config.ImageSize}], "
+                + $"but [{string.Join(", ", pixels.shape)}] was given; prepare the picture for this encoder.");
         return _transformer.Run(_firstNorm.forward(_embeddings.Forward(pixels)), 0, blocks).MoveToOuterDisposeScope();
     }
 

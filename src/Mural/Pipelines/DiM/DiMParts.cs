@@ -66,7 +66,8 @@ internal sealed record DiMParts(DiMModelIndex Index, DiMModel Model, Autoencoder
         if (autoencoder.Config.LatentChannels != config.InChannels)
         {
             autoencoder.Dispose();
-            throw new MuralException($"The autoencoder's latents have {autoencoder.Config.LatentChannels} channels, but the denoiser takes {config.InChannels}; use the two that belong together.");
+            throw new MuralException(
+                $"The autoencoder's latents have {autoencoder.Config.LatentChannels} channels, but the denoiser takes {config.InChannels}; use the two that belong together.");
         }
         autoencoder.PrepareForInference(runtime.Kernels, type);
         return autoencoder;

@@ -40,7 +40,10 @@ public sealed class LargePicture : IDisposable
         else PictureWriter.Write(path, ToPicture(), null, metadata);
     }
 
-    /// <summary>Writes a pyramid of tiles in the layout of Deep Zoom, which viewers in a browser load piece by piece: <c>NAME.dzi</c> and <c>NAME_files</c>, in place of those of an earlier one.</summary>
+    /// <summary>
+    /// Writes a pyramid of tiles in the layout of Deep Zoom, which viewers in a browser load piece by piece: <c>NAME.dzi</c> and <c>NAME_files</c>, in place of those of an earlier
+    /// one.
+    /// </summary>
     /// <param name="path">Where, without an extension.</param>
     /// <exception cref="MuralException">It cannot be written, or NAME_files is there and belongs to no pyramid.</exception>
     public void SaveDeepZoom(string path) => DeepZoomFiles.Write(path, _pixels.Path, Width, Height);

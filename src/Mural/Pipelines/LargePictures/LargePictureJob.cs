@@ -35,7 +35,8 @@ internal static class LargePictureJob
             ["guidanceRange"] = $"{picture.GuidanceStart} {picture.GuidanceStop}",
             ["sizes"] = $"{picture.Sizes} {picture.NegativeSizes}",
             ["initialPicture"] = picture.InitialPicture is { } initial ? $"{Hash(initial)} {picture.Fit}" : null,
-            ["controls"] = Lines(picture.Controls.Select(control => $"{Hash(control.Picture)} {control.Scale} {control.Start} {control.End} {control.GuessMode}\n{control.Network.Origin}")),
+            ["controls"] = Lines(picture.Controls.Select(control =>
+                $"{Hash(control.Picture)} {control.Scale} {control.Start} {control.End} {control.GuessMode}\n{control.Network.Origin}")),
             ["picturePrompts"] = Lines(picture.PicturePrompts.Select(prompt => $"{Hash(prompt.Picture)} {prompt.Scale}\n{prompt.Adapter.Origin}")),
         };
         if (first.Refiner is { } second)

@@ -28,7 +28,8 @@ internal sealed class LargePicturePainter(
         {
             using DisposeScope scope = NewDisposeScope();
             int now = stage;
-            void Report(StableDiffusionStage what, int done, int count) => progress?.Invoke(new LargePictureProgress(now, plan.Stages.Count, new StableDiffusionProgress(what, done, count)));
+            void Report(StableDiffusionStage what, int done, int count) =>
+                progress?.Invoke(new LargePictureProgress(now, plan.Stages.Count, new StableDiffusionProgress(what, done, count)));
             if (stage > 0) Enlarge(stage, Report, cancellation);
             else if (plan.Method == UpscaleMethod.SuperResolution) folder.Write(stage, file => file.Write(0, plan.Request.Picture.InitialPicture!.ToRgb()));
             else Begin(Report, cancellation);
@@ -57,7 +58,8 @@ internal sealed class LargePicturePainter(
         report(StableDiffusionStage.Encoding, 1, 1);
         using var noise = new PictureNoise(next.Plan.Request.Noise, [Seed], Device);
         using RgbFile before = folder.Open(stage - 1);
-        Tensor clean = folder.Between(next.Width, next.Height, enlarged => StreamedResize.Bicubic(before, enlarged, cancellation), enlarged => parts.Codec.Encode(enlarged, noise, cancellation));
+        Tensor clean = folder.Between(
+            next.Width, next.Height, enlarged => StreamedResize.Bicubic(before, enlarged, cancellation), enlarged => parts.Codec.Encode(enlarged, noise, cancellation));
         Allocator.Trim();
         using var denoiser = new GuidedDenoiser(parts.UNet, next.Plan, texts, batches(next.Plan), strips);
         Tensor latent = Denoise(next, clean, noise, denoiser, step => Stepped(step, next.Calls, report), cancellation);

@@ -22,7 +22,8 @@ internal static class LargePictureParameters
         if (plan.Method != UpscaleMethod.SdEdit)
         {
             DilationSettings dilation = plan.Request.Dilation;
-            others.Add(new(Dilation, string.Create(CultureInfo.InvariantCulture, $"{dilation.SkipExponent}/{dilation.DilatedExponent}/{dilation.BlurExponent}/{dilation.BlurSigma}")));
+            others.Add(new(Dilation, string.Create(CultureInfo.InvariantCulture,
+                $"{dilation.SkipExponent}/{dilation.DilatedExponent}/{dilation.BlurExponent}/{dilation.BlurSigma}")));
         }
         return parameters with { Width = plan.Width, Height = plan.Height, Others = [.. parameters.Others, .. others] };
     }

@@ -24,9 +24,11 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
     {
         StableDiffusionRequest picture = request.Picture;
         int side = Math.Max(picture.Width ?? 0, picture.Height ?? 0) is > 0 and int asked ? asked : model.Side;
-        if (side < model.Multiple) throw new MuralException($"The first stage's longer side is {side} pixels, but {model.Name} needs a multiple of {model.Multiple}; use {model.Multiple} or more.");
+        if (side < model.Multiple)
+            throw new MuralException($"The first stage's longer side is {side} pixels, but {model.Name} needs a multiple of {model.Multiple}; use {model.Multiple} or more.");
         LargePictureSizes sizes = LargePictureSizes.Of(request.Height, request.Width, side, model.Multiple);
-        StableDiffusionPlan first = planner.Plan((method == UpscaleMethod.SdEdit ? picture : Sized(picture, sizes)) with { Width = sizes.BaseWidth, Height = sizes.BaseHeight, Count = 1 });
+        StableDiffusionPlan first = planner.Plan(
+            (method == UpscaleMethod.SdEdit ? picture : Sized(picture, sizes)) with { Width = sizes.BaseWidth, Height = sizes.BaseHeight, Count = 1 });
         RequireSteps(first, method);
         var stages = new List<LargePictureStage> { new(first.Width, first.Height, 1, first.Calls) { Plan = first } };
         IReadOnlyList<(double Share, int Steps)> shares = method == UpscaleMethod.SdEdit
@@ -39,10 +41,13 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
 
     private LargePicturePlan SuperResolution(LargePictureRequest request, double strength)
     {
-        Picture given = request.Picture.InitialPicture ?? throw new MuralException("Super-resolution enlarges a given picture, and none was given; give one, or choose another method.");
+        Picture given = request.Picture.InitialPicture
+            ?? throw new MuralException("Super-resolution enlarges a given picture, and none was given; give one, or choose another method.");
         RequireNoFirstStage(request.Picture);
         int width = RoundedUp(request.Width), height = RoundedUp(request.Height);
-        if (RatioOf(width, height) < 2) throw new MuralException($"Super-resolution goes beyond the {model.Side} pixels that {model.Name} was trained on, but {request.Width}x{request.Height} were asked for; ask for more.");
+        if (RatioOf(width, height) < 2)
+            throw new MuralException(
+                $"Super-resolution goes beyond the {model.Side} pixels that {model.Name} was trained on, but {request.Width}x{request.Height} were asked for; ask for more.");
         StableDiffusionRequest picture = request.Picture;
         StableDiffusionRequest settings = picture with
         {
@@ -56,10 +61,15 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
         StableDiffusionPlan plan = planner.Plan(settings);
         // A pipeline has its refiner for other requests too, so that it is no mistake of this one.
         if (plan.Refiner is not null)
-            plan = plan with { Refiner = null, Warnings = [.. plan.Warnings, "The refiner finishes what a first stage begins, and is not used by super-resolution, which has none."] };
+            plan = plan with
+            {
+                Refiner = null,
+                Warnings = [.. plan.Warnings, "The refiner finishes what a first stage begins, and is not used by super-resolution, which has none."]
+            };
         RequireSteps(plan, UpscaleMethod.SuperResolution);
         LargePictureStage start = new(given.Width, given.Height, 1, 0) { Plan = plan };
-        return Planned(request, UpscaleMethod.SuperResolution, strength, [start, Enlarged(plan, width, height, strength, StageStrengths.SuperResolution(strength, plan.Steps))], plan);
+        return Planned(
+            request, UpscaleMethod.SuperResolution, strength, [start, Enlarged(plan, width, height, strength, StageStrengths.SuperResolution(strength, plan.Steps))], plan);
     }
 
     private LargePicturePlan Planned(LargePictureRequest request, UpscaleMethod method, double strength, IReadOnlyList<LargePictureStage> stages, StableDiffusionPlan first)
@@ -73,9 +83,11 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
         if (idle.All(sentence => sentence is not null)) warnings.Add(idle.Last()!);
         warnings.AddRange(unused.First().Where(sentence => unused.All(stage => stage.Contains(sentence))));
         if ((plan.Width, plan.Height) != (request.Width, request.Height))
-            warnings.Add($"The picture will have {plan.Width}x{plan.Height} pixels instead of {request.Width}x{request.Height}: doubling from a first size of whole latent positions reaches no nearer one.");
+            warnings.Add($"The picture will have {plan.Width}x{plan.Height} pixels instead of {request.Width}x{request.Height}: "
+                + $"doubling from a first size of whole latent positions reaches no nearer one.");
         if (model.LinFusion is null && Math.Max(plan.Width, plan.Height) > 4 * model.Side)
-            warnings.Add("The time of the model's own attention grows with the square of the pixels; use linear attention for the model's family (LinFusion), whose time grows with the pixels.");
+            warnings.Add("The time of the model's own attention grows with the square of the pixels; "
+                + "use linear attention for the model's family (LinFusion), whose time grows with the pixels.");
         return plan with { Warnings = warnings };
     }
 
@@ -84,7 +96,16 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
         // A first stage on a given picture may have chosen among the last of the original steps.
         SamplerOptions sampling = first.Sampler.Options with { OriginalStepsShare = first.Request.Sampling?.OriginalStepsShare ?? 1 };
         Sampler sampler = sampling == first.Sampler.Options ? first.Sampler : Sampler.Create(sampling, first.Steps);
-        StableDiffusionPlan plan = first with { Width = width, Height = height, Sampler = sampler, Strength = strength, FirstCall = sampler.FirstCallOf(steps), EndCall = sampler.Timesteps.Count, Refiner = null };
+        StableDiffusionPlan plan = first with
+        {
+            Width = width,
+            Height = height,
+            Sampler = sampler,
+            Strength = strength,
+            FirstCall = sampler.FirstCallOf(steps),
+            EndCall = sampler.Timesteps.Count,
+            Refiner = null
+        };
         return new LargePictureStage(width, height, RatioOf(width, height), plan.Calls) { Plan = plan };
     }
 
@@ -98,26 +119,35 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
         NegativeSizes = picture.NegativeSizes is { } negative ? Sized(negative, all) : null,
     };
 
-    private static SizeConditioning Sized(SizeConditioning sizes, LargePictureSizes all) => sizes with { Original = sizes.Original ?? (all.Height, all.Width), Target = sizes.Target ?? (all.Height, all.Width) };
+    private static SizeConditioning Sized(SizeConditioning sizes, LargePictureSizes all) => sizes with
+    {
+        Original = sizes.Original ?? (all.Height, all.Width),
+        Target = sizes.Target ?? (all.Height, all.Width)
+    };
 
     private int RoundedUp(int side) => (side + model.Multiple - 1) / model.Multiple * model.Multiple;
 
     private static void RequireNoFirstStage(StableDiffusionRequest picture)
     {
         string? given = (picture.Width ?? picture.Height) is not null ? "A size" : picture.Strength is not null ? "A strength" : null;
-        if (given is not null) throw new MuralException($"{given} of the first stage was asked for, but super-resolution, which enlarges a given picture, has none; leave it out, or choose another method.");
+        if (given is not null)
+            throw new MuralException(
+                $"{given} of the first stage was asked for, but super-resolution, which enlarges a given picture, has none; leave it out, or choose another method.");
     }
 
     private static void RequireSteps(StableDiffusionPlan plan, UpscaleMethod method)
     {
         if (method != UpscaleMethod.SdEdit && !plan.Sampler.StepsAlone)
-            throw new MuralException($"Dilated convolutions need a sampler that steps from one state alone, which {SamplerNames.Of(plan.Sampler.Options)} does not; use the sampler euler or ddim, or the method sdedit.");
+            throw new MuralException($"Dilated convolutions need a sampler that steps from one state alone, which {SamplerNames.Of(plan.Sampler.Options)} does not; "
+                + $"use the sampler euler or ddim, or the method sdedit.");
     }
 
     private static void Require(LargePictureRequest request, double strength)
     {
-        if (request.Width < 1 || request.Height < 1) throw new MuralException($"A picture of {request.Width}x{request.Height} pixels was asked for; give a width and a height of at least 1.");
-        if (request.Width > 1 << 17 || request.Height > 1 << 17) throw new MuralException($"A picture of {request.Width}x{request.Height} pixels was asked for; a side may have at most {1 << 17}.");
+        if (request.Width < 1 || request.Height < 1)
+            throw new MuralException($"A picture of {request.Width}x{request.Height} pixels was asked for; give a width and a height of at least 1.");
+        if (request.Width > 1 << 17 || request.Height > 1 << 17)
+            throw new MuralException($"A picture of {request.Width}x{request.Height} pixels was asked for; a side may have at most {1 << 17}.");
         if (!(strength > 0 && strength <= 1)) throw new MuralException($"The strength of the first doubling is {strength}; give a number above 0 and up to 1.");
         request.Dilation.Require();
         StableDiffusionRequest picture = request.Picture;

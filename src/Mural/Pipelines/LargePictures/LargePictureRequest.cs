@@ -3,7 +3,10 @@ namespace Mural.Pipelines;
 /// <summary>A picture beyond the size that its model was trained on, painted in stages.</summary>
 public sealed record LargePictureRequest
 {
-    /// <summary>What the picture shows, and how it is sampled. Width and height are those of the first stage, of which the longer side counts; null for the model's. Super-resolution has no such stage, and takes neither them nor a strength.</summary>
+    /// <summary>
+    /// What the picture shows, and how it is sampled. Width and height are those of the first stage, of which the longer side counts; null for the model's. Super-resolution has no
+    /// such stage, and takes neither them nor a strength.
+    /// </summary>
     public required StableDiffusionRequest Picture { get; init; }
 
     /// <summary>Width wanted, in pixels; what is painted is at least as wide.</summary>

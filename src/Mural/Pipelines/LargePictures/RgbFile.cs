@@ -32,7 +32,8 @@ internal sealed class RgbFile : IDisposable
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new MuralException($"{Bytes(width, height)} bytes for a stage's picture cannot be kept at {path} ({error.Message.TrimEnd('.')}); free some space or choose another place.", error);
+            throw new MuralException(
+                $"{Bytes(width, height)} bytes for a stage's picture cannot be kept at {path} ({error.Message.TrimEnd('.')}); free some space or choose another place.", error);
         }
     }
 

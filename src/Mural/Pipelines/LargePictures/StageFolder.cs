@@ -35,7 +35,8 @@ internal sealed class StageFolder : IDisposable
         {
             string file = At(JobName);
             if (File.Exists(file) && File.ReadAllText(file) != job)
-                throw new MuralException($"{folder} holds stages of a picture that is painted with other settings or from other files; delete it, or give this picture another name.");
+                throw new MuralException(
+                    $"{folder} holds stages of a picture that is painted with other settings or from other files; delete it, or give this picture another name.");
             AtomicFile.WriteText(file, job);
         }
         catch
@@ -121,7 +122,8 @@ internal sealed class StageFolder : IDisposable
         IEnumerable<string> pictures = Enumerable.Range(0, _plan.Stages.Count).Select(Picture);
         // What a run that was killed left of files that were being written.
         IEnumerable<string> begun = new[] { $".{JobName}.*.tmp", $".{AnchorName}.*.tmp", DiskMap.Pattern }.SelectMany(pattern => Directory.GetFiles(_folder, pattern));
-        foreach (string file in pictures.SelectMany(picture => new[] { picture, picture + Part }).Concat(begun).Concat([At(EnlargedName), At(AnchorName), At(JobName)])) File.Delete(file);
+        foreach (string file in pictures.SelectMany(picture => new[] { picture, picture + Part }).Concat(begun).Concat([At(EnlargedName), At(AnchorName), At(JobName)]))
+            File.Delete(file);
         Dispose();
         File.Delete(At(FolderLock.Name));
         if (!Directory.EnumerateFileSystemEntries(_folder).Any()) Directory.Delete(_folder);

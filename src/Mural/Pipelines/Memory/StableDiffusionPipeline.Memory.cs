@@ -46,7 +46,12 @@ public sealed partial class StableDiffusionPipeline
     internal MemoryForecast Forecast(StableDiffusionPlan plan, MemoryMode mode, MemoryMode? codec = null)
     {
         int together = Math.Min(_options.BatchSize, plan.Request.Count);
-        return new MemoryForecast { Mode = mode, CodecMode = codec ?? mode, Stages = [Reading, .. PartsOf(plan, "", mode, codec ?? mode, together, plan.Request.InitialPicture is not null)] };
+        return new MemoryForecast
+        {
+            Mode = mode,
+            CodecMode = codec ?? mode,
+            Stages = [Reading, .. PartsOf(plan, "", mode, codec ?? mode, together, plan.Request.InitialPicture is not null)]
+        };
     }
 
     /// <summary>The same for a large picture.</summary>
@@ -119,7 +124,8 @@ public sealed partial class StableDiffusionPipeline
             double held = UNetEstimate.SkipBytes(config, seen, elementBytes);
             if (bytes == 0 && controls.Count > 1) bytes = held;
             bytes += held;
-            int calls = Enumerable.Range(0, plan.Calls).Count(call => CallRange.Holds(call, plan.Calls, control.Start, control.End) && hiDiffusion?.Controls(call, plan.RunSteps) != false);
+            int calls = Enumerable.Range(0, plan.Calls).Count(call =>
+                CallRange.Holds(call, plan.Calls, control.Start, control.End) && hiDiffusion?.Controls(call, plan.RunSteps) != false);
             multiplyAdds += calls * (control.ControlsPromptOnly ? texts.Positives : texts.All) * UNetCost.Control(config, seen, TextTokens);
         }
         return (bytes, multiplyAdds);
@@ -141,7 +147,9 @@ public sealed partial class StableDiffusionPipeline
         double needed = most.Bytes * (1 + Margin);
         throw new MuralException(string.Create(
             CultureInfo.InvariantCulture,
-            $"{needed / 1e9:0.0} GB of memory would be needed for {most.Name}, with {100 * Margin:0} % to spare, {(needed - limit) / 1e9:0.0} GB more than the {limit / 1e9:0.0} GB {(_options.MemoryLimit is null ? "of this machine" : "allowed")}; ask for a smaller picture or allow more."));
+            $"{needed / 1e9:0.0} GB of memory would be needed for {most.Name}, with {100 * Margin:0} % to spare, "
+                + $"{(needed - limit) / 1e9:0.0} GB more than the {limit / 1e9:0.0} GB "
+                + $"{(_options.MemoryLimit is null ? "of this machine" : "allowed")}; ask for a smaller picture or allow more."));
     }
 
     // How networks run where they shall take little memory, or null; the autoencoder is told how it shall.

@@ -32,7 +32,8 @@ internal static partial class AutoencoderFile
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!, name = Path.GetFileName(path);
         if (!name.Contains(Encoder, StringComparison.Ordinal) && !name.Contains(Decoder, StringComparison.Ordinal))
             throw new MuralException($"{path} holds one half of a TAESD, and its name does not say which; name the files as they are published, taesd_encoder and taesd_decoder.");
-        string encoder = Path.Combine(folder, name.Replace(Decoder, Encoder, StringComparison.Ordinal)), decoder = Path.Combine(folder, name.Replace(Encoder, Decoder, StringComparison.Ordinal));
+        string encoder = Path.Combine(folder, name.Replace(Decoder, Encoder, StringComparison.Ordinal)),
+            decoder = Path.Combine(folder, name.Replace(Encoder, Decoder, StringComparison.Ordinal));
         foreach (string half in new[] { encoder, decoder })
             if (!File.Exists(half)) throw new MuralException($"{path} holds one half of a TAESD, and the other, {half}, is not there; put it beside.");
         using ITensorSource first = Checkpoint.Open(encoder), second = Checkpoint.Open(decoder);

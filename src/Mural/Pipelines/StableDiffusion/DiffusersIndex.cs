@@ -33,7 +33,9 @@ internal sealed class DiffusersIndex
     {
         try
         {
-            return JsonNode.Parse(text) is JsonObject json ? new DiffusersIndex(json) : throw new MuralException($"{source} holds no JSON object; copy it from the model's origin again.");
+            return JsonNode.Parse(text) is JsonObject json
+                ? new DiffusersIndex(json)
+                : throw new MuralException($"{source} holds no JSON object; copy it from the model's origin again.");
         }
         catch (Exception error) when (error is JsonException or ArgumentException)
         {

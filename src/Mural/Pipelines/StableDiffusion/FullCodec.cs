@@ -45,7 +45,8 @@ internal sealed class FullCodec : PictureCodec
 
     private protected override Tensor DecodeWhole(Tensor latents) => _autoencoder.Decode(Unscaled(latents).to(Type), Tiles);
 
-    private protected override void DecodeStrips(Tensor latent, Action<long, Tensor> take, StripOptions strips) => _autoencoder.DecodeStrips(Unscaled(latent).to(StripType), take, strips);
+    private protected override void DecodeStrips(Tensor latent, Action<long, Tensor> take, StripOptions strips) =>
+        _autoencoder.DecodeStrips(Unscaled(latent).to(StripType), take, strips);
 
     private protected override (LiveBytes Encode, LiveBytes Decode) Work(long height, long width, MemoryMode mode, int elementBytes, long stripBytes)
     {

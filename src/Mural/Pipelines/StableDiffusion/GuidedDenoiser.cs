@@ -45,7 +45,8 @@ internal sealed class GuidedDenoiser : IDisposable
     /// <summary>The denoiser of one batch.</summary>
     /// <param name="channels">What the network sees beside the latents, or null. Shape: <c>[B, C, h, w]</c>.</param>
     /// <param name="shifts">Where HiDiffusion's windows begin.</param>
-    internal LatentDenoiser For(Tensor? channels, IWindowShifts shifts) => (input, call) => Predict(new CallInputs(input, channels, Counted(call), _hiDiffusion?.At(call.Index, shifts)));
+    internal LatentDenoiser For(Tensor? channels, IWindowShifts shifts) =>
+        (input, call) => Predict(new CallInputs(input, channels, Counted(call), _hiDiffusion?.At(call.Index, shifts)));
 
     public void Dispose()
     {

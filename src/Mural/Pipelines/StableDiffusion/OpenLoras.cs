@@ -30,7 +30,8 @@ internal sealed class OpenLoras : IDisposable
     internal IReadOnlyList<string> Warnings =>
     [
         .. _files.Where(file => file.Words.Count > 0).DistinctBy(file => file.Path).Select(file =>
-            $"The LoRA {file.Path} brings textual inversions ({string.Join(", ", file.Words.Select(Quote.Name))}), which are not used: give these words as files of their own, or expect less of them."),
+            $"The LoRA {file.Path} brings textual inversions "
+                + $"({string.Join(", ", file.Words.Select(Quote.Name))}), which are not used: give these words as files of their own, or expect less of them."),
     ];
 
     /// <summary>Which files with which weights.</summary>

@@ -11,11 +11,13 @@ internal static class PictureChecks
         if (model.Inpaints && (request.InitialPicture is null || request.Mask is null))
             throw new MuralException($"{model.Name} was made for inpainting; give a picture and a mask that is white where it is to be repainted.");
         if (request.MaskPadding is < 0) throw new MuralException($"A padding of {request.MaskPadding} pixels around the mask was asked for; give 0 or more.");
-        if (request.MaskPadding is not null && request.Mask is null) throw new MuralException("A padding around the mask was asked for, but there is no mask; give one, or leave the padding out.");
+        if (request.MaskPadding is not null && request.Mask is null)
+            throw new MuralException("A padding around the mask was asked for, but there is no mask; give one, or leave the padding out.");
         if (request.InitialPicture is not { } picture)
         {
             if (request.Mask is not null) throw new MuralException("A mask was given without the picture that it belongs to; give that picture too.");
-            if (request.Strength is not null) throw new MuralException($"A strength of {request.Strength} was given without a picture to change; give a picture too, or leave the strength out.");
+            if (request.Strength is not null)
+                throw new MuralException($"A strength of {request.Strength} was given without a picture to change; give a picture too, or leave the strength out.");
             return;
         }
         if (request.Mask is { } mask && (mask.Width, mask.Height) != (picture.Width, picture.Height))
@@ -35,7 +37,8 @@ internal static class PictureChecks
     {
         if (Fits(control, unet)) return;
         UNetConfig network = control.Network;
-        throw new MuralException($"{name} was made for texts of {network.CrossAttentionWidth} features and levels of {string.Join(", ", network.BlockOutChannels)} channels, but the model has {unet.CrossAttentionWidth} and {string.Join(", ", unet.BlockOutChannels)}; use a ControlNet of the model's family.");
+        throw new MuralException($"{name} was made for texts of {network.CrossAttentionWidth} features and levels of {string.Join(", ", network.BlockOutChannels)} channels, "
+            + $"but the model has {unet.CrossAttentionWidth} and {string.Join(", ", unet.BlockOutChannels)}; use a ControlNet of the model's family.");
     }
 
     /// <summary>Whether a ControlNet copies a UNet of these sizes.</summary>

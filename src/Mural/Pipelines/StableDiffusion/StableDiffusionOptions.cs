@@ -25,7 +25,9 @@ public sealed record StableDiffusionOptions
     /// <summary>LinFusion's linear attention for the model's family (LinFusion specification 2), the folder of a checkpoint; null for the model's own attention.</summary>
     public string? LinFusion { get; init; }
 
-    /// <summary>LoRAs to merge into the model for good; one that is named twice counts twice. <see cref="StableDiffusionPipeline.SetLorasAsync"/> takes those that shall come and go.</summary>
+    /// <summary>
+    /// LoRAs to merge into the model for good; one that is named twice counts twice. <see cref="StableDiffusionPipeline.SetLorasAsync"/> takes those that shall come and go.
+    /// </summary>
     public IReadOnlyList<StableDiffusionLora> Loras { get; init; } = [];
 
     /// <summary>Files of textual inversions, whose words prompts can use.</summary>

@@ -28,9 +28,11 @@ internal sealed class StableDiffusionPainter(StableDiffusionParts parts, StableD
         RunStart start = RunStart.Of(plan, _picture, parts.Codec, noise, batch);
         Func<Tensor, int, Tensor>? afterCall = Changed(start);
         Tensor Draw(Tensor like) => noise.Draw(like.shape);
-        Tensor latents = plan.Sampler.Sample(denoiser.For(start.Channels, noise.Shifts), start.State, Draw, plan.FirstCall..plan.EndCall, afterCall, Counted(plan, onStep), cancellationToken);
+        Tensor latents = plan.Sampler.Sample(
+            denoiser.For(start.Channels, noise.Shifts), start.State, Draw, plan.FirstCall..plan.EndCall, afterCall, Counted(plan, onStep), cancellationToken);
         if (plan.Refiner is { } second && refiner is not null)
-            latents = second.Sampler.Sample(refiner.For(null, noise.Shifts), latents, Draw, second.FirstCall..second.EndCall, afterCall, Counted(second, onStep), cancellationToken);
+            latents = second.Sampler.Sample(
+                refiner.For(null, noise.Shifts), latents, Draw, second.FirstCall..second.EndCall, afterCall, Counted(second, onStep), cancellationToken);
         return latents.MoveToOuterDisposeScope();
     }
 

@@ -19,7 +19,8 @@ internal sealed class StableDiffusionParts : IDisposable
     private readonly IReadOnlyList<string> _mergedWarnings;
     private IReadOnlyList<string> _exchangedWarnings = [];
 
-    private StableDiffusionParts(StableDiffusionSource source, StableDiffusionCheckpoint checkpoint, UNet2DConditionModel unet, PictureCodec codec, bool ownsCodec, TextEncoders texts, RuntimePlan runtime)
+    private StableDiffusionParts(
+        StableDiffusionSource source, StableDiffusionCheckpoint checkpoint, UNet2DConditionModel unet, PictureCodec codec, bool ownsCodec, TextEncoders texts, RuntimePlan runtime)
     {
         UNet = unet;
         Codec = codec;
@@ -103,7 +104,8 @@ internal sealed class StableDiffusionParts : IDisposable
     }
 
     /// <summary>What the network is told of a request's prompts.</summary>
-    internal TextTimeline Encode(StableDiffusionPlan plan) => Texts.Use(encoder => new TextConditioner(encoder, SizeNumbers, ZerosForNoNegative, secondOnly: SizeNumbers == SizeConditioning.NumbersOfRefiner).Encode(plan));
+    internal TextTimeline Encode(StableDiffusionPlan plan) => Texts.Use(encoder =>
+        new TextConditioner(encoder, SizeNumbers, ZerosForNoNegative, secondOnly: SizeNumbers == SizeConditioning.NumbersOfRefiner).Encode(plan));
 
     /// <summary>Gives the model these LoRAs in place of those that it has; without any, it is as it was loaded.</summary>
     /// <exception cref="MuralException">One of them cannot be read or does not fit; the model keeps those that it has.</exception>
@@ -138,7 +140,8 @@ internal sealed class StableDiffusionParts : IDisposable
         Texts.Dispose();
     }
 
-    private static IEnumerable<KeyValuePair<string, nn.Module>> Named(IReadOnlyList<TextStage> stages) => stages.Select(stage => KeyValuePair.Create(stage.Name, (nn.Module)stage.Encoder));
+    private static IEnumerable<KeyValuePair<string, nn.Module>> Named(IReadOnlyList<TextStage> stages) =>
+        stages.Select(stage => KeyValuePair.Create(stage.Name, (nn.Module)stage.Encoder));
 
     // Text encoders that come back know nothing of the LoRAs that the UNet has.
     private void AddLoras(IReadOnlyList<TextStage> stages)
@@ -157,20 +160,24 @@ internal sealed class StableDiffusionParts : IDisposable
     private static void Require(string path, UNetConfig unet, PictureCodec codec, TextEncoders texts)
     {
         if (texts.ContextWidth != unet.CrossAttentionWidth)
-            throw new MuralException($"The text encoders of {path} give vectors of {texts.ContextWidth} features, but its UNet takes {unet.CrossAttentionWidth}; use parts that belong together.");
+            throw new MuralException(
+                $"The text encoders of {path} give vectors of {texts.ContextWidth} features, but its UNet takes {unet.CrossAttentionWidth}; use parts that belong together.");
         if (IsXL(unet) && (CountSizeNumbers(unet, texts.PooledWidth) is not (SizeConditioning.Numbers or SizeConditioning.NumbersOfRefiner)
             || texts.PooledWidth + CountSizeNumbers(unet, texts.PooledWidth) * unet.SizeEmbeddingWidth != unet.AddedEmbeddingWidth))
-            throw new MuralException($"The UNet of {path} takes {unet.AddedEmbeddingWidth} values of pooled text and sizes, which does not suit its text encoder's {texts.PooledWidth}; use parts that belong together.");
+            throw new MuralException($"The UNet of {path} takes {unet.AddedEmbeddingWidth} values of pooled text and sizes, "
+                + $"which does not suit its text encoder's {texts.PooledWidth}; use parts that belong together.");
         int latent = codec.LatentChannels;
         if (unet.OutChannels != latent || (unet.InChannels != latent && unet.InChannels != 2 * latent + 1))
-            throw new MuralException($"The UNet of {path} takes {unet.InChannels} channels and gives {unet.OutChannels}, but with latents of {latent} channels it must take {latent}, or {2 * latent + 1} for inpainting; use another model.");
+            throw new MuralException($"The UNet of {path} takes {unet.InChannels} channels and gives {unet.OutChannels}, "
+                + $"but with latents of {latent} channels it must take {latent}, or {2 * latent + 1} for inpainting; use another model.");
     }
 
     private StableDiffusionModelInfo Describe(string name, ModelFamily family, DiffusersIndex index)
     {
         UNetConfig config = UNet.Config;
         // Some folders saved before diffusers 0.9 state half the side.
-        bool halved = family < ModelFamily.StableDiffusionXL && config.SampleSize < UsualSampleSize && Version.TryParse(index.Text("_diffusers_version")?.Split(".dev")[0], out Version? version) && version < new Version(0, 9);
+        bool halved = family < ModelFamily.StableDiffusionXL && config.SampleSize < UsualSampleSize
+            && Version.TryParse(index.Text("_diffusers_version")?.Split(".dev")[0], out Version? version) && version < new Version(0, 9);
         return new StableDiffusionModelInfo
         {
             Name = name,

@@ -190,14 +190,16 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
     private static StableDiffusionParts LoadRefiner(string path, StableDiffusionOptions options, RuntimePlan runtime, StableDiffusionParts parts)
     {
         // Words, attentions, changes of layers and what is said of its prediction are the base model's.
-        StableDiffusionParts refiner = StableDiffusionParts.Load(path, options with { TextualInversions = [], Loras = [], LinFusion = null, Prediction = null }, runtime, parts.Codec);
+        StableDiffusionParts refiner = StableDiffusionParts.Load(
+            path, options with { TextualInversions = [], Loras = [], LinFusion = null, Prediction = null }, runtime, parts.Codec);
         if (parts.SizeNumbers > 0 && refiner.SizeNumbers > 0 && !refiner.Info.Inpaints) return refiner;
         string found = refiner.Info.Family;
         refiner.Dispose();
         throw new MuralException($"{path} is a {found} model, which cannot refine what a {parts.Info.Family} model begins; both must be of Stable Diffusion XL.");
     }
 
-    private List<StableDiffusionPicture> Generate(StableDiffusionPlan plan, MemoryForecast forecast, IProgress<StableDiffusionProgress>? progress, CancellationToken cancellationToken)
+    private List<StableDiffusionPicture> Generate(
+        StableDiffusionPlan plan, MemoryForecast forecast, IProgress<StableDiffusionProgress>? progress, CancellationToken cancellationToken)
     {
         using var noGradients = no_grad();
         StripOptions? strips = Prepare(forecast, Path.GetTempPath(), cancellationToken);
@@ -237,5 +239,6 @@ public sealed partial class StableDiffusionPipeline : IAsyncDisposable
     }
 
     private bool BatchesGuidance(StableDiffusionPlan plan) => _options.BatchGuidance ?? MemoryRules.ActivationBytes(
-        _parts.UNet.Config, plan.Height / Model.Multiple, plan.Width / Model.Multiple, TextCounts.Of(plan, _options.Prompts).All * Math.Min(_options.BatchSize, plan.Request.Count), Runtime.Type) < MemoryRules.BatchedActivations;
+        _parts.UNet.Config, plan.Height / Model.Multiple, plan.Width / Model.Multiple,
+        TextCounts.Of(plan, _options.Prompts).All * Math.Min(_options.BatchSize, plan.Request.Count), Runtime.Type) < MemoryRules.BatchedActivations;
 }

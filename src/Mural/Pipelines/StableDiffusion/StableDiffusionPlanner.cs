@@ -86,7 +86,8 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
             throw new MuralException($"The guidance is to be rescaled by {request.GuidanceRescale}; give a share from 0 to 1.");
         if (request.PreviewEvery < 0) throw new MuralException($"A preview after every {request.PreviewEvery} calls was asked for; give 1 or more, or 0 for none.");
         CallRange.Require("The guidance", request.GuidanceStart, request.GuidanceStop);
-        if (!(request.RefinerStart > 0 && request.RefinerStart < 1)) throw new MuralException($"The refiner is to take over after a share of {request.RefinerStart} of the training steps; give a number between 0 and 1.");
+        if (!(request.RefinerStart > 0 && request.RefinerStart < 1))
+            throw new MuralException($"The refiner is to take over after a share of {request.RefinerStart} of the training steps; give a number between 0 and 1.");
         if (request.ClipSkip < 0 || request.NegativeClipSkip < 0)
             throw new MuralException($"{Math.Min(request.ClipSkip, request.NegativeClipSkip ?? 0)} layers of the text encoder cannot be skipped; give 0 for none, or more.");
     }
@@ -121,8 +122,11 @@ internal sealed class StableDiffusionPlanner(StableDiffusionParts parts, StableD
         foreach (string unused in plan.UnusedHiDiffusion) yield return unused;
         // What RAU-Net makes up for ends at about four times the side.
         long factor = plan.HiDiffusion is { Resamples: true } ? 16 : 2;
-        if ((long)width * height > factor * side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect things to repeat; paint it in stages, {(plan.HiDiffusion is null ? "with HiDiffusion, " : "")}or smaller.";
-        else if (4L * width * height < (long)side * side) yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect a poor picture; ask for a larger one.";
+        if ((long)width * height > factor * side * side)
+            yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect things to repeat; "
+                + $"paint it in stages, {(plan.HiDiffusion is null ? "with HiDiffusion, " : "")}or smaller.";
+        else if (4L * width * height < (long)side * side)
+            yield return $"{parts.Info.Name} was trained on {side}x{side} pixels, not on {width}x{height}: expect a poor picture; ask for a larger one.";
         if (guidance <= 1 && !string.IsNullOrEmpty(request.NegativePrompt))
             yield return string.Create(CultureInfo.InvariantCulture, $"At a guidance of {guidance} the negative prompt is not used; raise the guidance above 1.");
         if (guidance <= 1 && request.GuidanceRescale > 0)

@@ -71,7 +71,8 @@ internal sealed class StableDiffusionSource
     {
         if (!checkpoint.PredictionIsGuessed) return null;
         (string taken, string other) = checkpoint.Sampling.PredictionType == PredictionType.VPrediction ? ("velocities", "noise") : ("noise", "velocities");
-        return $"{Name} does not say whether it predicts noise or velocities, and is taken to predict {taken}, as its weights suggest: if pictures are grey or noisy, say that it predicts {other} (--prediction {(other == "noise" ? "eps" : "v")}).";
+        return $"{Name} does not say whether it predicts noise or velocities, and is taken to predict {taken}, as its weights suggest: "
+            + $"if pictures are grey or noisy, say that it predicts {other} (--prediction {(other == "noise" ? "eps" : "v")}).";
     }
 
     /// <summary>The UNet, ready for inference.</summary>

@@ -94,7 +94,8 @@ internal sealed class TextConditioner(PromptEncoder encoder, int sizes, bool zer
 
     private (Tensor, Tensor?) Zeros(GuidingText like) => (Kept(zeros_like(like.Context)), like.Pooled is { } pooled ? Kept(zeros_like(pooled)) : null);
 
-    private static GuidingText Guiding((Tensor Context, Tensor? Pooled) text, Tensor? sizes, double weight, bool isNegative) => new(text.Context, text.Pooled, sizes, weight, isNegative);
+    private static GuidingText Guiding((Tensor Context, Tensor? Pooled) text, Tensor? sizes, double weight, bool isNegative) =>
+        new(text.Context, text.Pooled, sizes, weight, isNegative);
 
     private (Tensor? Positive, Tensor? Negative) SizeNumbers(StableDiffusionPlan plan)
     {

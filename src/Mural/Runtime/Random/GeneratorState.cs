@@ -22,7 +22,8 @@ public static class GeneratorState
     {
         using Tensor current = generator.get_state();
         if (state.Length != current.numel() || !IsValid(state))
-            throw new MuralException($"A saved state of the random generator has {current.numel()} bytes of a fixed form, but {state.Length} others were found: the file that holds it is damaged.");
+            throw new MuralException(
+                $"A saved state of the random generator has {current.numel()} bytes of a fixed form, but {state.Length} others were found: the file that holds it is damaged.");
         using Tensor wanted = empty([state.Length], uint8);
         state.CopyTo(wanted.bytes);
         generator.set_state(wanted);

@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 namespace Mural.Runtime;
 
 /// <summary>
-/// Seeds libtorch's own random stream, which its initialisers draw from, until disposed: then the stream goes on as if nothing had been drawn. What other threads draw meanwhile is theirs
-/// to expect.
+/// Seeds libtorch's own random stream, which its initialisers draw from, until disposed: then the stream goes on as if nothing had been drawn. What other threads draw meanwhile is
+/// theirs to expect.
 /// </summary>
 internal sealed class GlobalSeed : IDisposable
 {

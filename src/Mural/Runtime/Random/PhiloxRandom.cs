@@ -35,7 +35,8 @@ public sealed class PhiloxRandom : RandomSource
     {
         using var scope = NewDisposeScope();
         long count = shape.Aggregate(1L, (product, size) => product * size);
-        if (count > int.MaxValue) throw new MuralException($"{count} random numbers were asked for at once, but at most {int.MaxValue} can be drawn: use a smaller picture or batch.");
+        if (count > int.MaxValue)
+            throw new MuralException($"{count} random numbers were asked for at once, but at most {int.MaxValue} can be drawn: use a smaller picture or batch.");
         float[] values = new float[count];
         if (count <= _gridThreads) FillFirst(values);
         else FillGrid(values);

@@ -51,6 +51,8 @@ internal static class DpmSolverAdaptive
     {
         Tensor allowed = maximum(lower.abs(), lowerBefore.abs()).mul(options.RelativeTolerance).clamp_min(options.AbsoluteTolerance);
         double error = ((higher - lower) / allowed).square().flatten(1).mean([1L]).max().to(float64).sqrt().item<double>();
-        return double.IsFinite(error) ? error : throw new MuralException("The network's predictions stopped being finite numbers, so no step size is right: check the weights and the precision.");
+        return double.IsFinite(error)
+            ? error
+            : throw new MuralException("The network's predictions stopped being finite numbers, so no step size is right: check the weights and the precision.");
     }
 }

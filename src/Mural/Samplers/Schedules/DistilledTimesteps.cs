@@ -24,13 +24,16 @@ internal static class DistilledTimesteps
     private static void Check(SamplerOptions options, int steps)
     {
         if (options.OriginalInferenceSteps < 1 || options.OriginalInferenceSteps > options.TrainTimesteps)
-            throw new MuralException($"The model's original_inference_steps is {options.OriginalInferenceSteps}; it must be from 1 to the {options.TrainTimesteps} training steps.");
+            throw new MuralException(
+                $"The model's original_inference_steps is {options.OriginalInferenceSteps}; it must be from 1 to the {options.TrainTimesteps} training steps.");
         if (!(options.OriginalStepsShare > 0 && options.OriginalStepsShare <= 1))
             throw new MuralException($"The share of the original steps is {options.OriginalStepsShare}; give a number above 0 and up to 1.");
         if (options.CustomTimesteps is not null && Kept(options, steps) == 0)
-            throw new MuralException($"A share of {options.OriginalStepsShare} leaves none of the list's {steps} timesteps to run; raise the share, or lengthen the list, until their product is at least 1.");
+            throw new MuralException($"A share of {options.OriginalStepsShare} leaves none of the list's {steps} timesteps to run; "
+                + $"raise the share, or lengthen the list, until their product is at least 1.");
         if (options.CustomTimesteps is null && steps > Original(options))
-            throw new MuralException($"A model distilled from {options.OriginalInferenceSteps} steps can make at most {Original(options)} of them here, not {steps}; ask for fewer steps.");
+            throw new MuralException(
+                $"A model distilled from {options.OriginalInferenceSteps} steps can make at most {Original(options)} of them here, not {steps}; ask for fewer steps.");
     }
 
     private static double[] Spread(SamplerOptions options, NoiseTable table, int steps)

@@ -71,7 +71,8 @@ internal static class SigmaGrid
     {
         // These know no end of the range.
         int last = options.Sampler is SamplerKind.UniPc or SamplerKind.Deis ? table.Steps : table.StepsAbove(options.LambdaMinClipped);
-        if (last < steps) throw new MuralException($"Of the training steps, lambda_min_clipped {options.LambdaMinClipped} leaves {last}, but {steps} steps were asked for; lower it.");
+        if (last < steps)
+            throw new MuralException($"Of the training steps, lambda_min_clipped {options.LambdaMinClipped} leaves {last}, but {steps} steps were asked for; lower it.");
         return TimestepGrid.CreateForSolver(spacing, table.Steps, last, steps, options.StepsOffset);
     }
 

@@ -58,7 +58,8 @@ internal static class TimestepGrid
         double[] timesteps = [.. steps.Reverse().Select(step => (double)step * stride + offset)];
         return stride > 0 && timesteps[0] < trainSteps && timesteps[^1] >= 0
             ? timesteps
-            : throw new MuralException($"{timesteps.Length} steps of leading spacing with an offset of {offset} do not fit into {trainSteps} training steps; ask for fewer steps, or another spacing.");
+            : throw new MuralException(
+                $"{timesteps.Length} steps of leading spacing with an offset of {offset} do not fit into {trainSteps} training steps; ask for fewer steps, or another spacing.");
     }
 
     // Counting stops at the number of steps: the reference's floating-point range gives one too many for some numbers. Its steps are multiples of the difference of its first

@@ -17,7 +17,9 @@ internal static class DataLimit
 
     internal static Tensor Clip(Tensor data, SamplerOptions options) => data.clamp(-options.ClipSampleRange, options.ClipSampleRange);
 
-    /// <summary>Each picture is clipped to a quantile of its magnitudes, at least 1 and at most the maximum, and divided by it. A maximum below 1 is every picture's limit.</summary>
+    /// <summary>
+    /// Each picture is clipped to a quantile of its magnitudes, at least 1 and at most the maximum, and divided by it. A maximum below 1 is every picture's limit.
+    /// </summary>
     internal static Tensor Threshold(Tensor data, SamplerOptions options)
     {
         using var scope = NewDisposeScope();

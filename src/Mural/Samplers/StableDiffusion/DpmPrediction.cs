@@ -30,6 +30,7 @@ internal static class DpmPrediction
     {
         if (options.SolverOrder is < 1 or > 3) throw new MuralException($"The order of the solver is {options.SolverOrder}; give 1 to 3.");
         if (IntegratesNoise(options) && options.FinalSigma == FinalSigma.Zero)
-            throw new MuralException("A solver of the predicted noise (dpmsolver, sde-dpmsolver) cannot end at zero noise; set final_sigmas_type to sigma_min, or algorithm_type to dpmsolver++.");
+            throw new MuralException(
+                "A solver of the predicted noise (dpmsolver, sde-dpmsolver) cannot end at zero noise; set final_sigmas_type to sigma_min, or algorithm_type to dpmsolver++.");
     }
 }

@@ -18,19 +18,23 @@ internal static class Pndm
         double half = table.Steps / steps / 2;
         IEnumerable<double> timesteps = options.SkipPrkSteps
             ? steps == 1 ? spaced : [spaced[0], .. spaced[1..2], .. spaced[1..]]
-            : [.. Enumerable.Range(0, WarmUpSteps).SelectMany(step => new[] { spaced[step], spaced[step + 1] + half, spaced[step + 1] + half, spaced[step + 1] }), .. spaced[WarmUpSteps..]];
+            : [.. Enumerable.Range(0, WarmUpSteps)
+                .SelectMany(step => new[] { spaced[step], spaced[step + 1] + half, spaced[step + 1] + half, spaced[step + 1] }), .. spaced[WarmUpSteps..]];
         return WholeTimesteps.Grid([.. timesteps], table, WholeTimesteps.FinalAlphaBar(options, table, alphaToOne: false));
     }
 
     private static void Check(SamplerOptions options, int steps)
     {
-        if (options.PredictionType == PredictionType.Sample) throw new MuralException("PNDM cannot sample a model that predicts the clean latent (prediction_type sample); choose another sampler.");
-        if (!options.SkipPrkSteps && steps <= WarmUpSteps) throw new MuralException($"PNDM with Runge-Kutta steps needs at least {WarmUpSteps + 1} steps, not {steps}; ask for more, or set skip_prk_steps.");
+        if (options.PredictionType == PredictionType.Sample)
+            throw new MuralException("PNDM cannot sample a model that predicts the clean latent (prediction_type sample); choose another sampler.");
+        if (!options.SkipPrkSteps && steps <= WarmUpSteps)
+            throw new MuralException($"PNDM with Runge-Kutta steps needs at least {WarmUpSteps + 1} steps, not {steps}; ask for more, or set skip_prk_steps.");
     }
 
     private static void CheckLaterStart(SamplerOptions options)
     {
-        if (!options.SkipPrkSteps) throw new MuralException("PNDM with Runge-Kutta steps can only start from noise, not from a picture or with a refiner; set skip_prk_steps, or choose another sampler.");
+        if (!options.SkipPrkSteps)
+            throw new MuralException("PNDM with Runge-Kutta steps can only start from noise, not from a picture or with a refiner; set skip_prk_steps, or choose another sampler.");
     }
 
     private static Tensor Run(SamplingRun run, Tensor x)

@@ -56,7 +56,8 @@ public sealed class Sampler
     internal int CallsPerStep => _method.CallsPerStep;
 
     /// <summary>Whether a step depends on nothing but the state before it.</summary>
-    internal bool StepsAlone => _method is { CallsPerStep: 1, Kind: SamplerKind.Ddim or SamplerKind.Ddpm or SamplerKind.Euler or SamplerKind.EulerAncestral or SamplerKind.Lcm or SamplerKind.Tcd };
+    internal bool StepsAlone =>
+        _method is { CallsPerStep: 1, Kind: SamplerKind.Ddim or SamplerKind.Ddpm or SamplerKind.Euler or SamplerKind.EulerAncestral or SamplerKind.Lcm or SamplerKind.Tcd };
 
     /// <summary>Decides on the steps.</summary>
     /// <param name="options">The settings.</param>
@@ -159,7 +160,8 @@ public sealed class Sampler
         ArgumentNullException.ThrowIfNull(x);
         (int first, int count) = (calls ?? Range.All).GetOffsetAndLength(_grid.Timesteps.Length);
         if (Options.PredictionType == PredictionType.Epsilon && _grid.Sigmas.Skip(first).Take(count).Any(double.IsInfinity))
-            throw new MuralException("At zero terminal signal-to-noise ratio nothing can be told from predicted noise; use a model with prediction_type v_prediction, or unset rescale_betas_zero_snr.");
+            throw new MuralException(
+                "At zero terminal signal-to-noise ratio nothing can be told from predicted noise; use a model with prediction_type v_prediction, or unset rescale_betas_zero_snr.");
         LaterStart(first);
         using var noGradients = no_grad();
         using var scope = NewDisposeScope();

@@ -17,7 +17,8 @@ internal static class ScheduleNames
 
     private static readonly (string Name, TimestepSpacing Spacing)[] Spacings =
     [
-        ("normal", TimestepSpacing.Linspace), ("linspace", TimestepSpacing.Linspace), ("uniform", TimestepSpacing.Linspace), ("leading", TimestepSpacing.Leading), ("trailing", TimestepSpacing.Trailing),
+        ("normal", TimestepSpacing.Linspace), ("linspace", TimestepSpacing.Linspace), ("uniform", TimestepSpacing.Linspace),
+        ("leading", TimestepSpacing.Leading), ("trailing", TimestepSpacing.Trailing),
         ("sgm-uniform", TimestepSpacing.SgmUniform), ("simple", TimestepSpacing.Simple),
     ];
 
@@ -50,7 +51,8 @@ internal static class ScheduleNames
     };
 
     // Where samplers have schedules, none is no name for evenly spread timesteps: the webui takes another schedule where its text has none.
-    private static string SpacingName(SamplerOptions options, SamplerMethod method) => method.HasTimestepSpacings && options.TimestepSpacing is { } spacing and not TimestepSpacing.Linspace
+    private static string SpacingName(SamplerOptions options, SamplerMethod method) => method.HasTimestepSpacings
+        && options.TimestepSpacing is { } spacing and not TimestepSpacing.Linspace
         ? Spacings.First(entry => entry.Spacing == spacing).Name
         : "Uniform";
 

@@ -45,7 +45,8 @@ internal sealed class VaeTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity =>
-        $"vae {string.Join('-', _config.Model.BlockOutChannels)} x{_config.Model.LayersPerBlock}{Unusual()}, seed {_config.Seed}, batch {_config.StepSamples}, pictures {_pictures.Key}{(_config.Data.Flip ? "-mirrored" : "")}, split {_pictures.SplitKey}";
+        $"vae {string.Join('-', _config.Model.BlockOutChannels)} x{_config.Model.LayersPerBlock}{Unusual()}, seed {_config.Seed}, batch {_config.StepSamples}, "
+            + $"pictures {_pictures.Key}{(_config.Data.Flip ? "-mirrored" : "")}, split {_pictures.SplitKey}";
 
     // A fresh encoder's log variance is about 0 and its means are small: the decoder would see little but noise for thousands of steps.
     public void Initialise()
@@ -73,7 +74,8 @@ internal sealed class VaeTask : ITrainingTask
     private string Unusual()
     {
         VaeModelConfig model = _config.Model, usual = new();
-        string channels = model.LatentChannels == usual.LatentChannels ? "" : $" latents of {model.LatentChannels}", groups = model.NormNumGroups == usual.NormNumGroups ? "" : $" groups {model.NormNumGroups}";
+        string channels = model.LatentChannels == usual.LatentChannels ? "" : $" latents of {model.LatentChannels}",
+            groups = model.NormNumGroups == usual.NormNumGroups ? "" : $" groups {model.NormNumGroups}";
         return channels + groups + (model.MidBlockAddAttention ? "" : " without attention");
     }
 

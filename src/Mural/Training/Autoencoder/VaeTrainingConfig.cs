@@ -59,6 +59,7 @@ public sealed record VaeTrainingConfig : TrainingConfig
         model.Validate();
         Data.RequireMultipleOf(model.Downscale, "autoencoder");
         if (Crop is int crop && (crop < model.Downscale || crop > Data.Size || crop % model.Downscale != 0))
-            throw new MuralException($"The setting 'crop' is {crop}; a multiple of {model.Downscale}, the autoencoder's factor, and at most 'data.size' = {Data.Size} is expected.");
+            throw new MuralException(
+                $"The setting 'crop' is {crop}; a multiple of {model.Downscale}, the autoencoder's factor, and at most 'data.size' = {Data.Size} is expected.");
     }
 }

@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace Mural.Training.Data;
 
 /// <summary>
-/// Brings a picture of any size to the square that a run trains on, composited on a colour: as the official DiM does (spec dim.md 5), halved with a box filter while the short side is
-/// at least twice the target, bicubic to the target's short side, centre crop; or as the official trainers of LinFusion do (spec linfusion.md 3.5).
+/// Brings a picture of any size to the square that a run trains on, composited on a colour: as the official DiM does (spec dim.md 5), halved with a box filter while the short side
+/// is at least twice the target, bicubic to the target's short side, centre crop; or as the official trainers of LinFusion do (spec linfusion.md 3.5).
 /// </summary>
 internal static class PictureDecoder
 {

@@ -55,7 +55,8 @@ internal static class PictureList
     private static List<PictureItem> FromFolder(string folder)
     {
         var items = new List<PictureItem>();
-        foreach (string file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Where(f => Extensions.Contains(Path.GetExtension(f))).Order(StringComparer.Ordinal))
+        foreach (string file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+            .Where(f => Extensions.Contains(Path.GetExtension(f))).Order(StringComparer.Ordinal))
         {
             string label = Path.GetDirectoryName(Path.GetRelativePath(folder, file))!.Replace('\\', '/');
             string[] words = label.Length == 0 ? [] : [label];
@@ -78,7 +79,8 @@ internal static class PictureList
             }
             catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or ArgumentException)
             {
-                throw new MuralException($"Line {number} of '{path}' is not a JSON object with a 'file' and optional 'words', 'label', 'caption', 'name' and 'split': {e.Message}", e);
+                throw new MuralException(
+                    $"Line {number} of '{path}' is not a JSON object with a 'file' and optional 'words', 'label', 'caption', 'name' and 'split': {e.Message}", e);
             }
         }
         return items;
@@ -115,10 +117,12 @@ internal static class PictureList
         while (lines.MoveNext())
         {
             string[] fields = lines.Current;
-            if (fields.Length != header.Length) throw new MuralException($"'{path}' has a line of {fields.Length} fields, '{string.Join(',', fields)}', where the first line names {header.Length} columns.");
+            if (fields.Length != header.Length)
+                throw new MuralException($"'{path}' has a line of {fields.Length} fields, '{string.Join(',', fields)}', where the first line names {header.Length} columns.");
             // An empty field is none.
             string? Field(int column) => column >= 0 && fields[column].Trim() is { Length: > 0 } text ? text : null;
-            string picture = Field(file) ?? throw new MuralException($"'{path}' has a line without a 'file', '{string.Join(',', fields)}'; name its picture, or take the line out.");
+            string picture = Field(file)
+                ?? throw new MuralException($"'{path}' has a line without a 'file', '{string.Join(',', fields)}'; name its picture, or take the line out.");
             string[] condition = Field(words) is { } several ? Split(several) : Field(label) is { } single ? [single] : [];
             string called = Field(name) ?? Path.GetFileNameWithoutExtension(picture);
             items.Add(new PictureItem(FullPath(path, picture), called, condition, Field(split) is not (null or "train")) { Caption = Field(caption) });

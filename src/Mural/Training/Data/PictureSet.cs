@@ -75,11 +75,13 @@ internal sealed class PictureSet : IDisposable
         }
         BrokenPicture[] broken = JsonSerializer.Deserialize<BrokenPicture[]>(File.ReadAllText(notes), Settings.Json)!;
         if (broken.Length > 0)
-            report($"{broken.Length} of {items.Count} pictures are left out: {string.Join("; ", broken.Take(5).Select(b => $"{b.File} ({b.Reason})"))}{(broken.Length > 5 ? "; ..." : "")}");
+            report($"{broken.Length} of {items.Count} pictures are left out: "
+                + $"{string.Join("; ", broken.Take(5).Select(b => $"{b.File} ({b.Reason})"))}{(broken.Length > 5 ? "; ..." : "")}");
         var set = new PictureSet(items, broken, pixels, key, config.Size);
         if (set.Training.Count > 0) return set;
         set.Dispose();
-        throw new MuralException($"None of the {items.Count} pictures of '{config.Folder ?? config.Index}' can be trained on; {broken.Length} are broken and the others are held out.");
+        throw new MuralException(
+            $"None of the {items.Count} pictures of '{config.Folder ?? config.Index}' can be trained on; {broken.Length} are broken and the others are held out.");
     }
 
     /// <summary>Where what is made of the pictures is kept.</summary>
@@ -121,7 +123,11 @@ internal sealed class PictureSet : IDisposable
             stream.SetLength(bytes * items.Count);
             try
             {
-                Parallel.For(0, items.Count, new ParallelOptions { CancellationToken = cancellation, MaxDegreeOfParallelism = Environment.ProcessorCount }, () => new byte[bytes], (i, _, buffer) =>
+                Parallel.For(0, items.Count, new ParallelOptions
+                {
+                    CancellationToken = cancellation,
+                    MaxDegreeOfParallelism = Environment.ProcessorCount
+                }, () => new byte[bytes], (i, _, buffer) =>
                 {
                     try
                     {

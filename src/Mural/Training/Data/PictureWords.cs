@@ -14,7 +14,8 @@ internal static class PictureWords
     {
         string[] unknown = [.. items.SelectMany(i => i.Words).Where(w => vocabulary.IndexOf(w) < 0).Distinct().Order(StringComparer.Ordinal)];
         if (unknown.Length > 0)
-            throw new MuralException($"The vocabulary '{path}' lacks {unknown.Length} words of the pictures ({string.Join(", ", unknown.Take(5))}{(unknown.Length > 5 ? ", ..." : "")}); add them, one a line.");
+            throw new MuralException($"The vocabulary '{path}' lacks {unknown.Length} words of the pictures "
+                + $"({string.Join(", ", unknown.Take(5))}{(unknown.Length > 5 ? ", ..." : "")}); add them, one a line.");
         return [.. items.Select(i => i.Words.Select(vocabulary.IndexOf).ToArray())];
     }
 }

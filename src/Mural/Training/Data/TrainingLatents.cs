@@ -33,7 +33,8 @@ internal sealed class TrainingLatents : IDisposable
         {
             data.RequireMultipleOf(autoencoder.Config.Downscale, "autoencoder");
             autoencoder.to(device);
-            return new TrainingLatents(autoencoder, LatentSet.Open(pictures, new LatentEncoding(autoencoder, type, device, data.Flip), PictureSet.CacheFolder(data, settingsPath), report, cancellation));
+            return new TrainingLatents(
+                autoencoder, LatentSet.Open(pictures, new LatentEncoding(autoencoder, type, device, data.Flip), PictureSet.CacheFolder(data, settingsPath), report, cancellation));
         }
         catch
         {
@@ -42,7 +43,9 @@ internal sealed class TrainingLatents : IDisposable
         }
     }
 
-    /// <summary>Latents of some pictures as a network sees them, drawn anew from their moments and, where pictures are mirrored, with every second one mirrored. Shape: `[B, C, h, w]`.</summary>
+    /// <summary>
+    /// Latents of some pictures as a network sees them, drawn anew from their moments and, where pictures are mirrored, with every second one mirrored. Shape: `[B, C, h, w]`.
+    /// </summary>
     internal Tensor Draw(IReadOnlyList<int> rows, Generator generator) => _set.Draw(rows, generator);
 
     public void Dispose()

@@ -40,7 +40,8 @@ internal sealed class DiMTask : ITrainingTask
         {
             _steps = DiscreteNoiseSchedule.ScaledLinear();
             _latents = loaded.Add(TrainingLatents.Open(
-                pictures, AutoencoderKL.FromFolder(Settings.Resolve(config.SettingsPath, config.Autoencoder)), type, device, config.Data, config.SettingsPath, report, cancellation));
+                pictures, AutoencoderKL.FromFolder(Settings.Resolve(config.SettingsPath, config.Autoencoder)),
+                type, device, config.Data, config.SettingsPath, report, cancellation));
         }
         else
         {
@@ -57,7 +58,10 @@ internal sealed class DiMTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity => string.Create(System.Globalization.CultureInfo.InvariantCulture,
-        $"dim {_config.Model.Width}x{_config.Model.Blocks} patch {_config.Model.PatchSize} states {_config.Model.DState} pads {_config.Model.PadLen} {_config.Model.PadLayout}, seed {_config.Seed}, batch {_config.StepSamples}, labels {_conditions.Key}, split {_pictures.SplitKey}{(_config.Balance > 0 ? $", balance {_config.Balance}" : "")}, data {_latents?.Key ?? _pictures.Key + (_config.Data.Flip ? "-mirrored" : "")}");
+        $"dim {_config.Model.Width}x{_config.Model.Blocks} patch {_config.Model.PatchSize} states {_config.Model.DState} pads {_config.Model.PadLen} {_config.Model.PadLayout}, "
+            + $"seed {_config.Seed}, batch {_config.StepSamples}, labels {_conditions.Key}, "
+            + $"split {_pictures.SplitKey}{(_config.Balance > 0 ? $", balance {_config.Balance}" : "")}, "
+            + $"data {_latents?.Key ?? _pictures.Key + (_config.Data.Flip ? "-mirrored" : "")}");
 
     public void Initialise()
     {

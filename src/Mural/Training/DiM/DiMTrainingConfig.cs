@@ -55,8 +55,8 @@ public sealed record DiMTrainingConfig : TrainingConfig
     public double Balance { get; init; }
 
     /// <summary>
-    /// Standard deviation of normal numbers added to the labels' rows of the conditioning vector before the first step, in [0, 10]. The released initialisation, 0.02, is small beside
-    /// the time's part: it suits classes of many pictures, while the network hardly tells apart words of a few.
+    /// Standard deviation of normal numbers added to the labels' rows of the conditioning vector before the first step, in [0, 10]. The released initialisation, 0.02, is small
+    /// beside the time's part: it suits classes of many pictures, while the network hardly tells apart words of a few.
     /// </summary>
     public double LabelNoise { get; init; }
 
@@ -79,8 +79,8 @@ public sealed record DiMTrainingConfig : TrainingConfig
     public bool GradientCheckpointing { get; init; }
 
     /// <summary>
-    /// A checkpoint that a new run starts from, relative to the settings file: a file, a run's result, or a folder with <c>model.safetensors</c>. Its position table is resized to the new
-    /// grid: how a model goes on from a smaller to a larger resolution (spec 5.1).
+    /// A checkpoint that a new run starts from, relative to the settings file: a file, a run's result, or a folder with <c>model.safetensors</c>. Its position table is resized to
+    /// the new grid: how a model goes on from a smaller to a larger resolution (spec 5.1).
     /// </summary>
     public string? InitialiseFrom { get; init; }
 
@@ -101,7 +101,8 @@ public sealed record DiMTrainingConfig : TrainingConfig
         Settings.InRange("label_noise", LabelNoise, 0, 10);
         MinSnr.Check(MinSnrGamma);
         if (Vocabulary is null && (WordDropout > 0 || StyleDropout > 0 || StyleWords.Length > 0))
-            throw new MuralException("The settings 'word_dropout', 'style_dropout' and 'style_words' are for models of words; name the list of words with 'vocabulary', or leave them out.");
+            throw new MuralException(
+                "The settings 'word_dropout', 'style_dropout' and 'style_words' are for models of words; name the list of words with 'vocabulary', or leave them out.");
         Words.RequireStyles();
     }
 

@@ -20,7 +20,8 @@ internal sealed class CaptionedPictures : IDistillationSamples
     /// <param name="device">Where.</param>
     /// <param name="report">Hears what takes time.</param>
     /// <param name="cancellation">Ends the preparation.</param>
-    internal CaptionedPictures(DataConfig config, string settingsPath, Func<AutoencoderKL> autoencoder, ScalarType type, Device device, Action<string> report, CancellationToken cancellation)
+    internal CaptionedPictures(
+        DataConfig config, string settingsPath, Func<AutoencoderKL> autoencoder, ScalarType type, Device device, Action<string> report, CancellationToken cancellation)
     {
         _fit = config.Fit;
         _pictures = PictureSet.Open(config, settingsPath, report, cancellation);

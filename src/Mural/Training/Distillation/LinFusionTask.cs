@@ -62,7 +62,8 @@ internal sealed class LinFusionTask : ITrainingTask
         }
         _order = new SampleOrder(_samples.Training, config.Seed);
         if (config.TeacherCacheDraws > 0)
-            _cache = new TeacherCache(Path.Combine(PictureSet.CacheFolder(config.Data, config.SettingsPath), $"teacher-{_samples.Key}-{weights}-{config.Seed}-{config.ComputeType.ToString().ToLowerInvariant()}"));
+            _cache = new TeacherCache(Path.Combine(
+                PictureSet.CacheFolder(config.Data, config.SettingsPath), $"teacher-{_samples.Key}-{weights}-{config.Seed}-{config.ComputeType.ToString().ToLowerInvariant()}"));
         loaded.Complete();
     }
 
@@ -71,7 +72,8 @@ internal sealed class LinFusionTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity => string.Create(CultureInfo.InvariantCulture,
-        $"{EnumNames.Of(_config.Mixer)} of {_teacherKey}, perceptrons 1/{_config.MlpDivisor}, loss 1/{_config.Loss.Output}/{_config.Loss.Feature}, seed {_config.Seed}, batch {_config.StepSamples}, data {_samples.Key}{(_cache is null ? "" : $", {_config.TeacherCacheDraws} drawings of noise")}");
+        $"{EnumNames.Of(_config.Mixer)} of {_teacherKey}, perceptrons 1/{_config.MlpDivisor}, loss 1/{_config.Loss.Output}/{_config.Loss.Feature}, "
+            + $"seed {_config.Seed}, batch {_config.StepSamples}, data {_samples.Key}{(_cache is null ? "" : $", {_config.TeacherCacheDraws} drawings of noise")}");
 
     public void Initialise()
     {
@@ -108,7 +110,8 @@ internal sealed class LinFusionTask : ITrainingTask
         IReadOnlyList<int> rows = _samples.HeldOut.Count > 0 ? _samples.HeldOut : _samples.Training;
         string[] captions = [.. Spread.Over(rows, _config.Sheet.Captions).Select(_samples.Caption)];
         using var averaged = new BorrowedWeights(_model, _average);
-        new DistillationSheet(new TeacherPainting(_teacher, _config.Data.Size, _config.Sheet.Steps, _config.Sheet.Guidance), _student).Write(path, captions, _config.Seed, cancellation);
+        new DistillationSheet(new TeacherPainting(_teacher, _config.Data.Size, _config.Sheet.Steps, _config.Sheet.Guidance), _student)
+            .Write(path, captions, _config.Seed, cancellation);
         return [];
     }
 
@@ -150,7 +153,9 @@ internal sealed class LinFusionTask : ITrainingTask
         return new UNetConditioning(encoded.Context.alias().to(_device))
         {
             PooledText = _teacher.SizeNumbers > 0 ? encoded.Pooled!.alias().to(_device) : null,
-            SizeNumbers = _teacher.SizeNumbers > 0 ? tensor([.. rows.SelectMany(row => (float[])[.. _samples.Sizes(row), .. last])], [rows.Count, _teacher.SizeNumbers], device: _device) : null,
+            SizeNumbers = _teacher.SizeNumbers > 0
+                ? tensor([.. rows.SelectMany(row => (float[])[.. _samples.Sizes(row), .. last])], [rows.Count, _teacher.SizeNumbers], device: _device)
+                : null,
         };
     }
 

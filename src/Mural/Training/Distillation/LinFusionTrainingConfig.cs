@@ -77,7 +77,8 @@ public sealed record LinFusionTrainingConfig : TrainingConfig
     public TeacherSamplesConfig? TeacherSamples { get; init; }
 
     /// <summary>
-    /// Drawings of noise that each sample is trained with. What the teacher says of each is computed once and kept on disk, in the cache of the data; 0 draws noise anew each time and keeps nothing.
+    /// Drawings of noise that each sample is trained with. What the teacher says of each is computed once and kept on disk, in the cache of the data; 0 draws noise anew each time
+    /// and keeps nothing.
     /// </summary>
     public int TeacherCacheDraws { get; init; }
 
@@ -96,7 +97,8 @@ public sealed record LinFusionTrainingConfig : TrainingConfig
             throw new MuralException($"The setting 'mlp_divisor' is {MlpDivisor}, but the mixer {EnumNames.Of(Mixer)} has no perceptrons; leave it out.");
         Settings.InRange("teacher_cache_draws", TeacherCacheDraws, 0, 1000);
         if (Data.Captions is not null && Data.Flip) throw new MuralException("The setting 'data.flip' mirrors pictures, which 'data.captions' does not have; leave it out.");
-        if (Data.Captions is null && TeacherSamples is not null) throw new MuralException("The setting 'teacher_samples' is for captions without pictures, but the data has pictures; leave it out, or give 'data.captions'.");
+        if (Data.Captions is null && TeacherSamples is not null)
+            throw new MuralException("The setting 'teacher_samples' is for captions without pictures, but the data has pictures; leave it out, or give 'data.captions'.");
         Loss.Check();
         TeacherSamples?.Check();
         Sheet.Check();

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Mural.Training;
 
 /// <summary>
-/// Keeps what a teacher said of noisy latents, one file for each sample and drawing of its noise, so that later epochs with the same noise need no teacher. A training with few drawings sees
-/// less noise, which is why this is off unless asked for.
+/// Keeps what a teacher said of noisy latents, one file for each sample and drawing of its noise, so that later epochs with the same noise need no teacher. A training with few
+/// drawings sees less noise, which is why this is off unless asked for.
 /// </summary>
 /// <param name="folder">Where the files are; named after everything that they depend on.</param>
 internal sealed class TeacherCache(string folder)

@@ -103,6 +103,7 @@ internal sealed class TeacherSamples : IDistillationSamples
 
     private static string KeyOf(string[] captions, TeacherPainting painting, LinFusionTrainingConfig config, string teacher)
     {
-        return ContentHash.Of([string.Create(CultureInfo.InvariantCulture, $"1 {teacher} {painting.Size} {painting.Steps} {painting.Guidance} {config.Seed} {config.Precision}"), .. captions]);
+        return ContentHash.Of(
+            [string.Create(CultureInfo.InvariantCulture, $"1 {teacher} {painting.Size} {painting.Steps} {painting.Guidance} {config.Seed} {config.Precision}"), .. captions]);
     }
 }

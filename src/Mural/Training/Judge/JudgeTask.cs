@@ -56,7 +56,12 @@ internal sealed class JudgeTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity =>
-        $"judge {string.Join('-', _config.Model.BlockOutChannels)} x{_config.Model.LayersPerBlock}{(_config.Model.NormNumGroups == new JudgeArchitecture().NormNumGroups ? "" : $" groups {_config.Model.NormNumGroups}")}, words {_vocabulary.Count}-{ContentHash.Of([.. _vocabulary.Words, .. _captions.Captions.Select((words, row) => string.Join(' ', words)), .. _captionOf.Select(row => row.ToString(CultureInfo.InvariantCulture))])}x{_config.Model.WordWidth}, features {_config.Model.EmbeddingSize}, seed {_config.Seed}, batch {_config.StepSamples}, pictures {_pictures.Key}{(_config.Data.Flip ? "-mirrored" : "")}, split {_pictures.SplitKey}";
+        $"judge {string.Join('-', _config.Model.BlockOutChannels)} x{_config.Model.LayersPerBlock}"
+            + $"{(_config.Model.NormNumGroups == new JudgeArchitecture().NormNumGroups ? "" : $" groups {_config.Model.NormNumGroups}")}, "
+            + $"words {_vocabulary.Count}-"
+            + $"{ContentHash.Of([.. _vocabulary.Words, .. _captions.Captions.Select((words, row) => string.Join(' ', words)), .. _captionOf.Select(row => row.ToString(CultureInfo.InvariantCulture))])}"
+            + $"x{_config.Model.WordWidth}, features {_config.Model.EmbeddingSize}, seed {_config.Seed}, batch {_config.StepSamples}, "
+            + $"pictures {_pictures.Key}{(_config.Data.Flip ? "-mirrored" : "")}, split {_pictures.SplitKey}";
 
     public void Initialise()
     {

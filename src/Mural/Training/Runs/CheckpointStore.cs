@@ -63,7 +63,8 @@ internal sealed class CheckpointStore(string folder)
         if (Directory.Exists(final)) Directory.Delete(final, recursive: true);
         Directory.Move(partial, final);
         // Later steps than this one were damaged when the run was resumed from before them: they would count as newer for ever.
-        foreach (string damaged in Generation().Where(d => string.CompareOrdinal(Path.GetFileName(d), Path.GetFileName(final)) > 0).ToArray()) Directory.Delete(damaged, recursive: true);
+        foreach (string damaged in Generation().Where(d => string.CompareOrdinal(Path.GetFileName(d), Path.GetFileName(final)) > 0).ToArray())
+            Directory.Delete(damaged, recursive: true);
         foreach (string old in Generation().Skip(Generations).ToArray()) Directory.Delete(old, recursive: true);
         foreach (string left in Directory.EnumerateDirectories(folder, "*" + Partial)) Directory.Delete(left, recursive: true);
     }
@@ -109,7 +110,8 @@ internal sealed class CheckpointStore(string folder)
     {
         if (state.ValueKind != JsonValueKind.Object || !state.TryGetProperty("version", out JsonElement version)) return;
         if (version.ValueKind == JsonValueKind.Number && version.TryGetInt32(out int number) && number == TrainingState.CurrentVersion) return;
-        throw new MuralException($"The checkpoint '{candidate}' has the format version {version.GetRawText()}, where this program reads version {TrainingState.CurrentVersion}; go on with the program that wrote it, or start the run anew in another folder.");
+        throw new MuralException($"The checkpoint '{candidate}' has the format version {version.GetRawText()}, where this program reads version {TrainingState.CurrentVersion}; "
+            + $"go on with the program that wrote it, or start the run anew in another folder.");
     }
 
     // Newest first.

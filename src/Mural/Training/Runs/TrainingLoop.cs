@@ -155,10 +155,12 @@ internal sealed class TrainingLoop : IDisposable
     {
         if (_store.Newest(message => _progress(new TrainingProgress(0, _config.Steps, 0, double.NaN, 0, 0, TimeSpan.Zero, message))) is not var (state, folder)) return null;
         if (state.Identity != _task.Identity)
-            throw new MuralException($"The run in '{_folder.Path}' was made with other settings ({state.Identity}) than these ({_task.Identity}); go on with its own, or choose another 'run'.");
+            throw new MuralException(
+                $"The run in '{_folder.Path}' was made with other settings ({state.Identity}) than these ({_task.Identity}); go on with its own, or choose another 'run'.");
         // What the weights came from may be gone by now, but where it was trained anew the run would hide it.
         if (state.Start is { } before && start is not null && ContentHash.OfWeights(start) is { } now && now != before)
-            throw new MuralException($"The run in '{_folder.Path}' began from other weights than '{start}' holds now; delete the run or choose another 'run' to begin from these, or take 'initialise_from' out to go on with it.");
+            throw new MuralException($"The run in '{_folder.Path}' began from other weights than '{start}' holds now; "
+                + $"delete the run or choose another 'run' to begin from these, or take 'initialise_from' out to go on with it.");
         Load(_task.Model, Path.Combine(folder, "model.safetensors"));
         Load(_task.Average, Path.Combine(folder, "ema.safetensors"));
         using SafetensorsFile moments = SafetensorsFile.Open(Path.Combine(folder, "optimizer.safetensors"));

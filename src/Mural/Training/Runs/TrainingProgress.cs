@@ -9,7 +9,8 @@ namespace Mural.Training;
 /// <param name="SamplesPerSecond">Pictures a second, lately.</param>
 /// <param name="TimeLeft">Time until the run ends, as it goes now.</param>
 /// <param name="Message">Something to tell apart from the numbers, or null.</param>
-public sealed record TrainingProgress(long Step, long? Steps, double Fraction, double Loss, double LearningRate, double SamplesPerSecond, TimeSpan TimeLeft, string? Message = null);
+public sealed record TrainingProgress(
+    long Step, long? Steps, double Fraction, double Loss, double LearningRate, double SamplesPerSecond, TimeSpan TimeLeft, string? Message = null);
 
 /// <summary>How a run ended.</summary>
 /// <param name="Finished">Whether it reached its end; if not it was stopped and can be resumed.</param>

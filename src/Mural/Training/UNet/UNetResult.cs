@@ -41,7 +41,8 @@ internal static class UNetResult
         ModelFolder.Save(network.UNet, network.UNet.Config.ToJson(), Path.Combine(folder, SingleFileLayout.UNet), ScalarType.Float16, cancellation: cancellation);
         network.TextEncoder.Save(Path.Combine(folder, SingleFileLayout.TextEncoder), ScalarType.Float16);
         ClipTokenizerFolder.Write(vocabulary, ClipVocabulary.EndToken, Tokenizer(folder), config.Text.MaxLength);
-        AtomicFile.WriteText(Path.Combine(folder, FolderLayout.SchedulerFolder, FolderLayout.SchedulerName), Scheduler(config.Prediction).ToJsonString(ConfigWriter.Indented) + "\n");
+        AtomicFile.WriteText(
+            Path.Combine(folder, FolderLayout.SchedulerFolder, FolderLayout.SchedulerName), Scheduler(config.Prediction).ToJsonString(ConfigWriter.Indented) + "\n");
         string[] parts = [SingleFileLayout.UNet, SingleFileLayout.Autoencoder, SingleFileLayout.TextEncoder];
         JsonObject index = FamilySettings.Index(ModelFamily.StableDiffusion1, network.UNet.Config.InChannels, parts, SchedulerClass);
         index[DiffusersIndex.Steps] = config.Sheet.Steps;
@@ -65,7 +66,8 @@ internal static class UNetResult
         RequireSame("text encoder", folder, ClipTextConfig.Read(textFolder).ToJson(), network.TextEncoder.Config.ToJson());
         PredictionType stored = SchedulerConfig.Read(Path.Combine(folder, FolderLayout.SchedulerFolder)).PredictionType;
         if (stored != prediction)
-            throw new MuralException($"The UNet in '{folder}' predicts {EnumNames.Of(stored)}, but the setting 'prediction' is {EnumNames.Of(prediction)}; change it, or name another 'initialise_from'.");
+            throw new MuralException($"The UNet in '{folder}' predicts {EnumNames.Of(stored)}, but the setting 'prediction' is {EnumNames.Of(prediction)}; "
+                + $"change it, or name another 'initialise_from'.");
         using ITensorSource unet = ModelFolder.OpenWeights(unetFolder);
         using ITensorSource text = ClipFiles.OpenWeights(textFolder, variant: null);
         network.UNet.Load(unet);
@@ -80,7 +82,8 @@ internal static class UNetResult
         if (Array.Find(keys, key => !Free.Contains(key) && !JsonNode.DeepEquals(there[key], here[key])) is not { } other) return;
         string? setting = Array.Find(Decided, known => known.Key == other).Setting;
         throw new MuralException(
-            $"The {part} in '{folder}' has {other} {Said(there[other])}, but {(setting is null ? "a training" : $"the setting '{setting}'")} makes it {Said(here[other])}; {(setting is null ? "" : "change it, or ")}name another 'initialise_from'.");
+            $"The {part} in '{folder}' has {other} {Said(there[other])}, but {(setting is null ? "a training" : $"the setting '{setting}'")} makes it {Said(here[other])}; "
+                + $"{(setting is null ? "" : "change it, or ")}name another 'initialise_from'.");
     }
 
     private static string Said(JsonNode? value) => value?.ToJsonString() ?? "null";

@@ -50,7 +50,8 @@ internal sealed class UNetTask : ITrainingTask
         _model = loaded.Add(new TextToImageNetwork(unet, text, new LayerFactory(ScalarType.Float32, Initialize: true, device)));
         UNetInitialization.ZeroBranches(_model.UNet);
         _average = loaded.Add(new TextToImageNetwork(unet, text, new LayerFactory(ScalarType.Float32, Initialize: false, device)));
-        report($"training {_model.parameters().Sum(parameter => parameter.numel()) / 1e6:F1} million weights, {_model.TextEncoder.parameters().Sum(parameter => parameter.numel()) / 1e6:F1} of them the text encoder's; {_tokenizer.VocabularySize:N0} tokens");
+        report($"training {_model.parameters().Sum(parameter => parameter.numel()) / 1e6:F1} million weights, "
+            + $"{_model.TextEncoder.parameters().Sum(parameter => parameter.numel()) / 1e6:F1} of them the text encoder's; {_tokenizer.VocabularySize:N0} tokens");
         loaded.Complete();
     }
 
@@ -59,7 +60,8 @@ internal sealed class UNetTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity => string.Create(CultureInfo.InvariantCulture,
-        $"unet {Architecture()}, {_config.Prediction}, seed {_config.Seed}, batch {_config.StepSamples}, tokens {TokensKey()}, captions {_captions.Key}, split {_pictures.SplitKey}{(_config.Balance > 0 ? $", balance {_config.Balance}" : "")}, data {_latents.Key}");
+        $"unet {Architecture()}, {_config.Prediction}, seed {_config.Seed}, batch {_config.StepSamples}, "
+            + $"tokens {TokensKey()}, captions {_captions.Key}, split {_pictures.SplitKey}{(_config.Balance > 0 ? $", balance {_config.Balance}" : "")}, data {_latents.Key}");
 
     public void Initialise()
     {
@@ -131,7 +133,8 @@ internal sealed class UNetTask : ITrainingTask
         UNetModelConfig model = _config.Model;
         UNetTextConfig text = _config.Text;
         string attention = model.Attention is null ? "" : $" attention {string.Join('-', model.Attention.Select(attends => attends ? 1 : 0))}";
-        return $"{string.Join('-', model.BlockOutChannels)} x{model.LayersPerBlock}{attention} heads of {model.HeadChannels} transformers x{model.TransformerLayers} groups {model.NormNumGroups}, text {text.Width}x{text.Layers} heads {text.Heads} window {text.MaxLength}";
+        return $"{string.Join('-', model.BlockOutChannels)} x{model.LayersPerBlock}{attention} heads of {model.HeadChannels} "
+            + $"transformers x{model.TransformerLayers} groups {model.NormNumGroups}, text {text.Width}x{text.Layers} heads {text.Heads} window {text.MaxLength}";
     }
 
     private string TokensKey() => $"{_tokenizer.VocabularySize}-{ContentHash.Of(_vocabulary.Merges.Select(merge => $"{merge.Left} {merge.Right}"))}";

@@ -51,7 +51,8 @@ public sealed record UNetModelConfig
         Settings.InRange("model.head_channels", HeadChannels, 1, 4096);
         foreach (int channels in BlockOutChannels)
             if (channels % HeadChannels != 0)
-                throw new MuralException($"The setting 'model.head_channels' is {HeadChannels}, which does not divide the {channels} channels of 'model.block_out_channels'; change one of them.");
+                throw new MuralException(
+                    $"The setting 'model.head_channels' is {HeadChannels}, which does not divide the {channels} channels of 'model.block_out_channels'; change one of them.");
         ToUNetConfig(latentChannels: 4, side: 8, contextWidth: 8).Validate();
     }
 }
@@ -71,7 +72,9 @@ public sealed record UNetTextConfig
     /// <summary>The most tokens of the vocabulary; few captions give fewer.</summary>
     public int Vocabulary { get; init; } = 4096;
 
-    /// <summary>Tokens of a window, begin and end among them, from 3 to CLIP's 77: what does not fit into one goes on in the next when a picture is painted, and is cut off in training.</summary>
+    /// <summary>
+    /// Tokens of a window, begin and end among them, from 3 to CLIP's 77: what does not fit into one goes on in the next when a picture is painted, and is cut off in training.
+    /// </summary>
     public int MaxLength { get; init; } = 32;
 
     internal ClipTextConfig ToClipTextConfig(ClipTokenizer tokenizer) => new()
@@ -97,8 +100,8 @@ public sealed record UNetTextConfig
 }
 
 /// <summary>
-/// Settings of the training of a text-to-image UNet of Stable Diffusion's architecture, together with a text encoder of its own. Its pictures have captions: in the list's <c>caption</c>, in a
-/// text file beside each picture, or their words.
+/// Settings of the training of a text-to-image UNet of Stable Diffusion's architecture, together with a text encoder of its own. Its pictures have captions: in the list's
+/// <c>caption</c>, in a text file beside each picture, or their words.
 /// </summary>
 public sealed record UNetTrainingConfig : TrainingConfig
 {
@@ -138,7 +141,9 @@ public sealed record UNetTrainingConfig : TrainingConfig
     /// <summary>γ of min-SNR weighting (arXiv 2303.09556); null weighs all samples alike.</summary>
     public double? MinSnrGamma { get; init; }
 
-    /// <summary>The result of an earlier run that a new run starts from, relative to the settings file: its networks, of the same architecture and prediction, and its tokenizer.</summary>
+    /// <summary>
+    /// The result of an earlier run that a new run starts from, relative to the settings file: its networks, of the same architecture and prediction, and its tokenizer.
+    /// </summary>
     public string? InitialiseFrom { get; init; }
 
     internal override string? Start => InitialiseFrom;

@@ -49,7 +49,8 @@ internal sealed class AdamW : IDisposable
     {
         _config = config;
         using var scope = NewDisposeScope();
-        _entries = [.. parameters.Where(p => p.Parameter.requires_grad).Select(p => (p.Name, p.Parameter, zeros_like(p.Parameter).DetachFromDisposeScope(), zeros_like(p.Parameter).DetachFromDisposeScope()))];
+        _entries = [.. parameters.Where(p => p.Parameter.requires_grad)
+            .Select(p => (p.Name, p.Parameter, zeros_like(p.Parameter).DetachFromDisposeScope(), zeros_like(p.Parameter).DetachFromDisposeScope()))];
     }
 
     /// <summary>Updates made so far.</summary>

@@ -48,7 +48,8 @@ internal sealed class WeightUpdate : IDisposable
         }
         else if (++_leftOut > LargestLeftOutInARow)
         {
-            throw new MuralException($"The loss or its gradient was not a finite number for {_leftOut} steps in a row, up to step {step}; lower 'optimizer.learning_rate' and resume from the last checkpoint.");
+            throw new MuralException($"The loss or its gradient was not a finite number for {_leftOut} steps in a row, up to step {step}; "
+                + $"lower 'optimizer.learning_rate' and resume from the last checkpoint.");
         }
         return norm;
     }

@@ -89,7 +89,8 @@ internal static class LoadBench
                 },
                 new Held(new Closing(pipeline), files))
             {
-                Found = () => Invariant($"{Gigabytes(resident[0])} GB resident after the first picture, {Gigabytes(resident[PictureCount - 1])} after {PictureCount}, {Gigabytes(resident[^1])} after {resident.Count}, never more than {Gigabytes(resident.Max())}"),
+                Found = () => Invariant($"{Gigabytes(resident[0])} GB resident after the first picture, {Gigabytes(resident[PictureCount - 1])} after {PictureCount}, ")
+                    + Invariant($"{Gigabytes(resident[^1])} after {resident.Count}, never more than {Gigabytes(resident.Max())}"),
             };
         },
     };

@@ -58,10 +58,16 @@ internal sealed class JudgeTask : ITrainingTask
     public string Identity =>
         $"judge {string.Join('-', _config.Model.BlockOutChannels)} x{_config.Model.LayersPerBlock}"
             + $"{(_config.Model.NormNumGroups == new JudgeArchitecture().NormNumGroups ? "" : $" groups {_config.Model.NormNumGroups}")}, "
-            + $"words {_vocabulary.Count}-"
-            + $"{ContentHash.Of([.. _vocabulary.Words, .. _captions.Captions.Select((words, row) => string.Join(' ', words)), .. _captionOf.Select(row => row.ToString(CultureInfo.InvariantCulture))])}"
+            + $"words {_vocabulary.Count}-{WordsKey}"
             + $"x{_config.Model.WordWidth}, features {_config.Model.EmbeddingSize}, seed {_config.Seed}, batch {_config.StepSamples}, "
             + $"pictures {_pictures.Key}{(_config.Data.Flip ? "-mirrored" : "")}, split {_pictures.SplitKey}";
+
+    private string WordsKey => ContentHash.Of(
+    [
+        .. _vocabulary.Words,
+        .. _captions.Captions.Select(words => string.Join(' ', words)),
+        .. _captionOf.Select(row => row.ToString(CultureInfo.InvariantCulture)),
+    ]);
 
     public void Initialise()
     {

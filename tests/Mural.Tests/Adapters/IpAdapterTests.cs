@@ -132,7 +132,8 @@ public class IpAdapterTests
             using (SafetensorsFile file = SafetensorsFile.Open(At("ip-adapter_sd15")))
             {
                 var tensors = file.Tensors.Keys.ToDictionary(name => name, name => file.Read(name));
-                string[] names = [.. tensors.Keys.Where(name => name.EndsWith(kind, StringComparison.Ordinal)).OrderBy(name => int.Parse(name.Split('.')[1], System.Globalization.CultureInfo.InvariantCulture))];
+                string[] names = [.. tensors.Keys.Where(name => name.EndsWith(kind, StringComparison.Ordinal))
+                    .OrderBy(name => int.Parse(name.Split('.')[1], System.Globalization.CultureInfo.InvariantCulture))];
                 tensors[first ? names[0] : names[^1]] = zeros(1, 1);
                 SafetensorsWriter.Save(path, tensors);
             }

@@ -26,7 +26,8 @@ public class AttentionChoiceTests
     [Fact]
     public void WhatNoKernelServesIsLibtorchs()
     {
-        foreach (AttentionShape shape in (AttentionShape[])[Large with { Size = 513 }, Large with { Type = float16 }, Large with { Tokens = 0 }, Large with { Keys = 0 }, Large with { Batch = 0 }])
+        foreach (AttentionShape shape in
+            (AttentionShape[])[Large with { Size = 513 }, Large with { Type = float16 }, Large with { Tokens = 0 }, Large with { Keys = 0 }, Large with { Batch = 0 }])
         {
             Assert.Equal([AttentionWay.Libtorch], AttentionChoice.Ways(shape, _ => true, Native));
             Assert.Equal(AttentionWay.Libtorch, AttentionChoice.For(shape).Way);

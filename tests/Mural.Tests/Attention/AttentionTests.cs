@@ -19,7 +19,8 @@ public class AttentionTests
         {
             using var scope = NewDisposeScope();
             using var generator = new Generator(1);
-            Tensor q = randn([batch, queries, channels], generator: generator), k = randn([batch, keys, channels], generator: generator), v = randn([batch, keys, channels], generator: generator);
+            Tensor q = randn([batch, queries, channels], generator: generator), k = randn([batch, keys, channels], generator: generator),
+                v = randn([batch, keys, channels], generator: generator);
             if (way != AttentionWay.FlashBFloat16)
             {
                 Assert.InRange(Distance(SoftmaxAttention.Apply(q, k, v, heads, way), Formula(q, k, v, heads)), 0, allowed);

@@ -94,7 +94,8 @@ public class FlashAttentionTests
         using var scope = NewDisposeScope();
         using var generator = new Generator(1);
         ScalarType type = Types((AttentionWay)way)[0];
-        Tensor q = randn([1, 20, 16], generator: generator).to(type), k = randn([1, 300, 16], generator: generator).to(type), v = randn([1, 1, 16], generator: generator).to(type).expand(1, 300, 16);
+        Tensor q = randn([1, 20, 16], generator: generator).to(type), k = randn([1, 300, 16], generator: generator).to(type),
+            v = randn([1, 1, 16], generator: generator).to(type).expand(1, 300, 16);
         Tensor output = FlashAttention.Apply(q, k, v, 2, (AttentionWay)way, (VectorWidth)width);
         Close.Assert(v[.., ..1].expand(1, 20, 16), output, type == bfloat16 ? 0 : 1e-6, "equal values");
         Tensor broken = k.clone();

@@ -37,7 +37,10 @@ public class AutoencoderKLTests
         (string Name, TorchSharp.Modules.Parameter Parameter)[] parameters = [.. vae.named_parameters().Select(p => (p.name, p.parameter))];
         Assert.Equal(248, parameters.Length);
         Assert.Equal(83_653_863, parameters.Sum(p => p.Parameter.numel()));
-        Assert.Equal(34_163_664, parameters.Where(p => p.Name.StartsWith("encoder.", StringComparison.Ordinal) || p.Name.StartsWith("quant_conv.", StringComparison.Ordinal)).Sum(p => p.Parameter.numel()));
+        Assert.Equal(
+            34_163_664,
+            parameters.Where(p => p.Name.StartsWith("encoder.", StringComparison.Ordinal) || p.Name.StartsWith("quant_conv.", StringComparison.Ordinal))
+                .Sum(p => p.Parameter.numel()));
     }
 
     [Theory]

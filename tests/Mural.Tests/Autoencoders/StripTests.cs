@@ -188,7 +188,8 @@ public class StripTests
                     if (++strips == 4) ending.Cancel();
                     return zeros(1, 3, count, 20);
                 }
-                Assert.Throws<OperationCanceledException>(() => vae.EncodeStrips(24, 20, Give, float32, CPU, new StripOptions { StripBytes = 4096, Folder = onDisk ? folder : null, Cancellation = ending.Token }));
+                Assert.Throws<OperationCanceledException>(() => vae.EncodeStrips(
+                    24, 20, Give, float32, CPU, new StripOptions { StripBytes = 4096, Folder = onDisk ? folder : null, Cancellation = ending.Token }));
                 Assert.Empty(Directory.GetFiles(folder));
             });
         }

@@ -32,7 +32,9 @@ public class TinyStripTests
             using DisposeScope inner = NewDisposeScope();
             var options = new StripOptions { StripBytes = bytes, Folder = onDisk ? Path.GetTempPath() : null };
             Tensor inStrips = vae.EncodeStrips(height, width, (first, count) => picture.narrow(2, first, count), float32, CPU, options);
-            Assert.True(Distance(inStrips, encoded) < 1e-6 && Distance(Decode(vae, latent, options), decoded) < 1e-6, $"{Distance(inStrips, encoded)} {Distance(Decode(vae, latent, options), decoded)}");
+            Assert.True(
+                Distance(inStrips, encoded) < 1e-6 && Distance(Decode(vae, latent, options), decoded) < 1e-6,
+                $"{Distance(inStrips, encoded)} {Distance(Decode(vae, latent, options), decoded)}");
         }
     }
 

@@ -24,7 +24,8 @@ public sealed class FolderLockTests : IDisposable
         File.CreateSymbolicLink(_folder.At(FolderLock.Name), _folder.At("nowhere/lock"));
         Assert.StartsWith($"The folder '{_folder.Path}' cannot be written: ", Assert.Throws<MuralException>(() => Take(_folder.Path)).Message, StringComparison.Ordinal);
         File.WriteAllText(_folder.At("file"), "");
-        Assert.StartsWith($"The folder '{_folder.At("file")}' cannot be created: ", Assert.Throws<MuralException>(() => Take(_folder.At("file"))).Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"The folder '{_folder.At("file")}' cannot be created: ", Assert.Throws<MuralException>(() => Take(_folder.At("file"))).Message, StringComparison.Ordinal);
     }
 
     private static FolderLock Take(string folder) => FolderLock.Take(folder, "The folder", "It is taken.");

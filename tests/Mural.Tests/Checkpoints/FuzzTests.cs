@@ -54,7 +54,9 @@ public sealed class FuzzTests(ITestOutputHelper output) : IDisposable
     }
 
     private const string Handmade = """
-        {"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[24,28]},"c":{"dtype":"U16","shape":[],"data_offsets":[28,30]},"d":{"dtype":"BOOL","shape":[0,9],"data_offsets":[30,30]},"\u00e9":{"dtype":"C64","shape":[1],"data_offsets":[30,38]}}
+        {"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[24,28]},
+        """ + """
+        "c":{"dtype":"U16","shape":[],"data_offsets":[28,30]},"d":{"dtype":"BOOL","shape":[0,9],"data_offsets":[30,30]},"\u00e9":{"dtype":"C64","shape":[1],"data_offsets":[30,38]}}
         """;
 
     private void Run(int cases, string name, Func<byte[]> next)
@@ -132,7 +134,10 @@ public sealed class FuzzTests(ITestOutputHelper output) : IDisposable
     {
         long most = 0;
         foreach (string part in header.Split("\"data_offsets\":[").Skip(1))
-            if (long.TryParse(part.AsSpan(part.IndexOf(',', StringComparison.Ordinal) + 1, part.IndexOf(']', StringComparison.Ordinal) - part.IndexOf(',', StringComparison.Ordinal) - 1), out long end)) most = Math.Max(most, end);
+            if (long.TryParse(
+                    part.AsSpan(part.IndexOf(',', StringComparison.Ordinal) + 1, part.IndexOf(']', StringComparison.Ordinal) - part.IndexOf(',', StringComparison.Ordinal) - 1),
+                    out long end))
+                most = Math.Max(most, end);
         return (int)Math.Min(most, 100_000);
     }
 }

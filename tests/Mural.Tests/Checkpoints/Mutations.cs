@@ -7,7 +7,8 @@ namespace Mural.Tests.Checkpoints;
 /// <summary>Small damages of files, as a seeded random source draws them: what disks, downloads and attackers do.</summary>
 internal sealed class Mutations(int seed)
 {
-    private static readonly byte[] TellingBytes = [0, 1, 0x7F, 0x80, 0xFE, 0xFF, (byte)'"', (byte)'{', (byte)'}', (byte)'[', (byte)']', (byte)',', (byte)'-', (byte)'9', (byte)'.', (byte)'\\'];
+    private static readonly byte[] TellingBytes =
+        [0, 1, 0x7F, 0x80, 0xFE, 0xFF, (byte)'"', (byte)'{', (byte)'}', (byte)'[', (byte)']', (byte)',', (byte)'-', (byte)'9', (byte)'.', (byte)'\\'];
     private static readonly long[] TellingNumbers = [0, 1, -1, 7, 8, 255, 65535, int.MaxValue, uint.MaxValue, 1L << 32, 1L << 40, long.MaxValue, long.MinValue, long.MaxValue / 4];
 
     private readonly Random _random = new(seed);

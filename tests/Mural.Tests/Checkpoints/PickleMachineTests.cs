@@ -98,7 +98,8 @@ public class PickleMachineTests
         { "runpy", "run_path" }, { "importlib", "import_module" }, { "shutil", "rmtree" }, { "socket", "create_connection" }, { "pickle", "loads" },
         { "_pickle", "loads" }, { "ctypes", "CDLL" }, { "operator", "attrgetter" }, { "functools", "partial" }, { "types", "CodeType" }, { "io", "open" },
         { "code", "InteractiveInterpreter" }, { "webbrowser", "open" }, { "torch.hub", "load" }, { "torch.jit", "load" }, { "torch.serialization", "load" }, { "numpy", "load" },
-        { "numpy.testing._private.utils", "runstring" }, { "multiprocessing.util", "log_to_stderr" }, { "urllib.request", "urlopen" }, { "os.path.x", "y" }, { "builtins.str", "format" },
+        { "numpy.testing._private.utils", "runstring" }, { "multiprocessing.util", "log_to_stderr" },
+        { "urllib.request", "urlopen" }, { "os.path.x", "y" }, { "builtins.str", "format" },
     };
 
     [Theory, MemberData(nameof(Dangerous))]

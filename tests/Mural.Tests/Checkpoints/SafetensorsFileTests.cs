@@ -101,7 +101,8 @@ public sealed class SafetensorsFileTests : IDisposable
     {
         using var scope = NewDisposeScope();
         const long Large = (5L << 30) + 3;
-        string header = $"{{\"large\":{{\"dtype\":\"U8\",\"shape\":[{Large}],\"data_offsets\":[0,{Large}]}},\"after\":{{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[{Large},{Large + 8}]}}}}";
+        string header = $"{{\"large\":{{\"dtype\":\"U8\",\"shape\":[{Large}],\"data_offsets\":[0,{Large}]}},"
+            + $"\"after\":{{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[{Large},{Large + 8}]}}}}";
         string path = _folder.At("large.safetensors");
         byte[] start = SafetensorsHeaderTests.Bytes(header, 0);
         using (FileStream stream = File.Create(path))

@@ -109,7 +109,8 @@ public sealed class SafetensorsHeaderTests : IDisposable
     {
         using var scope = NewDisposeScope();
         // 3 spaces: data begins at an odd address, unaligned for every type.
-        string header = "{\"s\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4],\"comment\":{\"x\":[1]}},\"e\":{\"dtype\":\"F32\",\"shape\":[0,3],\"data_offsets\":[4,4]},\"b\":{\"dtype\":\"BF16\",\"shape\":[1],\"data_offsets\":[4,6]}}";
+        string header = "{\"s\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4],\"comment\":{\"x\":[1]}},"
+            + "\"e\":{\"dtype\":\"F32\",\"shape\":[0,3],\"data_offsets\":[4,4]},\"b\":{\"dtype\":\"BF16\",\"shape\":[1],\"data_offsets\":[4,6]}}";
         while ((header.Length + 8) % 8 != 1) header += ' ';
         byte[] bytes = Bytes(header, 6);
         BinaryPrimitives.WriteSingleLittleEndian(bytes.AsSpan(8 + header.Length), 2.5f);

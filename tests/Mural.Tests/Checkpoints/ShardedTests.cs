@@ -46,7 +46,10 @@ public sealed class ShardedTests : IDisposable
         string index = _folder.Write("pytorch_model.bin.index.json", ShardIndex.Write(files, 0));
         // Another program's export of the same network lies beside.
         _folder.Write("model.onnx", [1]);
-        foreach (Func<ITensorSource> open in new Func<ITensorSource>[] { () => Checkpoint.Open(index), () => Checkpoint.Open(_folder.Path), () => ClipFiles.OpenWeights(_folder.Path, null) })
+        foreach (Func<ITensorSource> open in new Func<ITensorSource>[]
+        {
+            () => Checkpoint.Open(index), () => Checkpoint.Open(_folder.Path), () => ClipFiles.OpenWeights(_folder.Path, null)
+        })
         {
             using ITensorSource source = open();
             Assert.Equal((index, "sharded PyTorch"), (source.Path, source.Format));

@@ -133,7 +133,8 @@ public sealed class TorchFileTests : IDisposable
                 for (int i = 0; i < 200; i++) pickle.Text($"t{i}").Raw((byte)PickleOpcode.BinGet, 0).Op(PickleOpcode.SetItem);
                 break;
             case "same name":
-                pickle.Op(PickleOpcode.EmptyDict).Text("a").Op(PickleOpcode.EmptyDict).Text("b").Tensor("0", "FloatStorage", 1, 0, [], []).Op(PickleOpcode.SetItem, PickleOpcode.SetItem)
+                pickle.Op(PickleOpcode.EmptyDict).Text("a").Op(PickleOpcode.EmptyDict).Text("b").Tensor("0", "FloatStorage", 1, 0, [], [])
+                    .Op(PickleOpcode.SetItem, PickleOpcode.SetItem)
                     .Text("a.b").Tensor("0", "FloatStorage", 1, 0, [], []).Op(PickleOpcode.SetItem);
                 break;
             case "whole model":
@@ -152,7 +153,8 @@ public sealed class TorchFileTests : IDisposable
                 pickle.Tensor("0", "FloatStorage", 1, 0, [1, 1], [1]);
                 break;
             case "float size":
-                pickle.Global("torch._utils", "_rebuild_tensor").Op(PickleOpcode.Mark).Storage("0", "FloatStorage", 1).Integer(0).Op(PickleOpcode.NewTrue, PickleOpcode.Tuple1).Tuple(1)
+                pickle.Global("torch._utils", "_rebuild_tensor").Op(PickleOpcode.Mark).Storage("0", "FloatStorage", 1)
+                    .Integer(0).Op(PickleOpcode.NewTrue, PickleOpcode.Tuple1).Tuple(1)
                     .Op(PickleOpcode.Tuple, PickleOpcode.Reduce);
                 break;
             case "two descriptions":

@@ -56,7 +56,8 @@ public class BenchTests
             Against = against is null ? null : (against, 1),
             Prepare = _ => new BenchWork(() => Assert.Equal(0, shared.Disposed), new Held()),
         };
-        var runner = new BenchRunner("tiny", [Row("first", null), Row("second", "first"), Row("third", "fourth")], new BenchOptions(Rounds: 1), TestContext.Current.CancellationToken);
+        var runner = new BenchRunner(
+            "tiny", [Row("first", null), Row("second", "first"), Row("third", "fourth")], new BenchOptions(Rounds: 1), TestContext.Current.CancellationToken);
         BenchResult result = runner.Run(_ => { });
         Assert.Equal(1, shared.Disposed);
         Assert.Null(result.Rows[0].Note);
@@ -138,7 +139,10 @@ public class BenchTests
             TransformerLayers = [1, 1, 1, 1],
         };
         const LinFusionBench.Kind Plain = LinFusionBench.Kind.Plain, LinFusion = LinFusionBench.Kind.LinFusion, Both = LinFusionBench.Kind.Both;
-        foreach ((int size, LinFusionBench.Kind kind, bool compared, bool sloped) in new[] { (64, Plain, false, false), (64, LinFusion, true, false), (128, LinFusion, false, true), (128, Plain, false, true), (128, Both, true, false) })
+        foreach ((int size, LinFusionBench.Kind kind, bool compared, bool sloped) in new[]
+        {
+            (64, Plain, false, false), (64, LinFusion, true, false), (128, LinFusion, false, true), (128, Plain, false, true), (128, Both, true, false)
+        })
         {
             BenchWork work = LinFusionBench.Step(size, kind, config, Precision.Float32, seen).Prepare(KernelSet.Mural);
             using IDisposable held = work.Held;
@@ -170,7 +174,8 @@ public class BenchTests
         BenchWork work = Assert.Single(LinFusionBench.Create().Rows(), r => r.Name == row).Prepare(KernelSet.Mural);
         using IDisposable held = work.Held;
         work.Run();
-        Assert.Matches(@"^the (product rate|memory bandwidth) binds: \d+\.\d\d ms of products at \d+ GFLOP/s, \d+\.\d\d ms of reading and writing at \d+\.\d GB/s; ", work.Found!());
+        Assert.Matches(
+            @"^the (product rate|memory bandwidth) binds: \d+\.\d\d ms of products at \d+ GFLOP/s, \d+\.\d\d ms of reading and writing at \d+\.\d GB/s; ", work.Found!());
     }
 
     [Fact]

@@ -28,7 +28,9 @@ public class DoctorTests
     {
         CommandRun run = CommandRun.Of("doctor", "--json", "--precision", "f32");
         JsonArray attention = run.Json["attention"]!.AsArray();
-        Assert.Equal(NamedAttention.All.Select(shape => shape.Name).Order(), attention.SelectMany(way => way!["shapes"]!.AsArray()).Select(name => name!.GetValue<string>()).Order());
+        Assert.Equal(
+            NamedAttention.All.Select(shape => shape.Name).Order(),
+            attention.SelectMany(way => way!["shapes"]!.AsArray()).Select(name => name!.GetValue<string>()).Order());
         Assert.All(attention, way => Assert.NotEmpty(way!["reason"]!.GetValue<string>()));
         Assert.DoesNotContain("bf16", attention.Select(way => way!["chosen"]!.GetValue<string>()));
     }

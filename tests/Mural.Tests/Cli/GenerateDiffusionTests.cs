@@ -25,7 +25,8 @@ public sealed class GenerateDiffusionTests : IDisposable
     [InlineData(TinyStableDiffusion.XL, 3)]
     public async Task PaintsWhatTheLibraryPaints(string model, int clipSkip)
     {
-        CommandRun run = Generate(model, "a red fox", $"{Fast} --negative blurry --guidance 4 --sampler euler-a --schedule trailing --clip-skip {clipSkip} --guidance-rescale 0.3 --json", "fox.png");
+        CommandRun run = Generate(
+            model, "a red fox", $"{Fast} --negative blurry --guidance 4 --sampler euler-a --schedule trailing --clip-skip {clipSkip} --guidance-rescale 0.3 --json", "fox.png");
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         Assert.Equal("euler-a", run.Json["sampler"]!.GetValue<string>());
         await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(model);
@@ -45,7 +46,9 @@ public sealed class GenerateDiffusionTests : IDisposable
         };
         Assert.Equal(await TinyStableDiffusion.Paint(pipeline, request), PictureReader.Read(_folder.At("fox.png")).Data);
         string text = PictureReader.Identify(_folder.At("fox.png")).Metadata.Parameters!;
-        Assert.StartsWith("a red fox\nNegative prompt: blurry\nSteps: 2, Sampler: Euler a, Schedule type: trailing, CFG scale: 4, Seed: 3, Size: 64x64, Model: ", text, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "a red fox\nNegative prompt: blurry\nSteps: 2, Sampler: Euler a, Schedule type: trailing, CFG scale: 4, Seed: 3, Size: 64x64, Model: ",
+            text, StringComparison.Ordinal);
         Assert.Contains($"Clip skip: {clipSkip}, RNG: CPU", text, StringComparison.Ordinal);
     }
 
@@ -74,7 +77,8 @@ public sealed class GenerateDiffusionTests : IDisposable
         PictureWriter.Write(_folder.At("mask.png"), TinyStableDiffusion.HalfMask(64, 64));
         const string Options = "--steps 4 --seed 3 --precision f32 --device cpu --sampler ddim";
         CommandRun changed = Generate(TinyStableDiffusion.First, "fox", $"{Options} --init-image {_folder.At("start.png")} --strength 0.5 --json", "changed.png");
-        CommandRun repainted = Generate(TinyStableDiffusion.First, "fox", $"{Options} --init-image {_folder.At("start.png")} --mask {_folder.At("mask.png")} --json", "repainted.png");
+        CommandRun repainted = Generate(
+            TinyStableDiffusion.First, "fox", $"{Options} --init-image {_folder.At("start.png")} --mask {_folder.At("mask.png")} --json", "repainted.png");
         Assert.True(changed.ExitCode == ExitCode.Success && repainted.ExitCode == ExitCode.Success, changed.Error + repainted.Error);
         Assert.Equal((2, 4), (changed.Json["calls"]!.GetValue<int>(), repainted.Json["calls"]!.GetValue<int>()));
         Assert.Contains("Denoising strength: 0.5", PictureReader.Identify(_folder.At("changed.png")).Metadata.Parameters, StringComparison.Ordinal);
@@ -112,7 +116,9 @@ public sealed class GenerateDiffusionTests : IDisposable
         File.Copy(Path.Combine(TinyStableDiffusion.At("tiny-controlnet-sdxl"), "diffusion_pytorch_model.safetensors"), _folder.At("edges-xl.safetensors"));
         // Neither are relatives of the same name.
         Directory.CreateDirectory(_folder.At("edges-union"));
-        File.WriteAllText(_folder.At("edges-union/config.json"), File.ReadAllText(Path.Combine(folder, "config.json")).Replace("{", "{ \"num_control_type\": 6,", StringComparison.Ordinal));
+        File.WriteAllText(
+            _folder.At("edges-union/config.json"),
+            File.ReadAllText(Path.Combine(folder, "config.json")).Replace("{", "{ \"num_control_type\": 6,", StringComparison.Ordinal));
         string? before = Environment.GetEnvironmentVariable(ModelCatalog.Variable);
         Environment.SetEnvironmentVariable(ModelCatalog.Variable, _folder.Path);
         try
@@ -136,8 +142,10 @@ public sealed class GenerateDiffusionTests : IDisposable
     public void OneFileIsAModelToo()
     {
         string file = _folder.At("fox-model.safetensors");
-        using (StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(TinyStableDiffusion.At(TinyStableDiffusion.First))) StableDiffusionWriter.SaveFile(checkpoint, file);
-        foreach (string part in Directory.GetFiles(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "tokenizer"))) File.Copy(part, _folder.At(Path.GetFileName(part)));
+        using (StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(TinyStableDiffusion.At(TinyStableDiffusion.First)))
+            StableDiffusionWriter.SaveFile(checkpoint, file);
+        foreach (string part in Directory.GetFiles(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "tokenizer")))
+            File.Copy(part, _folder.At(Path.GetFileName(part)));
         CommandRun whole = Generate(TinyStableDiffusion.First, "fox", Fast, "whole.png");
         CommandRun single = CommandRun.Generate(file, "fox", Fast, _folder.At("single.png"));
         Assert.True(whole.ExitCode == ExitCode.Success && single.ExitCode == ExitCode.Success, whole.Error + single.Error);
@@ -150,7 +158,9 @@ public sealed class GenerateDiffusionTests : IDisposable
     {
         string model = TinyStableDiffusion.At(TinyStableDiffusion.First), file = _folder.At("fox-model.safetensors");
         using (StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(model))
-        using (var kept = new OriginalSource(model, checkpoint.Family, checkpoint.Components.Where(part => part.Key != "vae").ToDictionary(part => part.Key, part => part.Value.Weights))) SafetensorsWriter.Save(file, kept);
+        using (var kept = new OriginalSource(
+                model, checkpoint.Family, checkpoint.Components.Where(part => part.Key != "vae").ToDictionary(part => part.Key, part => part.Value.Weights)))
+            SafetensorsWriter.Save(file, kept);
         foreach (string part in Directory.GetFiles(Path.Combine(model, "tokenizer"))) File.Copy(part, _folder.At(Path.GetFileName(part)));
         CommandRun run = CommandRun.Generate(file, "fox", ["--vae", Path.Combine(model, "vae"), .. Fast.Split(' '), "-o", _folder.At("fox.png")]);
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
@@ -160,7 +170,8 @@ public sealed class GenerateDiffusionTests : IDisposable
     public void LorasArePartOfThePicture()
     {
         string lora = GoldenCase.Adapter("kohya-sd15.safetensors");
-        CommandRun without = Generate(TinyStableDiffusion.First, "fox", Fast, "without.png"), with = Generate(TinyStableDiffusion.First, "fox", $"{Fast} --lora {lora}:0.7", "with.png");
+        CommandRun without = Generate(TinyStableDiffusion.First, "fox", Fast, "without.png"),
+            with = Generate(TinyStableDiffusion.First, "fox", $"{Fast} --lora {lora}:0.7", "with.png");
         Assert.True(without.ExitCode == ExitCode.Success && with.ExitCode == ExitCode.Success, without.Error + with.Error);
         byte[] painted = PictureReader.Read(_folder.At("with.png")).Data;
         Assert.NotEqual(PictureReader.Read(_folder.At("without.png")).Data, painted);
@@ -175,7 +186,9 @@ public sealed class GenerateDiffusionTests : IDisposable
     public async Task ARunThatIsEndedKeepsWhatItHasPainted()
     {
         using var source = new CancellationTokenSource();
-        Task<CommandRun> running = Task.Run(() => CommandRun.Of(source.Token, ["generate", "fox", "--model", TinyStableDiffusion.At(TinyStableDiffusion.First), .. Fast.Split(' '), "--count", "500", "-o", _folder.At("fox.png")]));
+        Task<CommandRun> running = Task.Run(() => CommandRun.Of(
+            source.Token,
+            ["generate", "fox", "--model", TinyStableDiffusion.At(TinyStableDiffusion.First), .. Fast.Split(' '), "--count", "500", "-o", _folder.At("fox.png")]));
         while (!running.IsCompleted && !File.Exists(_folder.At("fox-001.png"))) await Task.Delay(10, TestContext.Current.CancellationToken);
         await source.CancelAsync();
         CommandRun run = await running;
@@ -261,5 +274,6 @@ public sealed class GenerateDiffusionTests : IDisposable
         Assert.Contains("--sampler is for models of Stable Diffusion", Assert.Single(run.Problems), StringComparison.Ordinal);
     }
 
-    private CommandRun Generate(string model, string? prompt, string options, string output) => CommandRun.Generate(TinyStableDiffusion.At(model), prompt, options, _folder.At(output));
+    private CommandRun Generate(string model, string? prompt, string options, string output) =>
+        CommandRun.Generate(TinyStableDiffusion.At(model), prompt, options, _folder.At(output));
 }

@@ -22,7 +22,8 @@ public sealed class GenerateHiDiffusionTests : IDisposable
     [InlineData(TinyStableDiffusion.XL, "--aggressive false", "auto aggressive=false")]
     public void EveryFamilyIsPaintedAndRepeated(string model, string settings, string words)
     {
-        CommandRun plain = Generate(model, Fast, "plain.png"), painted = Generate(model, $"{Fast} {settings} --hidiffusion".Replace("  ", " ", StringComparison.Ordinal), "painted.png");
+        CommandRun plain = Generate(model, Fast, "plain.png"),
+            painted = Generate(model, $"{Fast} {settings} --hidiffusion".Replace("  ", " ", StringComparison.Ordinal), "painted.png");
         Assert.True(plain.ExitCode == ExitCode.Success && painted.ExitCode == ExitCode.Success, plain.Error + painted.Error);
         Assert.NotEqual(Pixels("plain.png"), Pixels("painted.png"));
         Assert.Contains($"HiDiffusion: {words},", PictureReader.Identify(_folder.At("painted.png")).Metadata.Parameters, StringComparison.Ordinal);
@@ -41,11 +42,14 @@ public sealed class GenerateHiDiffusionTests : IDisposable
     {
         foreach (string words in (string[])["--hidiffusion fox", "fox --hidiffusion 2048", "--count 1 fox --hidiffusion=1024"])
         {
-            CommandRun run = CommandRun.Of(["generate", .. words.Split(' '), "--model", TinyStableDiffusion.At(TinyStableDiffusion.First), .. Fast.Split(' '), "-o", _folder.At("fox.png")]);
+            CommandRun run = CommandRun.Of(
+                ["generate", .. words.Split(' '), "--model", TinyStableDiffusion.At(TinyStableDiffusion.First), .. Fast.Split(' '), "-o", _folder.At("fox.png")]);
             Assert.True(run.ExitCode == ExitCode.Success, run.Error);
             string parameters = PictureReader.Identify(_folder.At("fox.png")).Metadata.Parameters!;
             Assert.StartsWith("fox", parameters, StringComparison.Ordinal);
-            Assert.Contains($"HiDiffusion: {(words.Contains("2048", StringComparison.Ordinal) ? "2048" : words.Contains("1024", StringComparison.Ordinal) ? "1024" : "auto")},", parameters, StringComparison.Ordinal);
+            Assert.Contains(
+                $"HiDiffusion: {(words.Contains("2048", StringComparison.Ordinal) ? "2048" : words.Contains("1024", StringComparison.Ordinal) ? "1024" : "auto")},",
+                parameters, StringComparison.Ordinal);
         }
     }
 
@@ -54,7 +58,10 @@ public sealed class GenerateHiDiffusionTests : IDisposable
     public void LinearAttentionIsNotSplit()
     {
         string linear = $"{Fast} --linfusion {LinFusionGoldens.Beside("weights/tiny-sd15")}";
-        foreach ((string file, string more) in new[] { ("linear.png", ""), ("windows.png", " --hidiffusion --no-raunet"), ("both.png", " --hidiffusion"), ("resampled.png", " --hidiffusion --no-window-attention") })
+        foreach ((string file, string more) in new[]
+        {
+            ("linear.png", ""), ("windows.png", " --hidiffusion --no-raunet"), ("both.png", " --hidiffusion"), ("resampled.png", " --hidiffusion --no-window-attention")
+        })
         {
             CommandRun run = Generate(TinyStableDiffusion.First, linear + more, file);
             Assert.True(run.ExitCode == ExitCode.Success, run.Error);

@@ -33,7 +33,8 @@ public sealed class GenerateLargeTests : IDisposable
     {
         CommandRun run = Generate(TinyStableDiffusion.XL, $"{Fast} --upscale-method highres --dilation 2/1/1/0.5 --sampler euler", "large.png");
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
-        CommandRun again = Generate(TinyStableDiffusion.XL, $"--like {_folder.At("large.png")} --device cpu", "again.png"), plain = Generate(TinyStableDiffusion.XL, $"{Fast} --sampler euler", "plain.png");
+        CommandRun again = Generate(TinyStableDiffusion.XL, $"--like {_folder.At("large.png")} --device cpu", "again.png"),
+            plain = Generate(TinyStableDiffusion.XL, $"{Fast} --sampler euler", "plain.png");
         Assert.True(again.ExitCode == ExitCode.Success && plain.ExitCode == ExitCode.Success, again.Error + plain.Error);
         Assert.Equal(PictureReader.Read(_folder.At("large.png")).Data, PictureReader.Read(_folder.At("again.png")).Data);
         Assert.NotEqual(PictureReader.Read(_folder.At("large.png")).Data, PictureReader.Read(_folder.At("plain.png")).Data);
@@ -43,7 +44,10 @@ public sealed class GenerateLargeTests : IDisposable
     public void GivenPictureIsEnlarged()
     {
         PictureWriter.Write(_folder.At("small.png"), TinyStableDiffusion.Gradient(40, 24));
-        CommandRun run = Generate(TinyStableDiffusion.XL, $"--upscale-to 160x96 --upscale-method superres --init-image {_folder.At("small.png")} --steps 4 --sampler euler --precision f32 --device cpu --keep-stages", "large.tif");
+        CommandRun run = Generate(
+            TinyStableDiffusion.XL,
+            $"--upscale-to 160x96 --upscale-method superres --init-image {_folder.At("small.png")} --steps 4 --sampler euler --precision f32 --device cpu --keep-stages",
+            "large.tif");
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         Assert.True(File.Exists(_folder.At("large.tif")) && Directory.Exists(_folder.At("large.tif.stages")));
     }
@@ -85,7 +89,8 @@ public sealed class GenerateLargeTests : IDisposable
     [Fact]
     public void WhatCannotBeWrittenIsToldBeforePainting()
     {
-        Assert.Contains("too large for WebP", Assert.Single(Generate(TinyStableDiffusion.First, "--size 32x8 --upscale-to 32768x64", "large.webp").Problems), StringComparison.Ordinal);
+        Assert.Contains(
+            "too large for WebP", Assert.Single(Generate(TinyStableDiffusion.First, "--size 32x8 --upscale-to 32768x64", "large.webp").Problems), StringComparison.Ordinal);
         string tiles = Directory.CreateDirectory(_folder.At("large_files")).FullName;
         Assert.Contains("may not be a pyramid", Assert.Single(Generate(TinyStableDiffusion.First, $"{Fast} --deep-zoom", "large.png").Problems), StringComparison.Ordinal);
         Assert.Equal([tiles], Directory.GetFileSystemEntries(_folder.Path));

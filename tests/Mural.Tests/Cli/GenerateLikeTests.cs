@@ -27,7 +27,8 @@ public sealed class GenerateLikeTests : IDisposable
     public void SchedulesAreWrittenAndReadBack(string model, string sampler, string? schedule, string? written)
     {
         string like = $"--like {_folder.At("fox.png")} --device cpu";
-        CommandRun run = Generate(model, "fox", $"{Fast} --sampler {sampler}{(schedule is null ? "" : " --schedule " + schedule)}", "fox.png"), again = Generate(model, null, like, "again.png");
+        CommandRun run = Generate(model, "fox", $"{Fast} --sampler {sampler}{(schedule is null ? "" : " --schedule " + schedule)}", "fox.png"),
+            again = Generate(model, null, like, "again.png");
         Assert.True(run.ExitCode == ExitCode.Success && again.ExitCode == ExitCode.Success, run.Error + again.Error);
         Assert.Equal(written, SharedParameters.Of(_folder.At("fox.png")).ScheduleType);
         Assert.Equal(PictureReader.Read(_folder.At("fox.png")).Data, PictureReader.Read(_folder.At("again.png")).Data);
@@ -37,7 +38,9 @@ public sealed class GenerateLikeTests : IDisposable
     [Fact]
     public void LikeRepeatsEveryPicture()
     {
-        CommandRun run = Generate(TinyStableDiffusion.First, "a (red:1.2) fox, snow", $"{Fast} --count 2 --negative dark --sampler ddim --eta 0.4 --guidance-rescale 0.5 --clip-skip 2 --rng cuda", "fox-{seed}.png");
+        CommandRun run = Generate(
+            TinyStableDiffusion.First, "a (red:1.2) fox, snow",
+            $"{Fast} --count 2 --negative dark --sampler ddim --eta 0.4 --guidance-rescale 0.5 --clip-skip 2 --rng cuda", "fox-{seed}.png");
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         foreach (string original in (string[])["fox-3.png", "fox-4.png"])
         {
@@ -51,7 +54,9 @@ public sealed class GenerateLikeTests : IDisposable
     [Fact]
     public void LikeKnowsAnEmptyNegativePromptFromNone()
     {
-        CommandRun run = CommandRun.Generate(TinyStableDiffusion.At(TinyStableDiffusion.XL), "fox", [.. Fast.Split(' '), "--negative", "", "--sampler", "euler", "--schedule", "ays-sdxl", "-o", _folder.At("empty.png")]);
+        CommandRun run = CommandRun.Generate(
+            TinyStableDiffusion.At(TinyStableDiffusion.XL), "fox",
+            [.. Fast.Split(' '), "--negative", "", "--sampler", "euler", "--schedule", "ays-sdxl", "-o", _folder.At("empty.png")]);
         CommandRun none = Generate(TinyStableDiffusion.XL, "fox", $"{Fast} --sampler euler --schedule ays-sdxl", "none.png");
         CommandRun again = Generate(TinyStableDiffusion.XL, null, $"--like {_folder.At("empty.png")} --device cpu", "again.png");
         Assert.True(run.ExitCode == ExitCode.Success && none.ExitCode == ExitCode.Success && again.ExitCode == ExitCode.Success, run.Error + none.Error + again.Error);
@@ -74,13 +79,16 @@ public sealed class GenerateLikeTests : IDisposable
         CommandRun run = Generate(TinyStableDiffusion.First, "fox", $"{Fast} --strength 0.5 --mask-padding 4 {string.Join(' ', given)}", "fox.png");
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         string like = $"--like {_folder.At("fox.png")} --device cpu";
-        CommandRun again = Generate(TinyStableDiffusion.First, null, $"{like} {string.Join(' ', given)}", "again.png"), without = Generate(TinyStableDiffusion.First, null, like, "without.png");
+        CommandRun again = Generate(TinyStableDiffusion.First, null, $"{like} {string.Join(' ', given)}", "again.png"),
+            without = Generate(TinyStableDiffusion.First, null, like, "without.png");
         Assert.True(again.ExitCode == ExitCode.Success && without.ExitCode == ExitCode.Success, again.Error + without.Error);
         Assert.Equal(PictureReader.Read(_folder.At("fox.png")).Data, PictureReader.Read(_folder.At("again.png")).Data);
         Assert.Equal(SharedParameters.Of(_folder.At("fox.png")).Format(), SharedParameters.Of(_folder.At("again.png")).Format());
         Assert.DoesNotContain(again.Problems, problem => problem.Contains("was painted", StringComparison.Ordinal));
         foreach (string option in given.Select(option => option.Split(' ')[0]))
-            Assert.Contains(without.Problems, problem => problem.Contains("without which it will be another", StringComparison.Ordinal) && problem.EndsWith($"with {option}.", StringComparison.Ordinal));
+            Assert.Contains(
+                without.Problems,
+                problem => problem.Contains("without which it will be another", StringComparison.Ordinal) && problem.EndsWith($"with {option}.", StringComparison.Ordinal));
         Assert.Contains("'tiny-taesd'", without.Error, StringComparison.Ordinal);
         Assert.DoesNotContain(_folder.Path, PictureReader.Identify(_folder.At("fox.png")).Metadata.Parameters, StringComparison.Ordinal);
     }
@@ -160,7 +168,8 @@ public sealed class GenerateLikeTests : IDisposable
     {
         const string Told = "--guidance-start 0.25 --guidance-stop 0.75 --prompt-2 snow --negative-2 rain --original-size 32x16 --crop 8,4 --aesthetic-score 7";
         string options = $"{Fast.Replace("--steps 2", "--steps 4", StringComparison.Ordinal)} --negative dark";
-        CommandRun run = Generate(TinyStableDiffusion.XL, "fox", $"{options} {Told}", "fox.png"), again = Generate(TinyStableDiffusion.XL, null, $"--like {_folder.At("fox.png")} --device cpu", "again.png");
+        CommandRun run = Generate(TinyStableDiffusion.XL, "fox", $"{options} {Told}", "fox.png"),
+            again = Generate(TinyStableDiffusion.XL, null, $"--like {_folder.At("fox.png")} --device cpu", "again.png");
         Assert.True(run.ExitCode == ExitCode.Success && again.ExitCode == ExitCode.Success, run.Error + again.Error);
         Assert.Equal(PictureReader.Read(_folder.At("fox.png")).Data, PictureReader.Read(_folder.At("again.png")).Data);
         Assert.Equal(SharedParameters.Of(_folder.At("fox.png")).Format(), SharedParameters.Of(_folder.At("again.png")).Format());
@@ -177,5 +186,6 @@ public sealed class GenerateLikeTests : IDisposable
         Assert.Contains("is told nothing of sizes", useless.Error, StringComparison.Ordinal);
     }
 
-    private CommandRun Generate(string model, string? prompt, string options, string output) => CommandRun.Generate(TinyStableDiffusion.At(model), prompt, options, _folder.At(output));
+    private CommandRun Generate(string model, string? prompt, string options, string output) =>
+        CommandRun.Generate(TinyStableDiffusion.At(model), prompt, options, _folder.At(output));
 }

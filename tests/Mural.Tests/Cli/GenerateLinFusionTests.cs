@@ -53,7 +53,8 @@ public sealed class GenerateLinFusionTests : IDisposable
     [Fact]
     public void WrongWeightsAreRefusedInOneSentence()
     {
-        Assert.Contains("family", Assert.Single(Generate(TinyStableDiffusion.First, $"{Fast} --linfusion {LinFusionGoldens.Beside("weights/tiny-sdxl")}", "fox.png").Problems), StringComparison.Ordinal);
+        Assert.Contains("family", Assert.Single(Generate(
+            TinyStableDiffusion.First, $"{Fast} --linfusion {LinFusionGoldens.Beside("weights/tiny-sdxl")}", "fox.png").Problems), StringComparison.Ordinal);
         Assert.Contains("config.json", Assert.Single(Generate(TinyStableDiffusion.First, $"{Fast} --linfusion {_folder.Path}", "fox.png").Problems), StringComparison.Ordinal);
     }
 

@@ -94,7 +94,8 @@ public sealed class GenerateTests : IClassFixture<TinyDiM>, IDisposable
     [InlineData("--device abacus", ExitCode.Problem, "abacus")]
     public void WhatCannotBePaintedIsOneSentence(string options, int exitCode, string reason)
     {
-        CommandRun run = Generate("red heart", [.. options.Split(' ').Select(word => word.Contains('.') || word.StartsWith("heart", StringComparison.Ordinal) ? _folder.At(word) : word)]);
+        CommandRun run = Generate(
+            "red heart", [.. options.Split(' ').Select(word => word.Contains('.') || word.StartsWith("heart", StringComparison.Ordinal) ? _folder.At(word) : word)]);
         Assert.Equal(exitCode, run.ExitCode);
         Assert.Contains(reason, Assert.Single(run.Problems), StringComparison.Ordinal);
         Assert.Empty(Directory.GetFiles(_folder.Path));

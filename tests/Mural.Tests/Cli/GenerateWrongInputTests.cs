@@ -19,16 +19,21 @@ public sealed class GenerateWrongInputTests : IDisposable
 
     public static TheoryData<string, string> Folders => new()
     {
-        { "truncated unet", "the file has only" }, { "truncated vae", "the file has only" }, { "truncated text_encoder", "the file has only" }, { "empty unet", "is empty where a checkpoint was expected" },
+        { "truncated unet", "the file has only" }, { "truncated vae", "the file has only" },
+        { "truncated text_encoder", "the file has only" }, { "empty unet", "is empty where a checkpoint was expected" },
         { "truncated config", "not valid JSON" }, { "another unet's weights", "does not fit UNet2DConditionModel" }, { "another family's unet", "has no text_encoder_2" },
-        { "another family's text encoder", "use parts that belong together" }, { "another pipeline", "holds a FluxPipeline" }, { "another network", "describes SD3Transformer2DModel" },
-        { "no unet", "there is no unet" }, { "no vae", "there is no vae" }, { "no text_encoder", "there is no text_encoder" }, { "no tokenizer", "holds no tokenizer" }, { "no scheduler", "scheduler_config.json" },
+        { "another family's text encoder", "use parts that belong together" }, { "another pipeline", "holds a FluxPipeline" },
+        { "another network", "describes SD3Transformer2DModel" },
+        { "no unet", "there is no unet" }, { "no vae", "there is no vae" }, { "no text_encoder", "there is no text_encoder" },
+        { "no tokenizer", "holds no tokenizer" }, { "no scheduler", "scheduler_config.json" },
     };
 
     public static TheoryData<string, string> Files => new()
     {
-        { "truncated", "the file has only" }, { "no vae", "give an autoencoder with --vae" }, { "no text encoder", "text features of 32 channels" }, { "no unet", "lacks the UNet's first convolution" },
-        { "misshapen", "does not fit UNet2DConditionModel" }, { "Flux", "holds Flux" }, { "LoRA", "holds a LoRA" }, { "ControlNet", "holds a ControlNet" }, { "text", "plain text" },
+        { "truncated", "the file has only" }, { "no vae", "give an autoencoder with --vae" },
+        { "no text encoder", "text features of 32 channels" }, { "no unet", "lacks the UNet's first convolution" },
+        { "misshapen", "does not fit UNet2DConditionModel" }, { "Flux", "holds Flux" }, { "LoRA", "holds a LoRA" },
+        { "ControlNet", "holds a ControlNet" }, { "text", "plain text" },
     };
 
     public void Dispose()
@@ -83,9 +88,21 @@ public sealed class GenerateWrongInputTests : IDisposable
     public void ASingleFile(string what, string reason)
     {
         string file = _folder.At("model.safetensors");
-        string[] kept = what switch { "no vae" => ["unet", "text_encoder"], "no text encoder" => ["unet", "vae"], "no unet" => ["vae", "text_encoder"], _ => ["unet", "vae", "text_encoder"] };
+        string[] kept = what switch
+        {
+            "no vae" => ["unet", "text_encoder"],
+            "no text encoder" => ["unet", "vae"],
+            "no unet" => ["vae", "text_encoder"],
+            _ => ["unet", "vae", "text_encoder"]
+        };
         if (what == "text") File.WriteAllText(file, "404: this model is not here any more");
-        else Save(file, kept, what switch { "Flux" => "double_blocks.0.img_attn.qkv.weight", "LoRA" => "lora_unet_mid.lora_down.weight", "ControlNet" => "control_model.input_hint_block.0.weight", _ => null }, misshapen: what == "misshapen");
+        else Save(file, kept, what switch
+        {
+            "Flux" => "double_blocks.0.img_attn.qkv.weight",
+            "LoRA" => "lora_unet_mid.lora_down.weight",
+            "ControlNet" => "control_model.input_hint_block.0.weight",
+            _ => null
+        }, misshapen: what == "misshapen");
         if (what == "truncated") Cut(file);
         AssertRefused(file, "", reason, file);
     }
@@ -98,7 +115,8 @@ public sealed class GenerateWrongInputTests : IDisposable
 
     [Fact]
     public void AnIpAdapterOfAnotherFamily() => AssertRefused(
-        TinyStableDiffusion.At(TinyStableDiffusion.XL), $"--ip-adapter model={Adapter("ip-adapter_sd15.safetensors")},image={Plain()}", "of the model's family", Adapter("ip-adapter_sd15.safetensors"));
+        TinyStableDiffusion.At(TinyStableDiffusion.XL), $"--ip-adapter model={Adapter("ip-adapter_sd15.safetensors")},image={Plain()}",
+        "of the model's family", Adapter("ip-adapter_sd15.safetensors"));
 
     [Theory]
     [InlineData("tiny-controlnet-sdxl", "of the model's family")]
@@ -151,7 +169,8 @@ public sealed class GenerateWrongInputTests : IDisposable
         AssertRefused(run, "has 1048576 characters, but at most 65536 are read", "shorten it");
     }
 
-    private void AssertRefused(string model, string options, string reason, string named) => AssertRefused(Run(model, "fox", options.Split(' ', StringSplitOptions.RemoveEmptyEntries)), reason, named);
+    private void AssertRefused(string model, string options, string reason, string named) =>
+        AssertRefused(Run(model, "fox", options.Split(' ', StringSplitOptions.RemoveEmptyEntries)), reason, named);
 
     private void AssertRefused(CommandRun run, string reason, string named)
     {
@@ -180,7 +199,8 @@ public sealed class GenerateWrongInputTests : IDisposable
         var prefixes = new Dictionary<string, string> { ["unet"] = "model.diffusion_model.", ["vae"] = "first_stage_model.", ["text_encoder"] = "cond_stage_model." };
         var tensors = new Dictionary<string, Tensor>();
         using (SafetensorsFile file = SafetensorsFile.Open(whole))
-            foreach (string name in file.Tensors.Keys.Where(name => components.Any(component => name.StartsWith(prefixes[component], StringComparison.Ordinal)))) tensors.Add(name, file.Read(name));
+            foreach (string name in file.Tensors.Keys.Where(name => components.Any(component => name.StartsWith(prefixes[component], StringComparison.Ordinal))))
+                tensors.Add(name, file.Read(name));
         if (foreign is not null) tensors.Clear();
         if (foreign is not null) tensors.Add(foreign, zeros(1, 1));
         if (misshapen) tensors["model.diffusion_model.middle_block.0.in_layers.2.weight"] = zeros(64, 32, 3, 3);

@@ -51,7 +51,8 @@ public class InspectTests
     [InlineData("textual inversion: 2 vectors of 768 channels", "emb_params")]
     [InlineData("textual inversion: 2 vectors of 768 channels", "<fox>")]
     [InlineData("textual inversion: 2 vectors of 768 and 768 channels", "clip_g", "clip_l")]
-    [InlineData("Stable Diffusion 1, UNet alone in the original layout", "model.diffusion_model.input_blocks.0.0.weight", "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight")]
+    [InlineData("Stable Diffusion 1, UNet alone in the original layout",
+        "model.diffusion_model.input_blocks.0.0.weight", "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight")]
     [InlineData("Stable Diffusion 1, UNet alone in the original layout", "input_blocks.0.0.weight", "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight")]
     [InlineData("Stable Diffusion 2, single file", "model.diffusion_model.input_blocks.0.0.weight", "cond_stage_model.model.ln_final.weight")]
     [InlineData("Stable Diffusion XL, single file", "model.diffusion_model.input_blocks.0.0.weight", "conditioner.embedders.1.model.ln_final.weight")]

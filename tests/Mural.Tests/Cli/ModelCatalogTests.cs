@@ -52,7 +52,8 @@ public sealed class ModelCatalogTests : IDisposable
         Directory.CreateDirectory(_folder.At("below/further"));
         Directory.CreateDirectory(_folder.At("whole"));
         using (StableDiffusionCheckpoint checkpoint = StableDiffusionCheckpoint.Open(model)) StableDiffusionWriter.SaveFile(checkpoint, _folder.At("fox-v1.5.safetensors"));
-        foreach (string copy in (string[])["below/wolf.safetensors", "below/further/too-deep.safetensors", "whole/again.safetensors"]) File.Copy(_folder.At("fox-v1.5.safetensors"), _folder.At(copy));
+        foreach (string copy in (string[])["below/wolf.safetensors", "below/further/too-deep.safetensors", "whole/again.safetensors"])
+            File.Copy(_folder.At("fox-v1.5.safetensors"), _folder.At(copy));
         File.Copy(Path.Combine(model, "model_index.json"), _folder.At("whole/model_index.json"));
         File.WriteAllText(_folder.At("below/old.ckpt"), "whatever it holds");
         // Others of the same kind.

@@ -16,7 +16,11 @@ public class StableDiffusionConvertTests
         {
             var rows = new TheoryData<string, string, string>();
             foreach (string name in TinyModels.Names.Select(row => row.Data))
-                foreach ((string file, string precision) in new[] { ("model.safetensors", "keep"), ("model.safetensors", "f32"), ("model.ckpt", "bf16"), ("model.safetensors", "f16") }) rows.Add(name, file, precision);
+                foreach ((string file, string precision) in new[]
+                {
+                    ("model.safetensors", "keep"), ("model.safetensors", "f32"), ("model.ckpt", "bf16"), ("model.safetensors", "f16")
+                })
+                    rows.Add(name, file, precision);
             return rows;
         }
     }
@@ -30,7 +34,8 @@ public class StableDiffusionConvertTests
         Assert.Equal((ExitCode.Success, ""), (there.ExitCode, there.Error));
         // A single file brings no vocabulary: it is found beside.
         Directory.CreateDirectory(folder.At("tokenizer"));
-        foreach (string vocabulary in (string[])["vocab.json", "merges.txt"]) File.Copy(Path.Combine(original, "tokenizer", vocabulary), Path.Combine(folder.At("tokenizer"), vocabulary));
+        foreach (string vocabulary in (string[])["vocab.json", "merges.txt"])
+            File.Copy(Path.Combine(original, "tokenizer", vocabulary), Path.Combine(folder.At("tokenizer"), vocabulary));
         CommandRun back = CommandRun.Of("convert", folder.At(file), folder.At("again"), "--json");
         Assert.Equal(ExitCode.Success, back.ExitCode);
         Assert.Equal(there.Json["parameters"]!.GetValue<long>(), back.Json["parameters"]!.GetValue<long>());
@@ -83,7 +88,9 @@ public class StableDiffusionConvertTests
         foreach (StableDiffusionComponent component in before.Components.Values) TinyModels.AssertSame(component.Weights, after.Components[component.Name].Weights, bfloat16);
         // Every file of the tokenizers comes along.
         foreach (string tokenizer in Directory.GetDirectories(TinyModels.Folder(name), "tokenizer*"))
-            Assert.Equal(Directory.GetFiles(tokenizer).Select(Path.GetFileName).Order(), Directory.GetFiles(folder.At(Path.Combine("v1.5", Path.GetFileName(tokenizer)))).Select(Path.GetFileName).Order());
+            Assert.Equal(
+                Directory.GetFiles(tokenizer).Select(Path.GetFileName).Order(),
+                Directory.GetFiles(folder.At(Path.Combine("v1.5", Path.GetFileName(tokenizer)))).Select(Path.GetFileName).Order());
     }
 
     public static TheoryData<string> Models => TinyModels.Names;
@@ -151,7 +158,11 @@ public class StableDiffusionConvertTests
         Assert.Equal(ExitCode.Success, CommandRun.Of("convert", TinyModels.Folder(name), old).ExitCode);
         // As diffusers before 0.17 and transformers since 5.6 save them, with an autoencoder whose attention is of convolutions.
         Rename(Path.Combine(old, "unet/diffusion_pytorch_model.safetensors"), tensor => tensor.Replace(".to_out.0.", ".to_out.", StringComparison.Ordinal), _ => false);
-        Rename(Path.Combine(old, "vae/diffusion_pytorch_model.safetensors"), tensor => tensor.Replace(".to_q.", ".query.", StringComparison.Ordinal).Replace(".to_k.", ".key.", StringComparison.Ordinal).Replace(".to_v.", ".value.", StringComparison.Ordinal).Replace(".to_out.0.", ".proj_attn.", StringComparison.Ordinal), tensor => tensor.Contains(".attentions.", StringComparison.Ordinal));
+        Rename(
+            Path.Combine(old, "vae/diffusion_pytorch_model.safetensors"),
+            tensor => tensor.Replace(".to_q.", ".query.", StringComparison.Ordinal).Replace(".to_k.", ".key.", StringComparison.Ordinal)
+                .Replace(".to_v.", ".value.", StringComparison.Ordinal).Replace(".to_out.0.", ".proj_attn.", StringComparison.Ordinal),
+            tensor => tensor.Contains(".attentions.", StringComparison.Ordinal));
         Rename(Path.Combine(old, "text_encoder/model.safetensors"), tensor => tensor.Replace("text_model.", "", StringComparison.Ordinal), _ => false);
         foreach (string output in (string[])["new", "new.safetensors"])
         {
@@ -161,7 +172,8 @@ public class StableDiffusionConvertTests
         foreach (string part in (string[])["unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"])
         {
             using SafetensorsFile today = SafetensorsFile.Open(Path.Combine(folder.At("new"), part));
-            Assert.DoesNotContain(today.Tensors.Keys, tensor => tensor.Contains(".query.", StringComparison.Ordinal) || tensor.Contains("proj_attn", StringComparison.Ordinal) || tensor.Contains(".to_out.weight", StringComparison.Ordinal));
+            Assert.DoesNotContain(today.Tensors.Keys, tensor => tensor.Contains(".query.", StringComparison.Ordinal)
+                || tensor.Contains("proj_attn", StringComparison.Ordinal) || tensor.Contains(".to_out.weight", StringComparison.Ordinal));
         }
         CopyVocabulary(old, folder);
         AssertSameWeights(TinyModels.Folder(name), folder.At("new"));
@@ -213,7 +225,8 @@ public class StableDiffusionConvertTests
     private static void CopyVocabulary(string model, TemporaryFolder folder)
     {
         Directory.CreateDirectory(folder.At("tokenizer"));
-        foreach (string vocabulary in (string[])["vocab.json", "merges.txt"]) File.Copy(Path.Combine(model, "tokenizer", vocabulary), Path.Combine(folder.At("tokenizer"), vocabulary), overwrite: true);
+        foreach (string vocabulary in (string[])["vocab.json", "merges.txt"])
+            File.Copy(Path.Combine(model, "tokenizer", vocabulary), Path.Combine(folder.At("tokenizer"), vocabulary), overwrite: true);
     }
 
     private static void AssertSameWeights(string expected, string actual, ScalarType? type = null)
@@ -228,7 +241,8 @@ public class StableDiffusionConvertTests
         using var scope = NewDisposeScope();
         Dictionary<string, Tensor> tensors;
         using (SafetensorsFile file = SafetensorsFile.Open(path))
-            tensors = file.Tensors.Keys.ToDictionary(rename, name => file.Read(name) is { } tensor && convolves(name) && tensor.dim() == 2 ? tensor.reshape([.. tensor.shape, 1, 1]) : file.Read(name));
+            tensors = file.Tensors.Keys.ToDictionary(
+                rename, name => file.Read(name) is { } tensor && convolves(name) && tensor.dim() == 2 ? tensor.reshape([.. tensor.shape, 1, 1]) : file.Read(name));
         SafetensorsWriter.Save(path, tensors);
     }
 

@@ -50,7 +50,8 @@ public class BlockGoldenTests
 
         DiMBlock block = model.Blocks[index];
         Tensor output = block.Forward(
-            GoldenModels.ToStorage(stream, before), modulation.view(modulation.shape[0], 3, -1), skip is null ? null : GoldenModels.ToStorage(skip, before), after, ScalarType.Float32);
+            GoldenModels.ToStorage(stream, before), modulation.view(modulation.shape[0], 3, -1),
+            skip is null ? null : GoldenModels.ToStorage(skip, before), after, ScalarType.Float32);
         Tensor scanned = GoldenModels.ToScanOrder(output, after);
         golden.AssertMatches("out.y", scanned);
         scanned.backward([golden.Get("in.cot")]);

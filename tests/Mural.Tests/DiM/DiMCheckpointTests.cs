@@ -67,7 +67,8 @@ public sealed class DiMCheckpointTests : IDisposable
         using SafetensorsFile contents = SafetensorsFile.Open(file.Contents!);
         using DiMModel model = DiMModel.Load(source);
         Assert.Equal(
-            (config["width"]!.GetValue<int>(), config["blocks"]!.GetValue<int>(), config["in_channels"]!.GetValue<int>(), config["num_classes"]!.GetValue<int>(), config["sample_size"]!.GetValue<int>()),
+            (config["width"]!.GetValue<int>(), config["blocks"]!.GetValue<int>(), config["in_channels"]!.GetValue<int>(),
+                config["num_classes"]!.GetValue<int>(), config["sample_size"]!.GetValue<int>()),
             (model.Config.Width, model.Config.Blocks, model.Config.InChannels, model.Config.Classes, model.Config.SampleSize));
         foreach ((string key, Parameter parameter) in model.named_parameters()) Assert.True(parameter.equal(contents.Read(key, ScalarType.Float32)).all().item<bool>(), key);
     }

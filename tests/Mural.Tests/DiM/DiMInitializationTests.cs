@@ -50,7 +50,11 @@ public class DiMInitializationTests
         Constant("norm_out.norm.weight", 1);
         Constant("transformer_blocks.3.norm1.norm.weight", 1);
         Constant("transformer_blocks.3.attn1.D", 1);
-        foreach (string bias in new[] { "adaln_single.linear.bias", "proj_out_1.bias", "proj_out_2.bias", "transformer_blocks.8.skip_linear.0.bias", "adaln_single.emb.timestep_embedder.linear_1.bias" }) Constant(bias, 0);
+        foreach (string bias in new[]
+        {
+            "adaln_single.linear.bias", "proj_out_1.bias", "proj_out_2.bias", "transformer_blocks.8.skip_linear.0.bias", "adaln_single.emb.timestep_embedder.linear_1.bias"
+        })
+            Constant(bias, 0);
         Normal("label_emb.weight", 0.02);
         Normal("adaln_single.emb.class_embedder.embedding_table.weight", 0.02);
         Normal("adaln_single.emb.timestep_embedder.linear_1.weight", 0.02);

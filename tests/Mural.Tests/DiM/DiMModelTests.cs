@@ -75,12 +75,18 @@ public class DiMModelTests
             if (name.StartsWith("adaln_single.linear", StringComparison.Ordinal)) parameter.fill_(0);
             if (name.EndsWith("scale_shift_table", StringComparison.Ordinal)) parameter[2].fill_(-1);
             if (name.EndsWith("skip_linear.0.weight", StringComparison.Ordinal)) parameter.copy_(eye(parameter.shape[0]));
-            if (name.EndsWith("skip_linear.1.weight", StringComparison.Ordinal) || (name.Contains("skip_linear") && name.EndsWith("bias", StringComparison.Ordinal))) parameter.fill_(0);
+            if (name.EndsWith("skip_linear.1.weight", StringComparison.Ordinal) || (name.Contains("skip_linear") && name.EndsWith("bias", StringComparison.Ordinal)))
+                parameter.fill_(0);
         }
         Tensor plain = zeros(1, 3, 10, 16), dot = plain.clone();
         dot[0, 1, 3, 13] = 1;
         Tensor before = empty(0), after = empty(0);
-        var options = new DiMForwardOptions { Observe = (place, stream) => (before, after) = (place == "sequence" ? stream.clone().DetachFromDisposeScope() : before, place == "block4" ? stream.clone().DetachFromDisposeScope() : after) };
+        var options = new DiMForwardOptions
+        {
+            Observe = (place, stream) => (before, after) = (
+                place == "sequence" ? stream.clone().DetachFromDisposeScope() : before,
+                place == "block4" ? stream.clone().DetachFromDisposeScope() : after)
+        };
         Tensor changed = (model.Forward(dot, tensor(10f), options: options) - model.Forward(plain, tensor(10f))).abs().sum([1]);
         using (before)
         using (after) Assert.True(allclose(before, after, atol: 1e-6));

@@ -8,7 +8,8 @@ namespace Mural.Tests.DiM;
 [Trait("Area", "dim")]
 public partial class EmbeddingTests
 {
-    public static TheoryData<string> CasesWithSinusoids => GoldenCase.Names("dim", golden => golden.Tensors.Keys.Any(name => name.StartsWith("out.sinusoid", StringComparison.Ordinal)));
+    public static TheoryData<string> CasesWithSinusoids =>
+        GoldenCase.Names("dim", golden => golden.Tensors.Keys.Any(name => name.StartsWith("out.sinusoid", StringComparison.Ordinal)));
 
     public static TheoryData<string> CasesWithTables => GoldenCase.Names("dim", golden => golden.Tensors.Keys.Any(name => TableName().IsMatch(name)));
 

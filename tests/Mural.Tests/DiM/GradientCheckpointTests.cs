@@ -19,7 +19,8 @@ public class GradientCheckpointTests
         {
             foreach (Parameter parameter in model.parameters()) parameter.grad = null;
             input.grad = null;
-            Tensor output = model.Forward(input, tensor(new[] { 3f, 500f }), tensor(new[] { 1L, 4L }), new DiMForwardOptions { GradientCheckpointing = checkpointing, SkipFactors = [1, 0.9] });
+            Tensor output = model.Forward(
+                input, tensor(new[] { 3f, 500f }), tensor(new[] { 1L, 4L }), new DiMForwardOptions { GradientCheckpointing = checkpointing, SkipFactors = [1, 0.9] });
             (output * weights).sum().backward();
             Dictionary<string, Tensor> gradients = model.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter.grad!.clone());
             gradients.Add("input", input.grad!.clone());

@@ -37,7 +37,8 @@ public class ReleasedShapesTests
     {
         using var scope = NewDisposeScope();
         JsonNode entry = Open(file)[name]!;
-        Dictionary<string, long[]> shapes = entry["shapes"]!.AsObject().ToDictionary(shape => shape.Key, shape => shape.Value!.AsArray().Select(size => size!.GetValue<long>()).ToArray());
+        Dictionary<string, long[]> shapes = entry["shapes"]!.AsObject().ToDictionary(
+            shape => shape.Key, shape => shape.Value!.AsArray().Select(size => size!.GetValue<long>()).ToArray());
         using var source = new ShapesOnly(shapes);
         DiMConfig config = DiMConfig.FromCheckpoint(source);
         using var model = new DiMModel(config, META);
@@ -64,7 +65,8 @@ public class ReleasedShapesTests
 
         public string Format => "shapes";
 
-        public IReadOnlyDictionary<string, TensorEntry> Tensors { get; } = shapes.ToDictionary(shape => shape.Key, shape => new TensorEntry(shape.Key, ScalarType.Float32, shape.Value, 0, 0));
+        public IReadOnlyDictionary<string, TensorEntry> Tensors { get; } = shapes.ToDictionary(
+            shape => shape.Key, shape => new TensorEntry(shape.Key, ScalarType.Float32, shape.Value, 0, 0));
 
         public IReadOnlyDictionary<string, string> Metadata { get; } = new Dictionary<string, string>();
 

@@ -52,7 +52,8 @@ public class ScanOrdersTests
         {
             int[] contents = Contents(layout, image, pads);
             foreach (string direction in Names)
-                golden.AssertMatches($"out.{key}_{direction}", tensor(ScanOrders.Cells(image.Padded(pads), GoldenModels.Direction(direction)).Select(cell => contents[cell]).ToArray()));
+                golden.AssertMatches(
+                    $"out.{key}_{direction}", tensor(ScanOrders.Cells(image.Padded(pads), GoldenModels.Direction(direction)).Select(cell => contents[cell]).ToArray()));
         }
     }
 

@@ -4,7 +4,8 @@ namespace Mural.Tests.DiM;
 
 public class VocabularyTests
 {
-    private static readonly Vocabulary Words = new(["red", "heart", "woman", "astronaut", "medium-dark", "skin", "tone", "cherry", "box", "leaf", "glasses", "3d", "shirt", "Dark"]);
+    private static readonly Vocabulary Words =
+        new(["red", "heart", "woman", "astronaut", "medium-dark", "skin", "tone", "cherry", "box", "leaf", "glasses", "3d", "shirt", "Dark"]);
 
     [Theory]
     [InlineData("red heart", "red heart", "")]

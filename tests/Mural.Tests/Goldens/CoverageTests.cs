@@ -43,7 +43,8 @@ public class CoverageTests
         foreach (Type type in typeof(CoverageTests).Assembly.GetTypes())
             foreach (PropertyInfo property in type.GetProperties(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic).Where(HoldsRows))
             {
-                Exception? problem = Record.Exception(() => words.UnionWith(((IEnumerable<ITheoryDataRow>)property.GetValue(null)!).SelectMany(row => row.GetData().OfType<string>())));
+                Exception? problem = Record.Exception(() =>
+                    words.UnionWith(((IEnumerable<ITheoryDataRow>)property.GetValue(null)!).SelectMany(row => row.GetData().OfType<string>())));
                 if (problem is not null) problems.Add((Areas(type), $"{type.Name}.{property.Name}: {problem.GetBaseException().Message}"));
             }
         return (words, problems);
@@ -52,5 +53,6 @@ public class CoverageTests
     private static bool HoldsRows(PropertyInfo property) => property.PropertyType.IsAssignableTo(typeof(IEnumerable<ITheoryDataRow>));
 
     private static string[] Areas(Type type) =>
-        [.. type.GetMethods().Prepend<MemberInfo>(type).SelectMany(member => member.GetCustomAttributes<TraitAttribute>()).Where(trait => trait.Name == "Area").Select(trait => trait.Value)];
+        [.. type.GetMethods().Prepend<MemberInfo>(type).SelectMany(member => member.GetCustomAttributes<TraitAttribute>())
+            .Where(trait => trait.Name == "Area").Select(trait => trait.Value)];
 }

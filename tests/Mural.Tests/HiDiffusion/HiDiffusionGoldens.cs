@@ -125,7 +125,8 @@ internal static class HiDiffusionGoldens
         (long height, long width) = Size(golden.Config["latent_size"]);
         Tensor Indices(long count, Func<Tensor, Tensor> rule) => rule(arange(count, int64));
         Tensor coarse = golden.Get("in.sample_coarse", float32), fine = golden.Get("in.sample_fine", float32);
-        Tensor large = coarse.index_select(2, Indices(height, y => y.div(8, RoundingMode.floor).to(int64))).index_select(3, Indices(width, x => x.div(8, RoundingMode.floor).to(int64)));
+        Tensor large = coarse.index_select(2, Indices(height, y => y.div(8, RoundingMode.floor).to(int64)))
+            .index_select(3, Indices(width, x => x.div(8, RoundingMode.floor).to(int64)));
         Tensor small = fine.index_select(2, Indices(height, y => y.remainder(61))).index_select(3, Indices(width, x => x.remainder(53)));
         return (large + small).MoveToOuterDisposeScope();
     }

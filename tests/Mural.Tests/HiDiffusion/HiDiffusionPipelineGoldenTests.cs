@@ -41,7 +41,9 @@ public class HiDiffusionPipelineGoldenTests
         {
             (int height, int width) = HiDiffusionGoldens.Size(controlled);
             Assert.Equal((height, width), plan.HiDiffusion!.ControlSize);
-            Assert.Equal(golden.Json["observed"]!["controlnet_calls"]!.GetValue<int>(), Enumerable.Range(0, plan.Calls).Count(call => plan.HiDiffusion.Controls(call, plan.RunSteps)));
+            Assert.Equal(
+                golden.Json["observed"]!["controlnet_calls"]!.GetValue<int>(),
+                Enumerable.Range(0, plan.Calls).Count(call => plan.HiDiffusion.Controls(call, plan.RunSteps)));
         }
 
         int batch = golden.Config["batch"]!.GetValue<int>();

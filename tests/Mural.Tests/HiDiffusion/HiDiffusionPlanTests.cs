@@ -62,10 +62,14 @@ public class HiDiffusionPlanTests
         Says("is for Stable Diffusion XL", First, new() { Aggressive = true });
         Says("does not use T2", XL, new() { Aggressive = true, T2 = 0.3 });
         Says("does not use T1; leave it out", First, new() { RauNet = false, T1 = 0.5 });
-        Says("does not use T1, T2, the aggressive way, the earlier up-sampler; leave them out", XL, new() { RauNet = false, T1 = 0.5, T2 = 0.3, Aggressive = true, EarlierUpsampler = true });
+        Says(
+            "does not use T1, T2, the aggressive way, the earlier up-sampler; leave them out",
+            XL, new() { RauNet = false, T1 = 0.5, T2 = 0.3, Aggressive = true, EarlierUpsampler = true });
         Says("earlier up-sampler", XL, new() { Preset = HiDiffusionPreset.FewSteps, EarlierUpsampler = true });
         Says("does nothing", XL, new() { RauNet = false, WindowAttention = false, T1 = 0.5 });
-        foreach (HiDiffusionOptions used in (HiDiffusionOptions[])[new(), new() { RauNet = false }, new() { WindowAttention = false, T1 = 0.5, T2 = 0.3 }, new() { EarlierUpsampler = true }, new() { Aggressive = false, T2 = 0.3 }])
+        foreach (HiDiffusionOptions used in
+            (HiDiffusionOptions[])[new(), new() { RauNet = false }, new() { WindowAttention = false, T1 = 0.5, T2 = 0.3 },
+                new() { EarlierUpsampler = true }, new() { Aggressive = false, T2 = 0.3 }])
         {
             Assert.Empty(Unused(First, used));
             Assert.Empty(Unused(XL, used));
@@ -89,7 +93,11 @@ public class HiDiffusionPlanTests
     [Fact]
     public void SmallerNetworksAreResampledThroughoutFromSizesInProportionToTheirSide()
     {
-        UNetConfig config = new() { BlockOutChannels = [64, 160, 320], DownBlockAttention = [true, true, false], UpBlockAttention = [false, true, true], LayersPerBlock = [1, 1, 1], TransformerLayers = [1, 1, 1], AttentionHeads = [2, 5, 10], SampleSize = 16 };
+        UNetConfig config = new()
+        {
+            BlockOutChannels = [64, 160, 320], DownBlockAttention = [true, true, false], UpBlockAttention = [false, true, true],
+            LayersPerBlock = [1, 1, 1], TransformerLayers = [1, 1, 1], AttentionHeads = [2, 5, 10], SampleSize = 16
+        };
         HiDiffusionArchitecture small = HiDiffusionArchitecture.Find(config)!;
         Assert.Equal((HiDiffusionFamily.StableDiffusion, 0, 1, 3), (small.Family, small.StridedLevel, small.PooledLevel, small.Windowed.Count));
         Assert.False(Plan(small, 16, 16, new()).Resamples);
@@ -105,7 +113,8 @@ public class HiDiffusionPlanTests
     public void OneSwitchIsIndependentOfTheOther()
     {
         using var shifts = new WindowShifts([1]);
-        HiDiffusionStep windows = Plan(First, 128, 128, new() { RauNet = false }).At(0, shifts), resampling = Plan(First, 128, 128, new() { WindowAttention = false }).At(0, shifts);
+        HiDiffusionStep windows = Plan(First, 128, 128, new() { RauNet = false }).At(0, shifts),
+            resampling = Plan(First, 128, 128, new() { WindowAttention = false }).At(0, shifts);
         Assert.Equal((null, 5), (windows.StridedLevel, windows.Windows.Count));
         Assert.Equal((0, 0), (resampling.StridedLevel, resampling.Windows.Count));
         Assert.Equal(10, Plan(XL, 256, 256, new()).At(0, shifts).Windows.Count);
@@ -114,7 +123,9 @@ public class HiDiffusionPlanTests
     [Fact]
     public void WhatCannotBeIsRefused()
     {
-        Assert.Contains("1024 and 2048, not 4096", Assert.Throws<MuralException>(() => Plan(First, 128, 128, new() { Preset = HiDiffusionPreset.Sides4096 })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "1024 and 2048, not 4096",
+            Assert.Throws<MuralException>(() => Plan(First, 128, 128, new() { Preset = HiDiffusionPreset.Sides4096 })).Message, StringComparison.Ordinal);
         Assert.Contains("not turbo", Assert.Throws<MuralException>(() => Plan(First, 128, 128, new() { Preset = HiDiffusionPreset.FewSteps })).Message, StringComparison.Ordinal);
         Assert.Contains("not 1024", Assert.Throws<MuralException>(() => Plan(XL, 256, 256, new() { Preset = HiDiffusionPreset.Sides1024 })).Message, StringComparison.Ordinal);
         foreach (double share in (double[])[-0.1, 1.1, double.NaN])
@@ -138,7 +149,8 @@ public class HiDiffusionPlanTests
     [Fact]
     public void TheSideOfTrainingCountsNotTheFamilys()
     {
-        HiDiffusionArchitecture second = HiDiffusionArchitecture.Find(new UNetConfig { SampleSize = 96 })!, halved = HiDiffusionArchitecture.Find(new UNetConfig { SampleSize = 32 }, side: 64)!;
+        HiDiffusionArchitecture second = HiDiffusionArchitecture.Find(new UNetConfig { SampleSize = 96 })!,
+            halved = HiDiffusionArchitecture.Find(new UNetConfig { SampleSize = 32 }, side: 64)!;
         Assert.Equal((96, 96), Plan(second, 192, 192, new()).ControlSize);
         Assert.Equal((new CallSpan(0, 35), new CallSpan(0, 15)), Spans(Plan(second, 256, 256, new())));
         Assert.False(Plan(second, 96, 96, new()).Resamples);
@@ -173,7 +185,8 @@ public class HiDiffusionPlanTests
     [Theory, MemberData(nameof(Settings))]
     public void WordsSayThemAll(HiDiffusionOptions options) => Assert.Equal(options, HiDiffusionWords.Read(HiDiffusionWords.Write(options)));
 
-    private static HiDiffusionPlan Plan(HiDiffusionArchitecture architecture, int height, int width, HiDiffusionOptions options) => HiDiffusionPlan.For(architecture, height, width, 50, options);
+    private static HiDiffusionPlan Plan(HiDiffusionArchitecture architecture, int height, int width, HiDiffusionOptions options) =>
+        HiDiffusionPlan.For(architecture, height, width, 50, options);
 
     private static (CallSpan, CallSpan) Spans(HiDiffusionPlan plan) => (plan.Strided, plan.Pooled);
 }

@@ -68,7 +68,10 @@ public class HiDiffusionScheduleGoldenTests
         {
             string layout = HiDiffusionGoldens.Text(entry, "unet")!;
             UNetConfig config = layout.Contains("refiner", StringComparison.Ordinal)
-                ? UNetConfig.StableDiffusionXL with { BlockOutChannels = [384, 768, 1536, 1536], DownBlockAttention = [false, true, true, false], UpBlockAttention = [false, true, true, false] }
+                ? UNetConfig.StableDiffusionXL with
+                {
+                    BlockOutChannels = [384, 768, 1536, 1536], DownBlockAttention = [false, true, true, false], UpBlockAttention = [false, true, true, false]
+                }
                 : layout.Contains("XL", StringComparison.OrdinalIgnoreCase) ? UNetConfig.StableDiffusionXL : new UNetConfig();
             HiDiffusionFamily? expected = layout.Contains("refiner", StringComparison.Ordinal) ? null
                 : layout.Contains("XL", StringComparison.OrdinalIgnoreCase) ? HiDiffusionFamily.StableDiffusionXL : HiDiffusionFamily.StableDiffusion;

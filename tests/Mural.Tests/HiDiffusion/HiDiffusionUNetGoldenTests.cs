@@ -31,7 +31,8 @@ public class HiDiffusionUNetGoldenTests
             HiDiffusionStep step = Step(golden, evaluation!, key, network.Config);
             using ControlResiduals? residuals = evaluation!["residuals"]?.GetValue<bool>() == false ? null : Residuals(golden);
             var maps = new Dictionary<string, string>();
-            Dictionary<object, string> names = network.named_modules().Where(entry => entry.module is DownBlock or UpBlock or MidBlock).ToDictionary(entry => (object)entry.module, entry => entry.name);
+            Dictionary<object, string> names = network.named_modules().Where(entry => entry.module is DownBlock or UpBlock or MidBlock)
+                .ToDictionary(entry => (object)entry.module, entry => entry.name);
             void Observe(object part, Tensor map)
             {
                 if (names.TryGetValue(part, out string? block)) maps.Add(block, string.Join('x', map.shape[1..]));
@@ -56,7 +57,9 @@ public class HiDiffusionUNetGoldenTests
         HiDiffusionStep step = plan.At(evaluation["i"]!.GetValue<int>(), new HiDiffusionGoldens.Recorded(shifts));
         JsonNode observed = golden.Json["observed"]![key]!;
         Assert.Equal((HiDiffusionGoldens.Flag(observed, "R"), HiDiffusionGoldens.Flag(observed, "P")), (step.StridedLevel is not null, step.PooledLevel is not null));
-        Assert.Equal(observed["windowed_tokens"]!.AsArray().Select(entry => entry!.GetValue<string>().Split(':')[0]), step.Windows.Keys.Select(place => HiDiffusionGoldens.NameOf(place, config)));
+        Assert.Equal(
+            observed["windowed_tokens"]!.AsArray().Select(entry => entry!.GetValue<string>().Split(':')[0]),
+            step.Windows.Keys.Select(place => HiDiffusionGoldens.NameOf(place, config)));
         return step;
     }
 

@@ -52,7 +52,8 @@ public class HiDiffusionUNetTests
                 using var scope = NewDisposeScope();
                 Tensor latents = TinyUNets.Latents(config, height, width, batch: 1);
                 // Everything at once: both resamplers, windows; then windows alone; then nothing.
-                HiDiffusionPlan all = HiDiffusionPlan.For(architecture, height, width, 1, new() { T1 = 1, T2 = 1 }), none = HiDiffusionPlan.For(architecture, height, width, 1, new() { RauNet = false, WindowAttention = false });
+                HiDiffusionPlan all = HiDiffusionPlan.For(architecture, height, width, 1, new() { T1 = 1, T2 = 1 }),
+                    none = HiDiffusionPlan.For(architecture, height, width, 1, new() { RauNet = false, WindowAttention = false });
                 HiDiffusionStep step = all.At(0, shifts);
                 Assert.True(step is { StridedLevel: not null, PooledLevel: not null, Windows.Count: 3 }, family);
                 Tensor painted = network.Run(latents, time, prompt, step: step);

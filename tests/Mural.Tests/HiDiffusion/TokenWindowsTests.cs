@@ -48,7 +48,8 @@ public class TokenWindowsTests
         Tensor ids = tensor(window), allowed = ids.unsqueeze(0).eq(ids.unsqueeze(1));
         Tensor Project(string name) => nn.functional.linear(tokens, attention.get_parameter(name)!).view(2, -1, Heads, Channels / Heads).transpose(1, 2);
         Tensor attended = nn.functional.scaled_dot_product_attention(Project("to_q.weight"), Project("to_k.weight"), Project("to_v.weight"), allowed);
-        Tensor expected = nn.functional.linear(attended.transpose(1, 2).reshape(2, -1, Channels), attention.get_parameter("to_out.0.weight")!, attention.get_parameter("to_out.0.bias"));
+        Tensor expected = nn.functional.linear(
+            attended.transpose(1, 2).reshape(2, -1, Channels), attention.get_parameter("to_out.0.weight")!, attention.get_parameter("to_out.0.bias"));
         Tensor found = WindowAttention.Forward(attention, tokens, new MapSize(height, width), [shift], resizesOddMaps: false);
         Assert.True((found - expected).abs().max().item<float>() < 1e-5);
     }

@@ -39,7 +39,8 @@ internal sealed class HubServer : IDisposable
     internal int Port { get; }
 
     /// <summary>Options for this server that do not wait long.</summary>
-    internal HubOptions Options => new() { Endpoint = new Uri($"http://127.0.0.1:{Port}/"), Patience = TimeSpan.FromSeconds(1), FirstWait = TimeSpan.FromMilliseconds(5), Retries = 3 };
+    internal HubOptions Options =>
+        new() { Endpoint = new Uri($"http://127.0.0.1:{Port}/"), Patience = TimeSpan.FromSeconds(1), FirstWait = TimeSpan.FromMilliseconds(5), Retries = 3 };
 
     /// <summary>Paths that were asked for, with the offset from which.</summary>
     internal List<(string Path, long Offset)> Asked { get; } = [];
@@ -111,12 +112,15 @@ internal sealed class HubServer : IDisposable
             string path = Uri.UnescapeDataString(context.Request.Url!.AbsolutePath);
             bool file = path.Contains("/resolve/", StringComparison.Ordinal);
             if (file) lock (Tokens) Tokens.Add(context.Request.Headers["Authorization"]);
-            if (FormerName is not null && path.Contains(FormerName, StringComparison.Ordinal)) Move(context, context.Request.RawUrl!.Replace(FormerName, Repository, StringComparison.Ordinal));
+            if (FormerName is not null && path.Contains(FormerName, StringComparison.Ordinal))
+                Move(context, context.Request.RawUrl!.Replace(FormerName, Repository, StringComparison.Ordinal));
             else if (file && Elsewhere is not null) Move(context, Elsewhere(path));
             else if (Token is not null && context.Request.Headers["Authorization"] != $"Bearer {Token}") Status(context, 401);
             else if (BusyAnswers > 0 && BusyAnswers-- > 0) Status(context, 503);
             else if (path == $"/api/models/{Repository}/tree/main") Tree(context);
-            else if (path.StartsWith($"/{Repository}/resolve/main/", StringComparison.Ordinal) && _files.TryGetValue(path[$"/{Repository}/resolve/main/".Length..], out byte[]? content)) await FileAsync(context, path, content).ConfigureAwait(false);
+            else if (path.StartsWith($"/{Repository}/resolve/main/", StringComparison.Ordinal)
+                    && _files.TryGetValue(path[$"/{Repository}/resolve/main/".Length..], out byte[]? content))
+                await FileAsync(context, path, content).ConfigureAwait(false);
             else Status(context, 404);
         }
         catch (Exception error) when (error is HttpListenerException or IOException or ObjectDisposedException or OperationCanceledException)
@@ -129,7 +133,8 @@ internal sealed class HubServer : IDisposable
     {
         int first = int.Parse(context.Request.QueryString["cursor"] ?? "0");
         object[] entries = [.. _files.Skip(first).Take(PageSize).Select(file => Entry(file.Key, file.Value))];
-        if (first + PageSize < _files.Count) context.Response.Headers["Link"] = $"<http://127.0.0.1:{Port}{context.Request.Url!.AbsolutePath}?recursive=true&cursor={first + PageSize}>; rel=\"next\"";
+        if (first + PageSize < _files.Count)
+            context.Response.Headers["Link"] = $"<http://127.0.0.1:{Port}{context.Request.Url!.AbsolutePath}?recursive=true&cursor={first + PageSize}>; rel=\"next\"";
         context.Response.OutputStream.Write(Encoding.UTF8.GetBytes(List ?? JsonSerializer.Serialize(entries)));
         context.Response.Close();
     }

@@ -5,7 +5,8 @@ namespace Mural.Tests.Hub;
 
 public sealed class ModelHubTests : IDisposable
 {
-    private const string Pipeline = """{ "_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"], "safety_checker": ["stable_diffusion", "x"], "image_encoder": [null, null] }""";
+    private const string Pipeline = """{ "_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],"""
+        + """ "safety_checker": ["stable_diffusion", "x"], "image_encoder": [null, null] }""";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("mural-").FullName;
 
@@ -16,11 +17,14 @@ public sealed class ModelHubTests : IDisposable
     {
         using var server = new HubServer(
             ("README.md", Text("read me")), ("model_index.json", Text(Pipeline)), ("model.safetensors", Bytes(9)),
-            ("unet/config.json", Text("{}")), ("unet/diffusion_pytorch_model.safetensors", Bytes(5000)), ("unet/diffusion_pytorch_model.fp16.safetensors", Bytes(2500)), ("unet/diffusion_pytorch_model.bin", Bytes(5000)),
+            ("unet/config.json", Text("{}")), ("unet/diffusion_pytorch_model.safetensors", Bytes(5000)),
+            ("unet/diffusion_pytorch_model.fp16.safetensors", Bytes(2500)), ("unet/diffusion_pytorch_model.bin", Bytes(5000)),
             ("vae/config.json", Text("{ }")), ("vae/diffusion_pytorch_model.safetensors", Bytes(300)), ("safety_checker/model.safetensors", Bytes(7)))
         { PageSize = 3 };
         PullResult plain = await ModelHub.PullAsync(Request(), server.Options, cancellation: TestContext.Current.CancellationToken);
-        Assert.Equal(["model_index.json", "unet/config.json", "unet/diffusion_pytorch_model.safetensors", "vae/config.json", "vae/diffusion_pytorch_model.safetensors"], plain.Files.Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["model_index.json", "unet/config.json", "unet/diffusion_pytorch_model.safetensors", "vae/config.json", "vae/diffusion_pytorch_model.safetensors"],
+            plain.Files.Order(StringComparer.Ordinal));
         Assert.Equal(5, plain.Fetched);
         Assert.Equal(Bytes(5000), File.ReadAllBytes(At("unet/diffusion_pytorch_model.safetensors")));
 
@@ -49,7 +53,11 @@ public sealed class ModelHubTests : IDisposable
     [InlineData("bf16", "diffusion_pytorch_model.safetensors")]
     public void OfSeveralWeightsThoseOfTheUsualName(string? variant, string chosen)
     {
-        string[] names = ["config.json", "canny.safetensors", "canny.fp16.safetensors", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model_promax.safetensors"];
+        string[] names =
+        [
+            "config.json", "canny.safetensors", "canny.fp16.safetensors",
+            "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model_promax.safetensors"
+        ];
         Assert.Equal(["config.json", chosen], HubSelection.OfFolder([.. names.Select(Listed)], variant).Select(file => file.Name));
         string[] shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"];
         Assert.Equal(shards, HubSelection.OfFolder([.. shards.Append("other.safetensors").Select(Listed)], variant).Select(file => file.Name));
@@ -60,7 +68,8 @@ public sealed class ModelHubTests : IDisposable
     [Fact]
     public void AComponentWithoutWeightsIsRefused()
     {
-        HubFile[] files = [.. new[] { "model_index.json", "unet/config.json", "unet/flax_model.msgpack", "vae/config.json", "vae/diffusion_pytorch_model.safetensors" }.Select(Listed)];
+        HubFile[] files = [.. new[] { "model_index.json", "unet/config.json", "unet/flax_model.msgpack", "vae/config.json", "vae/diffusion_pytorch_model.safetensors" }
+            .Select(Listed)];
         Assert.Contains("no weights of its component unet", Assert.Throws<MuralException>(() => HubSelection.OfPipeline(files, Pipeline, null)).Message, StringComparison.Ordinal);
     }
 
@@ -164,7 +173,8 @@ public sealed class ModelHubTests : IDisposable
     [Fact]
     public void WhatHasBegunToComeNeedsNoRoomAgain()
     {
-        HubFile begun = new("unet/model.safetensors", 1000, new string('a', 64), null), there = new("config.json", 10, null, new string('b', 40)), absent = new("vae.safetensors", 300, null, null);
+        HubFile begun = new("unet/model.safetensors", 1000, new string('a', 64), null),
+            there = new("config.json", 10, null, new string('b', 40)), absent = new("vae.safetensors", 300, null, null);
         Directory.CreateDirectory(At("unet"));
         File.WriteAllBytes(HubDownload.Partial(At(begun.Path), begun), Bytes(400));
         File.WriteAllBytes(At(there.Path), Bytes(10));
@@ -252,7 +262,9 @@ public sealed class ModelHubTests : IDisposable
         await Fails("has no else/where", Request() with { Repository = "else/where" });
         await Fails("--file", Request());
         await Fails("a.safetensors, b.safetensors", Request() with { Files = ["c.safetensors"] });
-        Assert.Equal(["b.safetensors"], (await ModelHub.PullAsync(Request() with { Files = ["b.safetensors"] }, server.Options, cancellation: TestContext.Current.CancellationToken)).Files);
+        Assert.Equal(
+            ["b.safetensors"],
+            (await ModelHub.PullAsync(Request() with { Files = ["b.safetensors"] }, server.Options, cancellation: TestContext.Current.CancellationToken)).Files);
 
         async Task Fails(string expected, PullRequest request)
         {

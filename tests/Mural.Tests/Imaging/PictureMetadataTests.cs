@@ -48,7 +48,8 @@ public class PictureMetadataTests
         byte[] file = Encode(PictureFormat.Png, new PictureMetadata { Texts = [new("parameters", "Jürgen\nx"), new("wide", "日")] });
         string[] types = [.. PngChunk.ReadAll(file).Select(chunk => chunk.Type)];
         Assert.Equal(["IHDR", "tEXt", "iTXt"], types[..3]);
-        string[] packed = [.. PngChunk.ReadAll(Encode(PictureFormat.Png, new PictureMetadata { Texts = [new("a", "a"), new("b", "日")] }, compress: true)).Select(chunk => chunk.Type)];
+        string[] packed = [.. PngChunk.ReadAll(Encode(PictureFormat.Png, new PictureMetadata { Texts = [new("a", "a"), new("b", "日")] }, compress: true))
+            .Select(chunk => chunk.Type)];
         Assert.Equal(["IHDR", "zTXt", "iTXt"], packed[..3]);
     }
 
@@ -158,7 +159,8 @@ public class PictureMetadataTests
         byte[] block = TiffEntry.Write([], 0x8769, [new TiffEntry(0x9286, TiffEntry.Undefined, comment)]);
         if (bigEndian) return block;
         block[0] = block[1] = (byte)'I';
-        foreach ((int at, int size) in ((int, int)[])[(2, 2), (4, 4), (8, 2), (10, 2), (12, 2), (14, 4), (18, 4), (26, 2), (28, 2), (30, 2), (32, 4), (36, 4)]) Array.Reverse(block, at, size);
+        foreach ((int at, int size) in ((int, int)[])[(2, 2), (4, 4), (8, 2), (10, 2), (12, 2), (14, 4), (18, 4), (26, 2), (28, 2), (30, 2), (32, 4), (36, 4)])
+            Array.Reverse(block, at, size);
         return block;
     }
 }

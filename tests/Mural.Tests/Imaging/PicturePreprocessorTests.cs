@@ -21,7 +21,8 @@ public class PicturePreprocessorTests
         if (golden.Has("out.default_size")) golden.AssertMatches("out.default_size", PicturePreprocessor.Prepare(picture, factor: factor));
         if (golden.Config["width"] is null) return;
         var size = (golden.Config["width"]!.GetValue<int>(), golden.Config["height"]!.GetValue<int>());
-        foreach ((string output, PictureFit fit) in ((string, PictureFit)[])[("out.given_size", PictureFit.Stretch), ("out.resize_fill", PictureFit.Fill), ("out.resize_crop", PictureFit.Crop)])
+        foreach ((string output, PictureFit fit) in
+            ((string, PictureFit)[])[("out.given_size", PictureFit.Stretch), ("out.resize_fill", PictureFit.Fill), ("out.resize_crop", PictureFit.Crop)])
             if (golden.Has(output)) golden.AssertMatches(output, PicturePreprocessor.Prepare(picture, size, fit, factor));
         if (!golden.Has(FromTensor)) return;
         Tensor samples = golden.Get("in.picture"), unit = samples.reshape(samples.shape[0], samples.shape[1], -1).permute(2, 0, 1).unsqueeze(0).to(float32) / 255;

@@ -92,7 +92,8 @@ public class PictureResizerTests
     }
 
     private static bool IsResized(string tensor) =>
-        tensor.Split('.') is ["out", _, { } filter, { } size, ..] && char.IsAsciiLetter(filter[0]) && Enum.TryParse<ResizeFilter>(filter, ignoreCase: true, out _) && size.Contains('x', StringComparison.Ordinal);
+        tensor.Split('.') is ["out", _, { } filter, { } size, ..] && char.IsAsciiLetter(filter[0])
+            && Enum.TryParse<ResizeFilter>(filter, ignoreCase: true, out _) && size.Contains('x', StringComparison.Ordinal);
 
     private static ResizeBox Box(JsonNode box) => new((float)box[0]!, (float)box[1]!, (float)box[2]!, (float)box[3]!);
 

@@ -14,7 +14,10 @@ public class GroupNormalizationTests
             foreach (VectorWidth width in Enum.GetValues<VectorWidth>())
             {
                 if (width > VectorWidths.Best) continue;
-                foreach ((int images, int channels, int groups, int height, int rows) in new[] { (1, 1, 1, 1, 3), (2, 12, 3, 5, 7), (3, 32, 8, 9, 11), (2, 64, 16, 33, 65), (1, 96, 32, 130, 3) })
+                foreach ((int images, int channels, int groups, int height, int rows) in new[]
+                {
+                    (1, 1, 1, 1, 3), (2, 12, 3, 5, 7), (3, 32, 8, 9, 11), (2, 64, 16, 33, 65), (1, 96, 32, 130, 3)
+                })
                     data.Add(width.ToString(), images, channels, groups, height, rows);
             }
             return data;
@@ -33,7 +36,8 @@ public class GroupNormalizationTests
     {
         using var scope = NewDisposeScope();
         using var generator = new Generator(3);
-        Tensor x = (randn([images, channels, height, rows], generator: generator) * 2 + 1).to(type), gradient = randn([images, channels, height, rows], generator: generator).to(type);
+        Tensor x = (randn([images, channels, height, rows], generator: generator) * 2 + 1).to(type),
+            gradient = randn([images, channels, height, rows], generator: generator).to(type);
         Tensor weight = randn([channels], generator: generator), bias = randn([channels], generator: generator);
 
         Tensor[] exact = [.. new[] { x, weight, bias }.Select(t => t.to(float64).detach().requires_grad_())];

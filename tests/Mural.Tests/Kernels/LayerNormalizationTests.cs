@@ -32,9 +32,13 @@ public class LayerNormalizationTests
         (Tensor x, Tensor weight, Tensor bias) = Inputs(1, 20, 321);
         Tensor far = x + 1000;
         // float32 itself holds 1000 to 3e-5.
-        Close.Assert(LayerNormalization.Reference(far.to(float64), weight, bias, Epsilon), LayerNormalization.Fused(far, weight, bias, Epsilon, (VectorWidth)width), 1e-4, "far mean");
+        Close.Assert(
+            LayerNormalization.Reference(far.to(float64), weight, bias, Epsilon),
+            LayerNormalization.Fused(far, weight, bias, Epsilon, (VectorWidth)width), 1e-4, "far mean");
         Tensor small = x / 1000;
-        Close.Assert(LayerNormalization.Reference(small.to(float64), weight, bias, Epsilon), LayerNormalization.Fused(small, weight, bias, Epsilon, (VectorWidth)width), 3e-6, "small variance");
+        Close.Assert(
+            LayerNormalization.Reference(small.to(float64), weight, bias, Epsilon),
+            LayerNormalization.Fused(small, weight, bias, Epsilon, (VectorWidth)width), 3e-6, "small variance");
     }
 
     [Fact]
@@ -43,7 +47,8 @@ public class LayerNormalizationTests
         using var scope = NewDisposeScope();
         (Tensor x, Tensor weight, Tensor bias) = Inputs(2, 9, 20);
         Tensor part = x.narrow(1, 2, 5).transpose(0, 1);
-        Tensor actual = LayerNormalization.Apply(part, weight, bias, Epsilon, KernelSet.Mural), expected = LayerNormalization.Apply(part, weight, bias, Epsilon, KernelSet.Libtorch);
+        Tensor actual = LayerNormalization.Apply(part, weight, bias, Epsilon, KernelSet.Mural),
+            expected = LayerNormalization.Apply(part, weight, bias, Epsilon, KernelSet.Libtorch);
         Close.Assert(expected, actual, 3e-6, "part");
         weight.requires_grad_();
         LayerNormalization.Apply(x, weight, bias, Epsilon, KernelSet.Mural).square().sum().backward();

@@ -9,7 +9,8 @@ public class ModulatedRmsNormTests
     public static TheoryData<int> Widths => OperatorCheck.Widths;
 
     private static OperatorCheck Check(
-        VectorWidth width, long batch, long length, long channels, bool scaled = true, bool shifted = true, ScalarType input = ScalarType.Float32, ScalarType output = ScalarType.Float32)
+        VectorWidth width, long batch, long length, long channels, bool scaled = true, bool shifted = true,
+        ScalarType input = ScalarType.Float32, ScalarType output = ScalarType.Float32)
     {
         using var generator = new Generator(5);
         Tensor Normal(params long[] shape) => randn(shape, generator: generator);

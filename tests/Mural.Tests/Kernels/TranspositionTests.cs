@@ -17,7 +17,8 @@ public unsafe class TranspositionTests
             Tensor source = (arange(rows * (columns + 3), dtype: int32) + 0x7F800001).view(rows, columns + 3);
             Tensor expected = source.narrow(1, 0, columns).t();
             Tensor vectors = zeros([columns, rows + 1], int32), plain = zeros_like(vectors);
-            Transposition.Words<Lanes512, Vector512<float>>((byte*)TensorData.Pointer(source), (columns + 3) * sizeof(uint), rows, columns, (uint*)TensorData.Pointer(vectors), rows + 1);
+            Transposition.Words<Lanes512, Vector512<float>>(
+                (byte*)TensorData.Pointer(source), (columns + 3) * sizeof(uint), rows, columns, (uint*)TensorData.Pointer(vectors), rows + 1);
             Transposition.Words<LanesScalar, float>((byte*)TensorData.Pointer(source), (columns + 3) * sizeof(uint), rows, columns, (uint*)TensorData.Pointer(plain), rows + 1);
             Assert.True(expected.equal(vectors.narrow(1, 0, rows)).all().item<bool>());
             Assert.True(plain.equal(vectors).all().item<bool>());

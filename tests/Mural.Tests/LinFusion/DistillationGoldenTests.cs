@@ -17,7 +17,8 @@ public partial class DistillationGoldenTests
 {
     private const int Samples = 16;
 
-    public static TheoryData<string> Cases => GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["optimizer"] is not null && golden.Config["linfusion"] is not null && golden.Has("out.losses"));
+    public static TheoryData<string> Cases =>
+        GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["optimizer"] is not null && golden.Config["linfusion"] is not null && golden.Has("out.losses"));
 
     [GoldenTheory, MemberData(nameof(Cases))]
     public void StepsAreRepeated(string name) => Repeat(name, recompute: false);
@@ -80,12 +81,13 @@ public partial class DistillationGoldenTests
         }
     }
 
-    // The slope of a perceptron's LeakyReLU jumps at 0. Where a value is within rounding of it, the layers before it have the gradients of either side, a little apart, and Adam's first steps
-    // make more of that: the rows of one perceptron may be so, on some processors. What is wrong would show in the layer behind it, or in others too.
+    // The slope of a perceptron's LeakyReLU jumps at 0. Where a value is within rounding of it, the layers before it have the gradients of either side, a little apart, and Adam's
+    // first steps make more of that: the rows of one perceptron may be so, on some processors. What is wrong would show in the layer behind it, or in others too.
     private static int[] RowsOfAKink(Tensor actual, Tensor expected, string[] names)
     {
         const double Rounding = 1e-3, OneValue = 1e-2;
-        static string? PerceptronOf(string name) => name.Contains("_.0.", StringComparison.Ordinal) || name.Contains("_.1.", StringComparison.Ordinal) ? name[..name.IndexOf("_.", StringComparison.Ordinal)] : null;
+        static string? PerceptronOf(string name) =>
+            name.Contains("_.0.", StringComparison.Ordinal) || name.Contains("_.1.", StringComparison.Ordinal) ? name[..name.IndexOf("_.", StringComparison.Ordinal)] : null;
         double[] distances = (actual - expected).norm(1).div(expected.norm(1)).to(float64).data<double>().ToArray();
         double largest = distances.Max();
         return largest is > Rounding and < OneValue && PerceptronOf(names[Array.IndexOf(distances, largest)]) is { } perceptron

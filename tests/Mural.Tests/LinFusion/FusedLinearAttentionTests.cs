@@ -9,14 +9,18 @@ namespace Mural.Tests.LinFusion;
 public class FusedLinearAttentionTests
 {
     public static TheoryData<string, ScalarType> Forms =>
-        new(Enum.GetValues<VectorWidth>().Where(width => width <= VectorWidths.Best).SelectMany(width => new[] { (width.ToString(), ScalarType.Float32), (width.ToString(), ScalarType.BFloat16) }));
+        new(Enum.GetValues<VectorWidth>().Where(width => width <= VectorWidths.Best)
+            .SelectMany(width => new[] { (width.ToString(), ScalarType.Float32), (width.ToString(), ScalarType.BFloat16) }));
 
     [Theory, MemberData(nameof(Forms))]
     public void IsThePlainForm(string form, ScalarType type)
     {
         VectorWidth width = Enum.Parse<VectorWidth>(form);
         // Heads narrower than a vector and none that vectors divide; tokens that no block divides; more than one span.
-        foreach ((int batch, int tokens, int heads, int size) in new[] { (1, 1, 1, 1), (2, 63, 3, 5), (1, 64, 2, 8), (2, 65, 1, 33), (1, 1025, 2, 40), (2, 2111, 2, 17), (1, 130, 1, 160) })
+        foreach ((int batch, int tokens, int heads, int size) in new[]
+        {
+            (1, 1, 1, 1), (2, 63, 3, 5), (1, 64, 2, 8), (2, 65, 1, 33), (1, 1025, 2, 40), (2, 2111, 2, 17), (1, 130, 1, 160)
+        })
         {
             using var scope = NewDisposeScope();
             using var generator = new Generator(5);

@@ -39,7 +39,8 @@ public class LinFusionCheckpointTests
         var parameters = modules.named_parameters().ToDictionary(entry => entry.name, entry => entry.parameter);
         Assert.Equal(summary["tensors"]!.GetValue<int>(), parameters.Count);
         Assert.Equal(summary["parameters"]!.GetValue<long>(), parameters.Values.Sum(parameter => parameter.numel()));
-        foreach ((string tensor, JsonNode? shape) in summary["shapes_of_module_0"]!.AsObject()) Assert.Equal(shape!.AsArray().Select(side => side!.GetValue<long>()), parameters[tensor].shape);
+        foreach ((string tensor, JsonNode? shape) in summary["shapes_of_module_0"]!.AsObject())
+            Assert.Equal(shape!.AsArray().Select(side => side!.GetValue<long>()), parameters[tensor].shape);
     }
 
     [GoldenTheory, MemberData(nameof(TinyModels)), Trait("Area", Area)]
@@ -144,7 +145,8 @@ public class LinFusionCheckpointTests
     [InlineData("{\"_class_name\": \"LinFusion\", \"modules_list\": []}", "has no modules_list")]
     [InlineData("{\"_class_name\": \"LinFusion\", \"modules_list\": [{\"dim_n\": 7, \"heads\": 2, \"module_name\": \"a\"}]}", "heads that divide it")]
     [InlineData("{\"_class_name\": \"LinFusion\", \"modules_list\": [{\"dim_n\": 8, \"heads\": 2, \"module_name\": \"a\", \"projection_mid_dim\": -2}]}", "heads that divide it")]
-    [InlineData("{\"_class_name\": \"LinFusion\", \"modules_list\": [{\"dim_n\": 8, \"heads\": 2, \"module_name\": \"a\", \"projection_mid_dim\": \"4\"}]}", "heads that divide it")]
+    [InlineData(
+        "{\"_class_name\": \"LinFusion\", \"modules_list\": [{\"dim_n\": 8, \"heads\": 2, \"module_name\": \"a\", \"projection_mid_dim\": \"4\"}]}", "heads that divide it")]
     [InlineData("{\"_class_name\": \"LinFusion\", \"modules_list\": [[\"a\", 8]]}", "heads that divide it")]
     [InlineData("{\"_class_name\": \"LinFusion\", \"modules_list\": [[\"a\", 8, 2], [\"a\", 8, 2]]}", "twice")]
     public void ConfigsThatCannotBeAreRefused(string json, string expected) =>

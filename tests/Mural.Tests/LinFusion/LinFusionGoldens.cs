@@ -17,7 +17,8 @@ internal static class LinFusionGoldens
     /// <summary>The module that a case brings.</summary>
     internal static LinearAttention Module(GoldenCase golden)
     {
-        var config = new LinFusionModule("", golden.Config["width"]!.GetValue<int>(), golden.Config["heads"]!.GetValue<int>(), golden.Config["projection_mid_dim"]?.GetValue<int>());
+        var config = new LinFusionModule(
+            "", golden.Config["width"]!.GetValue<int>(), golden.Config["heads"]!.GetValue<int>(), golden.Config["projection_mid_dim"]?.GetValue<int>());
         var module = new LinearAttention(config.Width, config.Heads, config.MlpWidth, new LayerFactory(float32, Initialize: false));
         Assert.Equal(
             golden.Tensors.Keys.Where(key => key.StartsWith(Weights, StringComparison.Ordinal)).Order(StringComparer.Ordinal),

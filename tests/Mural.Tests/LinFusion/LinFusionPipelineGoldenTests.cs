@@ -21,7 +21,8 @@ public class LinFusionPipelineGoldenTests
         get
         {
             var rows = new TheoryData<string, KernelSet>();
-            foreach (string name in GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["prompts"] is JsonArray && golden.Config["linfusion"] is not null && golden.Has("in.noise")).Select(row => row.Data))
+            foreach (string name in GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["prompts"] is JsonArray
+                    && golden.Config["linfusion"] is not null && golden.Has("in.noise")).Select(row => row.Data))
                 foreach (KernelSet kernels in Enum.GetValues<KernelSet>()) rows.Add(name, kernels);
             return rows;
         }

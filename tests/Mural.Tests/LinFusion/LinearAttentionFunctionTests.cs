@@ -111,7 +111,8 @@ public class LinearAttentionFunctionTests
         });
     }
 
-    // Kept, there are a dozen tensors of the size of the tokens from the forward pass to the backward pass; walked, there are the result, the gradient and the copies that are handed over.
+    // Kept, there are a dozen tensors of the size of the tokens from the forward pass to the backward pass; walked, there are the result, the gradient and the copies that are
+    // handed over.
     [Fact]
     public void MemoryIsThatOfAChunk()
     {
@@ -168,5 +169,6 @@ public class LinearAttentionFunctionTests
         return found;
     }
 
-    private static void AssertSameNames(Dictionary<string, Tensor> expected, Dictionary<string, Tensor> found) => Assert.Equal(expected.Keys.Order(StringComparer.Ordinal), found.Keys.Order(StringComparer.Ordinal));
+    private static void AssertSameNames(Dictionary<string, Tensor> expected, Dictionary<string, Tensor> found) =>
+        Assert.Equal(expected.Keys.Order(StringComparer.Ordinal), found.Keys.Order(StringComparer.Ordinal));
 }

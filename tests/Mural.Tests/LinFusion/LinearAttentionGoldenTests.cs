@@ -42,7 +42,8 @@ public class LinearAttentionGoldenTests
             Tensor output = module.Forward(golden.Get("in.x", type), Map);
             Assert.Equal(type, output.dtype);
             // What the official code reaches in that type, which sums in it; where it overflows, this must not.
-            double official = golden.Config["relative_l2_of_official_low_precision_run"]?[key] is System.Text.Json.Nodes.JsonValue value && value.TryGetValue(out double reached) ? reached : 0;
+            double official = golden.Config["relative_l2_of_official_low_precision_run"]?[key] is System.Text.Json.Nodes.JsonValue value && value.TryGetValue(out double reached)
+                ? reached : 0;
             Assert.InRange(LinFusionGoldens.Distance(output, golden.Get("out.y")), 0, Math.Max(5e-2, official));
         }
     }

@@ -8,7 +8,8 @@ namespace Mural.Tests.LinFusion;
 internal sealed class PlainRecurrence(IReadOnlyDictionary<string, Tensor> weights, int heads)
 {
     /// <summary>Weights by name, in float64.</summary>
-    internal static Dictionary<string, Tensor> WeightsOf(nn.Module module) => module.named_parameters().ToDictionary(entry => entry.name, entry => ((Tensor)entry.parameter).detach().to(float64));
+    internal static Dictionary<string, Tensor> WeightsOf(nn.Module module) =>
+        module.named_parameters().ToDictionary(entry => entry.name, entry => ((Tensor)entry.parameter).detach().to(float64));
 
     /// <param name="kind">The mixer.</param>
     /// <param name="x">float64. Shape: `[B, N, C]`.</param>
@@ -83,7 +84,8 @@ internal sealed class PlainRecurrence(IReadOnlyDictionary<string, Tensor> weight
         Tensor Scan(string scan, Tensor inputs, Tensor steps)
         {
             Tensor[] mixed = [.. Convolution(inputs, weights[$"{scan}.conv1d.weight"], weights[$"{scan}.conv1d.bias"]).chunk(3, 2).Select(Heads)];
-            Tensor step = nn.functional.softplus(steps + weights[$"{scan}.dt_bias"], 1, 20), state = zeros([x.shape[0], heads, mixed[0].shape[3], mixed[0].shape[3]], dtype: float64);
+            Tensor step = nn.functional.softplus(steps + weights[$"{scan}.dt_bias"], 1, 20),
+                state = zeros([x.shape[0], heads, mixed[0].shape[3], mixed[0].shape[3]], dtype: float64);
             return stack(Tokens(x).Select(t =>
             {
                 Tensor value = mixed[0].select(1, t), now = step.select(1, t).view(-1, heads, 1);

@@ -138,7 +138,10 @@ public class TokenMixerTests
     }
 
     [Theory]
-    [InlineData("\"mixer\": \"rwkv\",", "the mixer \"rwkv\"; known are linfusion, unnormalized_linear_attention, causal_linear_attention, gated_linear_attention, bidirectional_mamba, mamba2, bidirectional_mamba2.")]
+    [InlineData(
+        "\"mixer\": \"rwkv\",",
+        "the mixer \"rwkv\"; known are linfusion, unnormalized_linear_attention, causal_linear_attention, gated_linear_attention, "
+        + "bidirectional_mamba, mamba2, bidirectional_mamba2.")]
     [InlineData("\"mixer\": 3,", "the mixer 3; known are")]
     [InlineData("\"mixer\": \"unnormalized_linear_attention\",", "does not say training_tokens")]
     public void MixersThatCannotBeAreRefused(string mixer, string expected)

@@ -119,7 +119,8 @@ public sealed class DiMPipelineTests(TinyDiM tiny) : IClassFixture<TinyDiM>
         await using DiMPipeline pipeline = await tiny.Load(new DiMPipelineOptions { BatchSize = 2 });
         var seen = new List<DiMProgress>();
         int previews = 0;
-        await pipeline.GenerateAsync(Heart with { Count = 3, Steps = 4, OnStep = step => previews += step.Estimate.shape[0] is 1 or 2 ? 1 : 0 }, new Direct(seen.Add), Cancellation);
+        await pipeline.GenerateAsync(
+            Heart with { Count = 3, Steps = 4, OnStep = step => previews += step.Estimate.shape[0] is 1 or 2 ? 1 : 0 }, new Direct(seen.Add), Cancellation);
         Assert.Equal(Enumerable.Range(1, 8).Select(done => new DiMProgress(DiMStage.Sampling, done, 8)), seen.Where(progress => progress.Stage == DiMStage.Sampling));
         Assert.Equal(Enumerable.Range(1, 3).Select(done => new DiMProgress(DiMStage.Decoding, done, 3)), seen.Where(progress => progress.Stage == DiMStage.Decoding));
         Assert.Equal(8, previews);

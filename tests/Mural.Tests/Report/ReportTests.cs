@@ -62,7 +62,11 @@ public sealed class ReportTests : IClassFixture<TinyJudge>, IDisposable
     [Fact]
     public async Task TheAblationOrdersMixersByHowFarFromTheTeacherTheyPaintAtTheLargerSize()
     {
-        foreach ((string name, Rgb colour) in new[] { ("teacher-1x", Rgb.White), ("teacher-2x", Rgb.White), ("near-1x", Rgb.Black), ("near-2x", Rgb.White), ("far-1x", Rgb.White), ("far-2x", Rgb.Black), ("half-1x", Rgb.Black) })
+        foreach ((string name, Rgb colour) in new[]
+        {
+            ("teacher-1x", Rgb.White), ("teacher-2x", Rgb.White), ("near-1x", Rgb.Black), ("near-2x", Rgb.White),
+            ("far-1x", Rgb.White), ("far-2x", Rgb.Black), ("half-1x", Rgb.Black)
+        })
         {
             Write(name + ".json", """{"pictures": 6, "found": 0.25, "standardError": 0.1, "distance": 0.3, "features": 6}""");
             for (int number = 0; number < 6; number++)

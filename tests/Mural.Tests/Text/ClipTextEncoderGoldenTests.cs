@@ -11,9 +11,11 @@ namespace Mural.Tests.Text;
 [Trait("Area", "text")]
 public partial class ClipTextEncoderGoldenTests
 {
-    public static TheoryData<string, KernelSet?, ScalarType> SingleCases => UNetGoldens.CasesInAllWays("text", golden => golden.Has("in.ids") && golden.Has("out.last_hidden_state"));
+    public static TheoryData<string, KernelSet?, ScalarType> SingleCases =>
+        UNetGoldens.CasesInAllWays("text", golden => golden.Has("in.ids") && golden.Has("out.last_hidden_state"));
 
-    public static TheoryData<string, KernelSet?, ScalarType> DoubleCases => UNetGoldens.CasesInAllWays("text", golden => golden.Has("in.ids_1") && golden.Has("in.ids_2") && golden.Has("out.context"));
+    public static TheoryData<string, KernelSet?, ScalarType> DoubleCases =>
+        UNetGoldens.CasesInAllWays("text", golden => golden.Has("in.ids_1") && golden.Has("in.ids_2") && golden.Has("out.context"));
 
     [GoldenTheory, MemberData(nameof(SingleCases))]
     public void OneEncoderMatchesTransformers(string name, KernelSet? kernels, ScalarType type)

@@ -9,7 +9,8 @@ namespace Mural.Tests.Text;
 
 public class TextualInversionTests
 {
-    public static TheoryData<string> Cases => GoldenCase.Names("adapters", golden => golden.Json["model"] is not null && golden.Config["new_tokens"] is JsonObject && golden.Config["files"] is JsonArray);
+    public static TheoryData<string> Cases =>
+        GoldenCase.Names("adapters", golden => golden.Json["model"] is not null && golden.Config["new_tokens"] is JsonObject && golden.Config["files"] is JsonArray);
 
     /// <summary>Files of all layouts against diffusers, on one text encoder and on two. A case is recognised by the tokens it adds.</summary>
     [GoldenTheory, MemberData(nameof(Cases)), Trait("Area", "adapters")]
@@ -109,7 +110,8 @@ public class TextualInversionTests
         using var folder = new TemporaryFolder();
         byte[] pickle = new PickleBuilder().Op(PickleOpcode.EmptyDict, PickleOpcode.Mark)
             .Text("string_to_token").Op(PickleOpcode.EmptyDict).Text("*").Tensor("0", "LongStorage", 1, 0, [], []).Op(PickleOpcode.SetItem)
-            .Text("string_to_param").Global("torch.nn.modules.container", "ParameterDict").Op(PickleOpcode.EmptyTuple, PickleOpcode.NewObj, PickleOpcode.EmptyDict, PickleOpcode.Mark)
+            .Text("string_to_param").Global("torch.nn.modules.container", "ParameterDict")
+            .Op(PickleOpcode.EmptyTuple, PickleOpcode.NewObj, PickleOpcode.EmptyDict, PickleOpcode.Mark)
             .Text("training").Op(PickleOpcode.NewTrue)
             .Text("_parameters").Op(PickleOpcode.EmptyDict).Text("*").Tensor("1", "FloatStorage", 4, 0, [1, 4], [4, 1]).Op(PickleOpcode.SetItem)
             .Op(PickleOpcode.SetItems, PickleOpcode.Build, PickleOpcode.SetItems).ToArray();

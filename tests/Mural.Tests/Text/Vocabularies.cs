@@ -9,10 +9,13 @@ internal static class Vocabularies
 {
     private const int ClipBegin = 49_406;
 
-    private static readonly Lazy<ClipVocabulary?> Released = new(() => ClipFolders.FirstOrDefault(ClipVocabularyFiles.AreIn) is { } folder ? ClipVocabularyFiles.Read(folder) : null);
+    private static readonly Lazy<ClipVocabulary?> Released = new(() =>
+        ClipFolders.FirstOrDefault(ClipVocabularyFiles.AreIn) is { } folder ? ClipVocabularyFiles.Read(folder) : null);
 
     // Named, or with the golden cases.
-    private static IEnumerable<string> ClipFolders => new[] { Environment.GetEnvironmentVariable(ClipVocabularyLocation.Variable), Path.Combine(GoldenCase.Root, "text", "clip-vocab") }.Where(folder => !string.IsNullOrEmpty(folder)).OfType<string>();
+    private static IEnumerable<string> ClipFolders =>
+        new[] { Environment.GetEnvironmentVariable(ClipVocabularyLocation.Variable), Path.Combine(GoldenCase.Root, "text", "clip-vocab") }
+            .Where(folder => !string.IsNullOrEmpty(folder)).OfType<string>();
 
     internal static string TinyFolder { get; } = Path.Combine(GoldenCase.Model("tiny-sd15"), "tokenizer");
 

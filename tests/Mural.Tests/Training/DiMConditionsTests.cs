@@ -106,7 +106,8 @@ public sealed class DiMConditionsTests : IDisposable
     {
         Assert.Contains("name a 'vocabulary'", Assert.Throws<MuralException>(() => Read(new DiMTrainingConfig(), ["a", "b"])).Message, StringComparison.Ordinal);
         Assert.Contains("give every picture a label, or none", Assert.Throws<MuralException>(() => Read(new DiMTrainingConfig(), ["a"], [])).Message, StringComparison.Ordinal);
-        Assert.Contains("'style_words' names 'oil'", Assert.Throws<MuralException>(() => Read(new DiMTrainingConfig { StyleWords = ["oil"] }, ["a"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'style_words' names 'oil'", Assert.Throws<MuralException>(() => Read(new DiMTrainingConfig { StyleWords = ["oil"] }, ["a"])).Message, StringComparison.Ordinal);
     }
 
     private DiMConditions Read(DiMTrainingConfig config, params string[][] words) => DiMConditions.Read(

@@ -17,7 +17,8 @@ public sealed class JudgeTrainingTests : IDisposable
     public void TheLossFallsAndTheResultFindsWhatItLearned()
     {
         TrainingOutcome outcome = TrainingFolder.Train(_folder.Settings(
-            TrainingFolder.Judge, ("steps", 60), ("data.flip", false), ("accumulation", 1), ("batch", 6), ("optimizer.learning_rate", 1e-2), ("optimizer.betas", new JsonArray(0.9, 0.99))));
+            TrainingFolder.Judge, ("steps", 60), ("data.flip", false), ("accumulation", 1),
+            ("batch", 6), ("optimizer.learning_rate", 1e-2), ("optimizer.betas", new JsonArray(0.9, 0.99))));
         double[] losses = [.. _folder.Losses("run").Values];
         Assert.True(losses[^20..].Average() < 0.8 * losses[..10].Average(), $"{losses[..10].Average()} to {losses[^20..].Average()}");
         Assert.Contains("found_held_out", File.ReadAllText(_folder.At("run/log.jsonl")), StringComparison.Ordinal);
@@ -28,12 +29,14 @@ public sealed class JudgeTrainingTests : IDisposable
         JudgedPictures list = JudgedPictures.Read(_folder.At("list.jsonl"), judge.Vocabulary);
         Judgement judgement = judge.Run(list, PictureSplit.Train, list, PictureSplit.Train, candidates: 4);
         // Refused before a picture is looked at.
-        MuralException problem = Assert.Throws<MuralException>(() => judge.Run(list, PictureSplit.Train, list, PictureSplit.Train, candidates: 5, progress: (_, _) => Assert.Fail("A picture was looked at.")));
+        MuralException problem = Assert.Throws<MuralException>(() => judge.Run(
+            list, PictureSplit.Train, list, PictureSplit.Train, candidates: 5, progress: (_, _) => Assert.Fail("A picture was looked at.")));
         Assert.Contains("2 to 4 are possible", problem.Message, StringComparison.Ordinal);
         Assert.Equal((11, 4, 11, 8), (judgement.Pictures, judgement.Candidates, judgement.RealPictures, judgement.Features));
         Assert.Equal(0, judgement.Distance!.Value, 1e-9);
         Assert.True(judgement.Found > 0.5, $"{judgement.Found}");
-        double[] shares = [.. File.ReadLines(_folder.At("run/log.jsonl")).Select(line => JsonNode.Parse(line)!["found"]).OfType<JsonNode>().Select(share => share.GetValue<double>())];
+        double[] shares = [.. File.ReadLines(_folder.At("run/log.jsonl")).Select(line => JsonNode.Parse(line)!["found"])
+            .OfType<JsonNode>().Select(share => share.GetValue<double>())];
         // What the training measured is in float32, what was judged is the result in float16.
         Assert.Equal(judgement.Found, shares[^1], 0.1);
     }
@@ -72,7 +75,8 @@ public sealed class JudgeTrainingTests : IDisposable
     {
         _folder.WriteText("vocabulary.txt", words);
         if (words.Contains("star", StringComparison.Ordinal))
-            _folder.WriteText("list.jsonl", string.Join('\n', File.ReadLines(_folder.At("list.jsonl")).Where(line => line.Contains("heart", StringComparison.Ordinal) && line.Contains("3d", StringComparison.Ordinal))));
+            _folder.WriteText("list.jsonl", string.Join('\n', File.ReadLines(_folder.At("list.jsonl"))
+                .Where(line => line.Contains("heart", StringComparison.Ordinal) && line.Contains("3d", StringComparison.Ordinal))));
         Assert.Contains(expected, Assert.Throws<MuralException>(() => TrainingFolder.Train(_folder.Settings(TrainingFolder.Judge))).Message, StringComparison.Ordinal);
     }
 

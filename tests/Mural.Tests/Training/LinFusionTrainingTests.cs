@@ -54,7 +54,9 @@ public sealed class LinFusionTrainingTests : IDisposable
     [Fact]
     public void LossesFall()
     {
-        TrainingFolder.Train(_folder.Settings(Settings, ("steps", 30), ("accumulation", 1), ("batch", 2), ("data.flip", false), ("teacher_cache_draws", 1), ("schedule.decay", "constant"), ("optimizer.learning_rate", 1e-3)));
+        TrainingFolder.Train(_folder.Settings(
+            Settings, ("steps", 30), ("accumulation", 1), ("batch", 2), ("data.flip", false),
+            ("teacher_cache_draws", 1), ("schedule.decay", "constant"), ("optimizer.learning_rate", 1e-3)));
         double[] losses = [.. _folder.Losses("run").OrderBy(step => step.Key).Select(step => step.Value)];
         Assert.Equal(30, losses.Length);
         Assert.InRange(losses[22..].Average(), 0, 0.95 * losses[..8].Average());
@@ -182,7 +184,9 @@ public sealed class LinFusionTrainingTests : IDisposable
         LinFusionConfig config = LinFusionConfig.Read(result);
         Assert.Equal(mixer, EnumNames.Of(config.Mixer));
         if (LinFusionConfig.HasMlp(config.Mixer)) Assert.All(config.Modules, module => Assert.Equal(Math.Max(module.Width / divisor, 1), module.MlpWidth));
-        CommandRun painted = CommandRun.Of("generate", "heart", "--model", TinyStableDiffusion.At(model), "--linfusion", result, "--size", "64x64", "--steps", "1", "--device", "cpu", "-o", _folder.At("heart.png"));
+        CommandRun painted = CommandRun.Of(
+            "generate", "heart", "--model", TinyStableDiffusion.At(model), "--linfusion", result,
+            "--size", "64x64", "--steps", "1", "--device", "cpu", "-o", _folder.At("heart.png"));
         Assert.True(painted.ExitCode == ExitCode.Success, painted.Error);
     }
 
@@ -191,7 +195,8 @@ public sealed class LinFusionTrainingTests : IDisposable
     {
         string from = LinFusion.LinFusionGoldens.Beside("weights/tiny-sd15");
         TrainingFolder.Train(_folder.Settings(Settings, ("steps", 1), ("initialise_from", from), ("optimizer.learning_rate", 1e-12)));
-        using UNet2DConditionModel expected = UNet2DConditionModel.FromFolder(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "unet")), found = UNet2DConditionModel.FromFolder(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "unet"));
+        using UNet2DConditionModel expected = UNet2DConditionModel.FromFolder(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "unet")),
+            found = UNet2DConditionModel.FromFolder(Path.Combine(TinyStableDiffusion.At(TinyStableDiffusion.First), "unet"));
         expected.LoadLinFusion(from);
         found.LoadLinFusion(_folder.At("run/result"));
         using var scope = NewDisposeScope();
@@ -206,11 +211,16 @@ public sealed class LinFusionTrainingTests : IDisposable
     [InlineData("sheet.captions", 0, "'sheet.captions' is 0")]
     [InlineData("data.size", 65, "'data.size' is 65")]
     public void ImpossibleSettingsAreRefused(string key, int? value, string expected) =>
-        Assert.Contains(expected, Assert.Throws<MuralException>(() => TrainingFolder.Train(_folder.Settings(Settings, (key, value is { } number ? JsonValue.Create(number) : null)))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            expected,
+            Assert.Throws<MuralException>(() => TrainingFolder.Train(_folder.Settings(Settings, (key, value is { } number ? JsonValue.Create(number) : null)))).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void PerceptronsAreNotAskedOfAMixerWithoutThem() =>
-        Assert.Contains("the mixer mamba2 has no perceptrons", Assert.Throws<MuralException>(() => _folder.Settings(Settings, ("mixer", "mamba2"), ("mlp_divisor", 2))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "the mixer mamba2 has no perceptrons",
+            Assert.Throws<MuralException>(() => _folder.Settings(Settings, ("mixer", "mamba2"), ("mlp_divisor", 2))).Message, StringComparison.Ordinal);
 
     [Fact]
     public void CaptionsComeFromTheListAFileOrTheWords()

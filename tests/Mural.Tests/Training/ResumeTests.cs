@@ -8,7 +8,8 @@ public sealed class ResumeTests : IDisposable
 {
     private readonly TrainingFolder _folder = new();
 
-    public static TheoryData<string> Trainings => [TrainingFolder.ClassesOfPixels, TrainingFolder.WordsOfLatents, TrainingFolder.Captions, TrainingFolder.Autoencoder, TrainingFolder.Judge];
+    public static TheoryData<string> Trainings =>
+        [TrainingFolder.ClassesOfPixels, TrainingFolder.WordsOfLatents, TrainingFolder.Captions, TrainingFolder.Autoencoder, TrainingFolder.Judge];
 
     public void Dispose() => _folder.Dispose();
 
@@ -136,7 +137,9 @@ public sealed class ResumeTests : IDisposable
     {
         TrainingOutcome stopped = TrainingFolder.Train(_folder.Settings(TrainingFolder.ClassesOfPixels), stopAfter: 2);
         Assert.Equal((false, 2L), (stopped.Finished, stopped.Step));
-        Assert.Equal(["ema.safetensors", "model.safetensors", "optimizer.safetensors", "state.json"], Directory.GetFiles(_folder.Checkpoint("run", 2)).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["ema.safetensors", "model.safetensors", "optimizer.safetensors", "state.json"],
+            Directory.GetFiles(_folder.Checkpoint("run", 2)).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         Assert.Empty(Directory.GetFiles(_folder.At("."), "*.tmp", SearchOption.AllDirectories));
         Assert.Single(Directory.GetDirectories(_folder.At("run/checkpoints")));
     }
@@ -156,7 +159,9 @@ public sealed class ResumeTests : IDisposable
     private void AssertSame(string one, string other)
     {
         foreach (string file in new[] { "model.safetensors", "ema.safetensors", "optimizer.safetensors" })
-            Assert.True(File.ReadAllBytes(Path.Combine(_folder.Checkpoint(one, 20), file)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(_folder.Checkpoint(other, 20), file))), file);
+            Assert.True(
+                File.ReadAllBytes(Path.Combine(_folder.Checkpoint(one, 20), file)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(_folder.Checkpoint(other, 20), file))),
+                file);
         Assert.Equal(_folder.Losses(one), _folder.Losses(other));
         Assert.Equal(20, _folder.Losses(one).Count);
         Assert.True(_folder.Losses(one).Values.Distinct().Count() > 10);

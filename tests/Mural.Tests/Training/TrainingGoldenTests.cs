@@ -24,7 +24,8 @@ public class TrainingGoldenTests
         using DiMModel model = GoldenModels.Load(golden), average = GoldenModels.Load(golden);
         DiMTrainingConfig config = ConfigOf(golden);
         // Only its scale counts.
-        using var autoencoder = new AutoencoderKL(new AutoencoderConfig { BlockOutChannels = [8], NormGroupCount = 4, ScalingFactor = golden.Config["vae_scale"]?.GetValue<double>() ?? 1 });
+        using var autoencoder = new AutoencoderKL(
+            new AutoencoderConfig { BlockOutChannels = [8], NormGroupCount = 4, ScalingFactor = golden.Config["vae_scale"]?.GetValue<double>() ?? 1 });
         using var update = new WeightUpdate(model, average, config);
         update.ResetAverage();
         using var scope = NewDisposeScope();

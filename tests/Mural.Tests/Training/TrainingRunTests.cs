@@ -103,7 +103,8 @@ public sealed class TrainingRunTests : IDisposable
         foreach (string given in new[] { "weak/result", "weak/result/dim", "weak/result/dim/model.safetensors" })
         {
             using var scope = NewDisposeScope();
-            var config = (DiMTrainingConfig)_folder.Settings(TrainingFolder.ClassesOfPixels, ("run", "strong"), ("data.size", 32), ("initialise_from", given), ("model.pad_layout", "rho_pad"));
+            var config = (DiMTrainingConfig)_folder.Settings(
+                TrainingFolder.ClassesOfPixels, ("run", "strong"), ("data.size", 32), ("initialise_from", given), ("model.pad_layout", "rho_pad"));
             using var task = new DiMTask(config, PictureSet.Open(config.Data, config.SettingsPath, _ => { }, CancellationToken.None), CPU, _ => { }, CancellationToken.None);
             task.Initialise();
             using SafetensorsFile small = SafetensorsFile.Open(weights);

@@ -33,7 +33,8 @@ public sealed class UNetTrainingTests : IDisposable
     [InlineData("epsilon", PredictionType.Epsilon)]
     public async Task TheResultPaintsAtTheSizeOfTheTraining(string prediction, PredictionType expected)
     {
-        TrainingOutcome outcome = TrainingFolder.Train(_folder.Settings(TrainingFolder.Captions, ("steps", 4), ("prediction", prediction), ("precision", "bfloat16"), ("sheet.steps", 3), ("sheet.guidance", 1.5)));
+        TrainingOutcome outcome = TrainingFolder.Train(_folder.Settings(
+            TrainingFolder.Captions, ("steps", 4), ("prediction", prediction), ("precision", "bfloat16"), ("sheet.steps", 3), ("sheet.guidance", 1.5)));
         Assert.True(PictureReader.Read(_folder.At("run/sheets/step-000000004.png")).Width >= 64);
         Assert.Equal(expected, SamplerOptions.Load(Path.Combine(outcome.ResultFolder, "scheduler")).PredictionType);
         Assert.Equal(4, UNetConfig.Read(Path.Combine(outcome.ResultFolder, "unet")).SampleSize);
@@ -58,7 +59,9 @@ public sealed class UNetTrainingTests : IDisposable
         lines[changed] = """{"file": "other.png", "words": "zebra zebra zebra", "split": "test"}""";
         _folder.WriteText("others.jsonl", string.Join('\n', lines));
         TrainingFolder.Train(_folder.Settings(TrainingFolder.Captions, ("run", "other"), ("steps", 4), ("data.index", "others.jsonl")));
-        Assert.Equal(File.ReadAllBytes(Path.Combine(_folder.Checkpoint("one", 4), "model.safetensors")), File.ReadAllBytes(Path.Combine(_folder.Checkpoint("other", 4), "model.safetensors")));
+        Assert.Equal(
+            File.ReadAllBytes(Path.Combine(_folder.Checkpoint("one", 4), "model.safetensors")),
+            File.ReadAllBytes(Path.Combine(_folder.Checkpoint("other", 4), "model.safetensors")));
         Assert.Equal(File.ReadAllText(_folder.At("one/result/tokenizer/merges.txt")), File.ReadAllText(_folder.At("other/result/tokenizer/merges.txt")));
     }
 
@@ -67,13 +70,18 @@ public sealed class UNetTrainingTests : IDisposable
     {
         TrainingOutcome first = TrainingFolder.Train(_folder.Settings(TrainingFolder.Captions, ("run", "first"), ("steps", 2)));
         // Other captions, of which another vocabulary would be made.
-        _folder.WriteText("others.jsonl", string.Join('\n', File.ReadAllLines(_folder.At("list.jsonl")).Select(line => line.Replace("heart", "balloon", StringComparison.Ordinal))));
+        _folder.WriteText(
+            "others.jsonl", string.Join('\n', File.ReadAllLines(_folder.At("list.jsonl")).Select(line => line.Replace("heart", "balloon", StringComparison.Ordinal))));
         using var scope = NewDisposeScope();
-        var config = (UNetTrainingConfig)_folder.Settings(TrainingFolder.Captions, ("run", "second"), ("data.index", "others.jsonl"), ("data.size", 64), ("initialise_from", "first/result"));
+        var config = (UNetTrainingConfig)_folder.Settings(
+            TrainingFolder.Captions, ("run", "second"), ("data.index", "others.jsonl"), ("data.size", 64), ("initialise_from", "first/result"));
         using var task = new UNetTask(config, PictureSet.Open(config.Data, config.SettingsPath, _ => { }, CancellationToken.None), CPU, _ => { }, CancellationToken.None);
         task.Initialise();
         var model = (TextToImageNetwork)task.Model;
-        foreach ((nn.Module network, string file) in new (nn.Module, string)[] { (model.UNet, "unet/diffusion_pytorch_model.safetensors"), (model.TextEncoder, "text_encoder/model.safetensors") })
+        foreach ((nn.Module network, string file) in new (nn.Module, string)[]
+        {
+            (model.UNet, "unet/diffusion_pytorch_model.safetensors"), (model.TextEncoder, "text_encoder/model.safetensors")
+        })
         {
             using SafetensorsFile stored = SafetensorsFile.Open(Path.Combine(first.ResultFolder, file));
             Assert.All(network.named_parameters(), entry => Assert.True(stored.Read(entry.name, float32).allclose(entry.parameter), entry.name));

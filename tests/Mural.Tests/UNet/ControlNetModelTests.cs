@@ -111,7 +111,8 @@ public class ControlNetModelTests
         {
             using PreparedPrompt prompt = network.Prepare(conditioning);
             using Tensor embedded = network.EmbedPicture(picture, prompt);
-            using ControlResiduals residuals = network.Forward(latents, times, prompt, embedded, 0.5), sum = ControlResiduals.Sum([residuals, residuals]), padded = sum.AfterZeros(1);
+            using ControlResiduals residuals = network.Forward(latents, times, prompt, embedded, 0.5),
+                sum = ControlResiduals.Sum([residuals, residuals]), padded = sum.AfterZeros(1);
         });
         conditioning.Text.Dispose();
     }

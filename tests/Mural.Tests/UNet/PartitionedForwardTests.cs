@@ -9,7 +9,8 @@ namespace Mural.Tests.UNet;
 /// <summary>A UNet run by workers that have a slab of rows each gives what it gives alone.</summary>
 public class PartitionedForwardTests
 {
-    public static TheoryData<string> Mounted => GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["linfusion"] is not null && golden.Has("in.sample") && golden.Has("in.timestep") && golden.Has("out.sample"));
+    public static TheoryData<string> Mounted => GoldenCase.Names(LinFusionGoldens.Area, golden =>
+        golden.Config["linfusion"] is not null && golden.Has("in.sample") && golden.Has("in.timestep") && golden.Has("out.sample"));
 
     // Every kind of architecture, heights that no level divides, and both ways of holding weights.
     [Theory]
@@ -50,7 +51,9 @@ public class PartitionedForwardTests
 
     [Fact]
     public void MorePartsThanRowsAreRefused() =>
-        Assert.Equal("17 rows of latents can be run in 3 parts at most, not in 4: each needs 8 rows.", Assert.Throws<MuralException>(() => PartitionedForward.Slabs(17, 4, 4)).Message);
+        Assert.Equal(
+            "17 rows of latents can be run in 3 parts at most, not in 4: each needs 8 rows.",
+            Assert.Throws<MuralException>(() => PartitionedForward.Slabs(17, 4, 4)).Message);
 
     [Fact]
     public void SlabsAreAllRowsOnce()

@@ -195,7 +195,8 @@ public class UNet2DConditionModelTests
         Tensor latents = Latents(Plain, 4, 4), one = Times(1);
         foreach (Action action in new Action[]
         {
-            () => plain.Prepare(new UNetConditioning(ones(2, 7, 5))), () => plain.Prepare(new UNetConditioning(ones(7, 12))), () => plain.Prepare(new UNetConditioning(ones(2, 0, 12))),
+            () => plain.Prepare(new UNetConditioning(ones(2, 7, 5))), () => plain.Prepare(new UNetConditioning(ones(7, 12))),
+            () => plain.Prepare(new UNetConditioning(ones(2, 0, 12))),
             () => plain.Prepare(new UNetConditioning(ones(2, 7, 12, dtype: int64))), () => plain.Prepare(text with { PooledText = ones(2, 10) }),
             () => plain.Prepare(text with { GuidanceScale = 2 }), () => sized.Prepare(text), () => sized.Prepare(full with { SizeNumbers = ones(2, 5) }),
             () => sized.Prepare(full with { PooledText = ones(1, 10) }), () => sized.Prepare(full with { GuidanceScale = double.NaN }),
@@ -217,7 +218,10 @@ public class UNet2DConditionModelTests
         stored.Save(folder.Path);
         using ITensorSource weights = Checkpoint.Open(folder.Path);
         network.PrepareForInference(KernelSet.Mural, ScalarType.Float32);
-        foreach (Action action in new Action[] { () => network.Save(folder.At("again")), () => network.Load(weights), () => network.PrepareForInference(KernelSet.Mural, ScalarType.Float32) })
+        foreach (Action action in new Action[]
+        {
+            () => network.Save(folder.At("again")), () => network.Load(weights), () => network.PrepareForInference(KernelSet.Mural, ScalarType.Float32)
+        })
             AssertOneSentence(Assert.Throws<MuralException>(action).Message);
         Assert.False(Directory.Exists(folder.At("again")));
     }

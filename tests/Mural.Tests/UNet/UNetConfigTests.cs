@@ -37,7 +37,8 @@ public class UNetConfigTests
     public void LevelsThatDoNotAttendMayHaveNoTransformerLayers()
     {
         const string Levels = """
-            {"block_out_channels": [64, 128, 256], "down_block_types": ["DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"],
+            {"block_out_channels": [64, 128, 256], "down_block_types": ["DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"],
+             "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"],
              "transformer_layers_per_block": LAYERS}
             """;
         Assert.Equal([0, 0, 1], Read(Levels.Replace("LAYERS", "[0, 0, 1]", StringComparison.Ordinal)).TransformerLayers);

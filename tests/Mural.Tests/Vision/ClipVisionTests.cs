@@ -89,7 +89,9 @@ public class ClipVisionTests
     private static void AssertOwnSettings(GoldenCase golden, int side)
     {
         foreach (string setting in (string[])["shortest_edge", "crop"])
-            Assert.True((golden.Config[setting]?.ToString() ?? $"{side}") == $"{side}", $"{golden.Name}: {setting} is {golden.Config[setting]}, where only the encoder's side of {side} is supported");
+            Assert.True(
+                (golden.Config[setting]?.ToString() ?? $"{side}") == $"{side}",
+                $"{golden.Name}: {setting} is {golden.Config[setting]}, where only the encoder's side of {side} is supported");
         string resample = golden.Config["resample"]?.ToString() ?? "PIL bicubic";
         Assert.True(resample.StartsWith("PIL bicubic", StringComparison.Ordinal), $"{golden.Name}: resample is {resample}, where only PIL bicubic is supported");
     }

@@ -92,7 +92,8 @@ public class LoraGoldenTests
         Assert.Empty(model.Differences(untouched));
     }
 
-    private static bool HoldsLoras(GoldenCase golden) => golden.Json["model"] is not null && golden.Config["files"] is JsonArray { Count: > 0 } files && files.All(file => IsLora(golden, file));
+    private static bool HoldsLoras(GoldenCase golden) =>
+        golden.Json["model"] is not null && golden.Config["files"] is JsonArray { Count: > 0 } files && files.All(file => IsLora(golden, file));
 
     private static bool IsLora(GoldenCase golden, JsonNode? file)
     {

@@ -15,7 +15,8 @@ internal sealed class LoraModel : IDisposable
     {
         UNet = unet;
         Text = text;
-        Components = new Dictionary<string, nn.Module>(text.Select((encoder, i) => KeyValuePair.Create(i == 0 ? "text_encoder" : "text_encoder_2", (nn.Module)encoder))) { ["unet"] = unet };
+        Components = new Dictionary<string, nn.Module>(text.Select((encoder, i) => KeyValuePair.Create(i == 0 ? "text_encoder" : "text_encoder_2", (nn.Module)encoder)))
+        { ["unet"] = unet };
     }
 
     internal UNet2DConditionModel UNet { get; }

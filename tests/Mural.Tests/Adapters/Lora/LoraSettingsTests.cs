@@ -49,7 +49,8 @@ public sealed class LoraSettingsTests : IDisposable
         File.WriteAllText(_folder.At("adapter_config.json"), settings);
         using (LoraFile file = LoraFile.Open(path)) Assert.Equal(expected, Assert.Single(file.Modules).Scale, 12);
         // Files of other names do not belong to it.
-        using (LoraFile other = LoraFile.Open(Write(($"{Query}.lora_A.weight", ones(2, 64)), ($"{Query}.lora_B.weight", ones(64, 2))))) Assert.Equal(1, Assert.Single(other.Modules).Scale);
+        using (LoraFile other = LoraFile.Open(Write(($"{Query}.lora_A.weight", ones(2, 64)), ($"{Query}.lora_B.weight", ones(64, 2)))))
+            Assert.Equal(1, Assert.Single(other.Modules).Scale);
         File.WriteAllText(_folder.At("adapter_config.json"), "{");
         Assert.Contains("adapter_config.json", Assert.Throws<MuralException>(() => LoraFile.Open(path)).Message, StringComparison.Ordinal);
     }

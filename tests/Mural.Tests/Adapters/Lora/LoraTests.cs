@@ -65,7 +65,9 @@ public sealed class LoraTests : IDisposable
         Tensor map = randn(1, 64, 8, 8);
         Tensor chain = nn.functional.conv2d(nn.functional.conv2d(nn.functional.conv2d(map, small), middle, padding: [1, 1]), plain);
         AssertClose(chain, nn.functional.conv2d(map, Change(Convolution, 64, 64, 3, 3), padding: [1, 1]));
-        AssertClose(nn.functional.conv2d(nn.functional.conv2d(map, large, padding: [1, 1]), plain), nn.functional.conv2d(map, Change("mid_block.resnets.0.conv2", 64, 64, 3, 3), padding: [1, 1]));
+        AssertClose(
+            nn.functional.conv2d(nn.functional.conv2d(map, large, padding: [1, 1]), plain),
+            nn.functional.conv2d(map, Change("mid_block.resnets.0.conv2", 64, 64, 3, 3), padding: [1, 1]));
     }
 
     [Fact]
@@ -76,7 +78,8 @@ public sealed class LoraTests : IDisposable
         // Around a core, the factors of the output lie the other way round.
         Tensor c1 = randn(4, 64), d1 = randn(4, 64), core1 = randn(4, 4, 3, 3), c2 = randn(4, 64), d2 = randn(4, 64), core2 = randn(4, 4, 3, 3);
         string path = Write(
-            ($"unet.{Query}.hada_w1_a", a1), ($"unet.{Query}.hada_w1_b", b1), ($"unet.{Query}.hada_w2_a", a2), ($"unet.{Query}.hada_w2_b", b2), ($"unet.{Query}.alpha", tensor(2.0)),
+            ($"unet.{Query}.hada_w1_a", a1), ($"unet.{Query}.hada_w1_b", b1),
+            ($"unet.{Query}.hada_w2_a", a2), ($"unet.{Query}.hada_w2_b", b2), ($"unet.{Query}.alpha", tensor(2.0)),
             ($"unet.{Convolution}.hada_w1_a", c1), ($"unet.{Convolution}.hada_w1_b", d1), ($"unet.{Convolution}.hada_t1", core1),
             ($"unet.{Convolution}.hada_w2_a", c2), ($"unet.{Convolution}.hada_w2_b", d2), ($"unet.{Convolution}.hada_t2", core2));
         using (ITensorSource source = Checkpoint.Open(path)) Assert.Equal("LoHa", LoraFile.KindOf(source));
@@ -99,7 +102,8 @@ public sealed class LoraTests : IDisposable
             ($"unet.{Key}.lokr_w1", first), ($"unet.{Key}.lokr_w2_a", a), ($"unet.{Key}.lokr_w2_b", b), ($"unet.{Key}.alpha", tensor(1.0)),
             ($"unet.{Convolution}.lokr_w1", first), ($"unet.{Convolution}.lokr_w2", third),
             ($"unet.{Linear}.lokr_w1", first), ($"unet.{Linear}.lokr_w2_a", flatA), ($"unet.{Linear}.lokr_w2_b", flatB),
-            ("unet.up_blocks.0.resnets.0.conv2.lokr_w1", first), ("unet.up_blocks.0.resnets.0.conv2.lokr_w2_a", output), ("unet.up_blocks.0.resnets.0.conv2.lokr_w2_b", input), ("unet.up_blocks.0.resnets.0.conv2.lokr_t2", core));
+            ("unet.up_blocks.0.resnets.0.conv2.lokr_w1", first), ("unet.up_blocks.0.resnets.0.conv2.lokr_w2_a", output),
+            ("unet.up_blocks.0.resnets.0.conv2.lokr_w2_b", input), ("unet.up_blocks.0.resnets.0.conv2.lokr_t2", core));
         using LoraFile file = LoraFile.Open(path);
         // Each number of the first stands for a block, that many times the second.
         Tensor Product(Tensor other) => cat([.. Enumerable.Range(0, 8).Select(i => cat([.. Enumerable.Range(0, 4).Select(j => first[i, j] * other)], 1))], 0);
@@ -273,7 +277,8 @@ public sealed class LoraTests : IDisposable
         using var scope = NewDisposeScope();
         string path = Write(
             ($"unet.{Query}.lora_A.weight", ones(2, 64)), ($"unet.{Query}.lora_B.weight", ones(64, 2)),
-            ("bundle_emb.<fox>.clip_l", ones(3, 768)), ("bundle_emb.<fox>.clip_g", ones(3, 1280)), ("bundle_emb.<fox>.clip_l_out", ones(3, 768)), ("bundle_emb.ink.string_to_param.*", ones(1, 768)));
+            ("bundle_emb.<fox>.clip_l", ones(3, 768)), ("bundle_emb.<fox>.clip_g", ones(3, 1280)),
+            ("bundle_emb.<fox>.clip_l_out", ones(3, 768)), ("bundle_emb.ink.string_to_param.*", ones(1, 768)));
         Assert.Equal([$"unet.{Query}.weight"], Changed(path));
         using (ITensorSource source = Checkpoint.Open(path)) Assert.Equal("LoRA", LoraFile.KindOf(source));
         using LoraFile file = LoraFile.Open(path);

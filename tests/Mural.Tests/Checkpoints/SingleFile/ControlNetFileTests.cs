@@ -17,7 +17,8 @@ public sealed partial class ControlNetFileTests : IDisposable
     private readonly TemporaryFolder _folder = new();
 
     /// <summary>Tables of published models whose UNet a ControlNet copies.</summary>
-    public static TheoryData<string> Published => SingleFileTable.Names(table => table.Shapes is not null && table.UNetConfig is not null && table.Shapes.ContainsKey("text_encoder"));
+    public static TheoryData<string> Published =>
+        SingleFileTable.Names(table => table.Shapes is not null && table.UNetConfig is not null && table.Shapes.ContainsKey("text_encoder"));
 
     public static TheoryData<string, string> Tiny => new() { { "tiny-controlnet-sd15", "tiny-sd15" }, { "tiny-controlnet-sdxl", "tiny-sdxl" } };
 
@@ -33,7 +34,8 @@ public sealed partial class ControlNetFileTests : IDisposable
         foreach (string prefix in (string[])["control_model.", "", "diffusers"])
         {
             bool original = prefix != "diffusers";
-            using ComponentSource tensors = ControlNetFile.Tensors(new ShapeSource(shapes.Select(shape => (original ? prefix + Original(shape.Key, shapes.Keys) : shape.Key, shape.Value))));
+            using ComponentSource tensors = ControlNetFile.Tensors(
+                new ShapeSource(shapes.Select(shape => (original ? prefix + Original(shape.Key, shapes.Keys) : shape.Key, shape.Value))));
             Assert.Equal(shapes.Keys.Order(StringComparer.Ordinal), tensors.Tensors.Keys.Order(StringComparer.Ordinal));
             Assert.All(shapes, shape => Assert.Equal(shape.Value, tensors.Tensors[shape.Key].Shape));
             ControlNetConfig config = ControlNetFile.Config(tensors, unet);
@@ -65,10 +67,13 @@ public sealed partial class ControlNetFileTests : IDisposable
             TinyModels.AssertSame(expected, actual);
             Assert.Equal(expected.Config.EmbeddingChannels, actual.Config.EmbeddingChannels);
             Assert.Equal(expected.Config.Network.AttentionHeads, actual.Config.Network.AttentionHeads);
-            Assert.Equal((expected.Config.Network.CrossAttentionWidth, expected.Config.Network.AddedEmbeddingWidth), (actual.Config.Network.CrossAttentionWidth, actual.Config.Network.AddedEmbeddingWidth));
+            Assert.Equal(
+                (expected.Config.Network.CrossAttentionWidth, expected.Config.Network.AddedEmbeddingWidth),
+                (actual.Config.Network.CrossAttentionWidth, actual.Config.Network.AddedEmbeddingWidth));
             Assert.False(actual.Config.GlobalPooling);
         }
-        using (ControlNetModel half = ControlNetModel.FromFile(_folder.At("prefixed.safetensors"), unet, ScalarType.BFloat16)) Assert.Equal(bfloat16, ModuleWeights.Places(half)["conv_in.weight"].dtype);
+        using (ControlNetModel half = ControlNetModel.FromFile(_folder.At("prefixed.safetensors"), unet, ScalarType.BFloat16))
+            Assert.Equal(bfloat16, ModuleWeights.Places(half)["conv_in.weight"].dtype);
     }
 
     [Theory]
@@ -129,7 +134,8 @@ public sealed partial class ControlNetFileTests : IDisposable
     {
         if (HintConvolution().Match(name) is { Success: true } hint)
         {
-            int last = all.Count(other => other.StartsWith("controlnet_cond_embedding.blocks.", StringComparison.Ordinal) && other.EndsWith(".weight", StringComparison.Ordinal)) + 1;
+            int last = all.Count(other => other.StartsWith("controlnet_cond_embedding.blocks.", StringComparison.Ordinal)
+                && other.EndsWith(".weight", StringComparison.Ordinal)) + 1;
             int layer = hint.Groups[1].Value switch { "conv_in" => 0, "conv_out" => last, string block => int.Parse(block["blocks.".Length..], CultureInfo.InvariantCulture) + 1 };
             return $"input_hint_block.{2 * layer}.{hint.Groups[2].Value}";
         }

@@ -15,7 +15,9 @@ internal sealed class SingleFileTable
         JsonObject stored = shapes ? json["single_file"]!.AsObject() : json;
         Stored = stored.ToDictionary(
             pair => pair.Key,
-            pair => ((shapes ? pair.Value!["to"] : pair.Value)!.AsArray().Select(to => new ComponentTensor(Text(to!, 0), Text(to!, 1), Transform(Text(to!, 2)))).ToArray(), shapes ? Shape(pair.Value!["shape"]!) : null));
+            pair => (
+                (shapes ? pair.Value!["to"] : pair.Value)!.AsArray().Select(to => new ComponentTensor(Text(to!, 0), Text(to!, 1), Transform(Text(to!, 2)))).ToArray(),
+                shapes ? Shape(pair.Value!["shape"]!) : null));
         UNetConfig = json["unet_config"]?.AsObject();
         Unused = json["present_but_unused"]?.AsObject().ToDictionary(pair => pair.Key, pair => Shape(pair.Value!)) ?? [];
         Shapes = json["diffusers"]?.AsObject().ToDictionary(pair => pair.Key, pair => pair.Value!.AsObject().ToDictionary(tensor => tensor.Key, tensor => Shape(tensor.Value!)));

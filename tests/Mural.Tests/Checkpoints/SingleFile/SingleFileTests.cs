@@ -23,7 +23,11 @@ public sealed class SingleFileTests : IDisposable
     public void EveryTensorOfAPublishedFileFindsItsPlace(string name)
     {
         SingleFileTable table = SingleFileTable.Open(name);
-        using var file = SingleFileCheckpoint.Of(new ShapeSource([.. table.Stored.Select(pair => (pair.Key, pair.Value.Shape!)), .. table.Unused.Select(pair => (pair.Key, pair.Value)), ("betas", [1000]), ("model_ema.decay", [])]));
+        using var file = SingleFileCheckpoint.Of(new ShapeSource(
+        [
+            .. table.Stored.Select(pair => (pair.Key, pair.Value.Shape!)),
+            .. table.Unused.Select(pair => (pair.Key, pair.Value)), ("betas", [1000]), ("model_ema.decay", [])
+        ]));
         Assert.Equal(table.Shapes!.Keys.Order(), file.Components.Keys.Order());
         foreach ((string component, Dictionary<string, long[]> tensors) in table.Shapes)
         {
@@ -134,7 +138,8 @@ public sealed class SingleFileTests : IDisposable
         using var file = SingleFileCheckpoint.Of(new ShapeSource(
         [
             ("cond_stage_model.transformer.text_model.final_layer_norm.weight", [768]), ("cond_stage_model.transformer.vision_model.post_layernorm.weight", [1024]),
-            ("cond_stage_model.transformer.visual_projection.weight", [768, 1024]), ("cond_stage_model.transformer.logit_scale", []), ("model.diffusion_model.input_blocks.0.0.weight", [320, 4, 3, 3]),
+            ("cond_stage_model.transformer.visual_projection.weight", [768, 1024]), ("cond_stage_model.transformer.logit_scale", []),
+            ("model.diffusion_model.input_blocks.0.0.weight", [320, 4, 3, 3]),
         ]));
         Assert.Equal(["text_model.final_layer_norm.weight"], file.Components["text_encoder"].Tensors.Keys);
     }

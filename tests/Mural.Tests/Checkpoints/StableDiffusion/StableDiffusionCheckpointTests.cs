@@ -30,14 +30,17 @@ public sealed class StableDiffusionCheckpointTests : IDisposable
         Assert.Equal(original.Components.Keys.Order(), file.Components.Keys.Order());
         Assert.Equal(original.UNetConfig.ToJson(), file.UNetConfig.ToJson());
         Assert.Equal(original.AutoencoderConfig.ToJson(), file.AutoencoderConfig.ToJson());
-        Assert.Equal(SamplerOptions.Load(Path.Combine(folder, "scheduler")) with { TrainedBetas = null, DisableCorrector = [] }, file.Sampling with { TrainedBetas = null, DisableCorrector = [] });
+        Assert.Equal(
+            SamplerOptions.Load(Path.Combine(folder, "scheduler")) with { TrainedBetas = null, DisableCorrector = [] },
+            file.Sampling with { TrainedBetas = null, DisableCorrector = [] });
         Assert.False(file.PredictionIsGuessed);
         Assert.Equal(original.ZerosForNoNegative, file.ZerosForNoNegative);
 
         using UNet2DConditionModel unet = UNet2DConditionModel.FromFolder(Path.Combine(folder, "unet"));
         using AutoencoderKL autoencoder = AutoencoderKL.FromFolder(Path.Combine(folder, "vae"));
         Directory.CreateDirectory(_folder.At("tokenizer"));
-        foreach (string vocabulary in (string[])["vocab.json", "merges.txt"]) File.Copy(Path.Combine(folder, "tokenizer", vocabulary), Path.Combine(_folder.Path, "tokenizer", vocabulary));
+        foreach (string vocabulary in (string[])["vocab.json", "merges.txt"])
+            File.Copy(Path.Combine(folder, "tokenizer", vocabulary), Path.Combine(_folder.Path, "tokenizer", vocabulary));
         foreach (StableDiffusionCheckpoint model in (StableDiffusionCheckpoint[])[original, file])
         {
             using UNet2DConditionModel loadedUNet = model.LoadUNet();
@@ -59,7 +62,8 @@ public sealed class StableDiffusionCheckpointTests : IDisposable
     {
         using StableDiffusionCheckpoint model = StableDiffusionCheckpoint.Open(TinyModels.Folder(name));
         string path = _folder.At("unet.safetensors");
-        using (var unet = new OriginalSource("unet", model.Family, new Dictionary<string, ITensorSource> { ["unet"] = model.Require("unet").Weights })) SafetensorsWriter.Save(path, unet);
+        using (var unet = new OriginalSource("unet", model.Family, new Dictionary<string, ITensorSource> { ["unet"] = model.Require("unet").Weights }))
+            SafetensorsWriter.Save(path, unet);
         // Text features of 32 channels are no published model's.
         if (model.Family < ModelFamily.StableDiffusionXL)
         {
@@ -75,7 +79,10 @@ public sealed class StableDiffusionCheckpointTests : IDisposable
     {
         CopyFolder(TinyModels.Folder("tiny-sd15"), _folder.Path);
         StableDiffusionCheckpoint.Open(_folder.Path).Dispose();
-        foreach ((string file, string expected) in new[] { ("vae/config.json", "lacks vae"), ("scheduler/scheduler_config.json", "lacks scheduler"), ("unet/config.json", "lacks unet") })
+        foreach ((string file, string expected) in new[]
+        {
+            ("vae/config.json", "lacks vae"), ("scheduler/scheduler_config.json", "lacks scheduler"), ("unet/config.json", "lacks unet")
+        })
         {
             string path = Path.Combine(_folder.Path, file), aside = _folder.At("aside");
             File.Move(path, aside);
@@ -121,7 +128,8 @@ public sealed class StableDiffusionCheckpointTests : IDisposable
         using var scope = NewDisposeScope();
         string path = _folder.At("unet.safetensors");
         // Half of the numbers above, half below.
-        SafetensorsWriter.Save(path, new Dictionary<string, Tensor> { ["up_blocks.3.attentions.2.transformer_blocks.0.norm1.bias"] = cat([full(160, spread), full(160, -spread)]) });
+        SafetensorsWriter.Save(
+            path, new Dictionary<string, Tensor> { ["up_blocks.3.attentions.2.transformer_blocks.0.norm1.bias"] = cat([full(160, spread), full(160, -spread)]) });
         using SafetensorsFile unet = SafetensorsFile.Open(path);
         Assert.Equal(velocity, SingleFileModel.LooksLikeVelocity(unet));
     }

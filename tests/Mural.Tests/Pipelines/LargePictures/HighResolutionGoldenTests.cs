@@ -13,9 +13,11 @@ namespace Mural.Tests.Pipelines;
 [Trait("Area", LinFusionGoldens.Area)]
 public class HighResolutionGoldenTests
 {
-    public static TheoryData<string> Chains => GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["upscale_strength"] is not null && golden.Has("out.stage0.latent_after_step1"));
+    public static TheoryData<string> Chains =>
+        GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["upscale_strength"] is not null && golden.Has("out.stage0.latent_after_step1"));
 
-    public static TheoryData<string> SuperResolutions => GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["upscale_strength"] is not null && golden.Has("in.image_u8") && golden.Has("out.latent_final"));
+    public static TheoryData<string> SuperResolutions =>
+        GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["upscale_strength"] is not null && golden.Has("in.image_u8") && golden.Has("out.latent_final"));
 
     [GoldenTheory, MemberData(nameof(Chains))]
     public void ChainIsTheOfficialOne(string name)
@@ -25,7 +27,8 @@ public class HighResolutionGoldenTests
         ((FullCodec)parts.Codec).Tiles = LargePictureGoldens.Tiles(golden);
         int prompts = LargePictureGoldens.Prompts(golden).Length;
         LargePicturePlan[] plans = [.. Enumerable.Range(0, prompts).Select(i =>
-            new LargePicturePlanner(new StableDiffusionPlanner(parts), parts.Info).Plan(LargePictureGoldens.Request(golden, parts, i, UpscaleMethod.HighResolution, LargePictureGoldens.Number(golden, "height"), LargePictureGoldens.Number(golden, "width"))))];
+            new LargePicturePlanner(new StableDiffusionPlanner(parts), parts.Info).Plan(LargePictureGoldens.Request(
+                golden, parts, i, UpscaleMethod.HighResolution, LargePictureGoldens.Number(golden, "height"), LargePictureGoldens.Number(golden, "width"))))];
         RecordedDraws[] draws = [.. Enumerable.Range(0, prompts).Select(i => new RecordedDraws(golden, i))];
         var anchors = new ChannelStatistics[prompts];
         for (int stage = 0; stage < plans[0].Stages.Count; stage++)
@@ -52,8 +55,10 @@ public class HighResolutionGoldenTests
         var results = new List<StageResult>();
         for (int i = 0; i < prompts; i++)
         {
-            LargePictureRequest request = LargePictureGoldens.Request(golden, parts, i, UpscaleMethod.SuperResolution, LargePictureGoldens.Number(golden, "height"), LargePictureGoldens.Number(golden, "width"));
-            LargePicturePlan plan = new LargePicturePlanner(new StableDiffusionPlanner(parts), parts.Info).Plan(request with { Picture = request.Picture with { InitialPicture = given } });
+            LargePictureRequest request = LargePictureGoldens.Request(
+                golden, parts, i, UpscaleMethod.SuperResolution, LargePictureGoldens.Number(golden, "height"), LargePictureGoldens.Number(golden, "width"));
+            LargePicturePlan plan = new LargePicturePlanner(new StableDiffusionPlanner(parts), parts.Info)
+                .Plan(request with { Picture = request.Picture with { InitialPicture = given } });
             LargePictureStage stage = plan.Stages[^1];
             double[] timesteps = [.. golden.Config["timesteps"]!.AsArray().Select(value => value!.GetValue<double>())];
             Assert.Equal(timesteps, stage.Plan.Sampler.Timesteps.TakeLast(stage.Calls));
@@ -126,7 +131,8 @@ public class HighResolutionGoldenTests
             OnState = state => states.Add(state.clone().DetachFromDisposeScope()),
         };
         Tensor drawn = draws.Draw(clean.shape);
-        return new StageResult(states, anchor.GiveTo(sampling.Run(clean, drawn, start, _ => throw new InvalidOperationException("Euler draws nothing."), null, TestContext.Current.CancellationToken)));
+        return new StageResult(states, anchor.GiveTo(sampling.Run(
+            clean, drawn, start, _ => throw new InvalidOperationException("Euler draws nothing."), null, TestContext.Current.CancellationToken)));
     }
 
     private sealed record StageResult(List<Tensor> States, Tensor Latent);

@@ -28,7 +28,8 @@ internal static class LargePictureGoldens
 
     internal static int Number(GoldenCase golden, string key) => golden.Config[key]!.GetValue<int>();
 
-    internal static string[] Prompts(GoldenCase golden) => golden.Config["prompts"] is JsonArray prompts ? [.. prompts.Select(prompt => prompt!.GetValue<string>())] : [golden.Config["prompt"]!.GetValue<string>()];
+    internal static string[] Prompts(GoldenCase golden) =>
+        golden.Config["prompts"] is JsonArray prompts ? [.. prompts.Select(prompt => prompt!.GetValue<string>())] : [golden.Config["prompt"]!.GetValue<string>()];
 
     internal static LargePictureRequest Request(GoldenCase golden, StableDiffusionParts parts, int prompt, UpscaleMethod method, int height, int width) => new()
     {

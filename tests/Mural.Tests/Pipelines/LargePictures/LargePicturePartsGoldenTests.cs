@@ -60,7 +60,8 @@ public class LargePicturePartsGoldenTests
         using UNet2DConditionModel network = UNet2DConditionModel.FromFolder(Path.Combine(golden.ModelFolder, "unet"));
         network.LoadLinFusion(LinFusionGoldens.Folder(golden));
         network.PrepareForInference(Mural.Runtime.KernelSet.Mural, float32);
-        using PreparedPrompt prompt = network.Prepare(new UNetConditioning(golden.Get("in.encoder_hidden_states")) { PooledText = golden.Get("in.text_embeds"), SizeNumbers = golden.Get("in.time_ids") });
+        using PreparedPrompt prompt = network.Prepare(
+            new UNetConditioning(golden.Get("in.encoder_hidden_states")) { PooledText = golden.Get("in.text_embeds"), SizeNumbers = golden.Get("in.time_ids") });
         Tensor Run() => network.Forward(golden.Get("in.sample"), golden.Get("in.timestep"), prompt);
         foreach (JsonNode? ratio in golden.Config["ratios"]!.AsArray())
         {

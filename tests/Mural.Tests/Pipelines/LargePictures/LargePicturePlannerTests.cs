@@ -18,7 +18,10 @@ public class LargePicturePlannerTests
     public async Task StagesBeginWhereImageToImageDoes(SamplerKind kind)
     {
         await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
-        var picture = new StableDiffusionRequest { Prompt = "fox", Steps = 10, Width = 64, Height = 64, Sampling = new SamplerOptions { Sampler = kind, SkipPrkSteps = true, StepsOffset = 1 } };
+        var picture = new StableDiffusionRequest
+        {
+            Prompt = "fox", Steps = 10, Width = 64, Height = 64, Sampling = new SamplerOptions { Sampler = kind, SkipPrkSteps = true, StepsOffset = 1 }
+        };
         LargePicturePlan plan = pipeline.Plan(new LargePictureRequest { Picture = picture, Width = 256, Height = 256, Strength = 0.4 });
         Assert.Equal(3, plan.Stages.Count);
         foreach (LargePictureStage stage in plan.Stages.Skip(1))
@@ -102,7 +105,8 @@ public class LargePicturePlannerTests
         IEnumerable<string> Unused(HiDiffusionOptions options)
         {
             LargePictureRequest request = Request(side, 2 * side, UpscaleMethod.SdEdit);
-            return pipeline.Plan(request with { Picture = request.Picture with { Steps = 20, HiDiffusion = options } }).Warnings.Where(warning => warning.Contains("is not used", StringComparison.Ordinal));
+            return pipeline.Plan(request with { Picture = request.Picture with { Steps = 20, HiDiffusion = options } }).Warnings
+                .Where(warning => warning.Contains("is not used", StringComparison.Ordinal));
         }
         Assert.Single(Unused(new HiDiffusionOptions { Aggressive = true }));
         // The second stage has the strided convolution that the first is too small for.

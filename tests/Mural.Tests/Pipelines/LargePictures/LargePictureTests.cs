@@ -67,7 +67,8 @@ public sealed class LargePictureTests : IDisposable
             request with { Picture = request.Picture with { NegativePrompt = "" } },
         })
         {
-            MuralException refused = await Assert.ThrowsAsync<MuralException>(() => pipeline.GenerateLargeAsync(other, _folder.At("stages"), cancellationToken: TestContext.Current.CancellationToken));
+            MuralException refused = await Assert.ThrowsAsync<MuralException>(() =>
+                pipeline.GenerateLargeAsync(other, _folder.At("stages"), cancellationToken: TestContext.Current.CancellationToken));
             TinyAutoencoders.AssertOneSentence(refused.Message);
         }
     }
@@ -94,7 +95,8 @@ public sealed class LargePictureTests : IDisposable
     public async Task FilesOfOthersStay()
     {
         await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
-        using LargePicture picture = await pipeline.GenerateLargeAsync(Request(UpscaleMethod.SdEdit) with { Width = 64, Height = 48 }, _folder.At("stages"), cancellationToken: TestContext.Current.CancellationToken);
+        using LargePicture picture = await pipeline.GenerateLargeAsync(
+            Request(UpscaleMethod.SdEdit) with { Width = 64, Height = 48 }, _folder.At("stages"), cancellationToken: TestContext.Current.CancellationToken);
         string notes = Path.Combine(_folder.At("stages"), "notes.txt"), tile = Path.Combine(Directory.CreateDirectory(_folder.At("own_files")).FullName, "photo.jpg");
         await File.WriteAllTextAsync(notes, "mine", TestContext.Current.CancellationToken);
         await File.WriteAllTextAsync(tile, "mine", TestContext.Current.CancellationToken);
@@ -128,7 +130,8 @@ public sealed class LargePictureTests : IDisposable
     public async Task FilesHoldThePicture()
     {
         await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
-        using LargePicture picture = await pipeline.GenerateLargeAsync(Request(UpscaleMethod.SdEdit), _folder.At("stages"), cancellationToken: TestContext.Current.CancellationToken);
+        using LargePicture picture = await pipeline.GenerateLargeAsync(
+            Request(UpscaleMethod.SdEdit), _folder.At("stages"), cancellationToken: TestContext.Current.CancellationToken);
         var metadata = PictureMetadata.Of(picture.Parameters, null);
         picture.Save(_folder.At("fox.png"), metadata);
         Assert.Equal(picture.ToPicture().Data, PictureReader.Read(_folder.At("fox.png")).Data);
@@ -165,7 +168,8 @@ public sealed class LargePictureTests : IDisposable
         ["no strength"] = request => request with { Strength = 0 },
         ["too strong"] = request => request with { Strength = 1.5 },
         ["several"] = request => request with { Picture = request.Picture with { Count = 2 } },
-        ["mask"] = request => request with { Picture = request.Picture with { InitialPicture = TinyStableDiffusion.Gradient(32, 24), Mask = TinyStableDiffusion.HalfMask(32, 24) } },
+        ["mask"] = request =>
+            request with { Picture = request.Picture with { InitialPicture = TinyStableDiffusion.Gradient(32, 24), Mask = TinyStableDiffusion.HalfMask(32, 24) } },
         ["nothing to enlarge"] = request => request with { Method = UpscaleMethod.SuperResolution },
         ["not larger"] = _ => Request(UpscaleMethod.SuperResolution) with { Width = 16, Height = 16 },
         ["sampler of several calls"] = request => request with { Method = UpscaleMethod.HighResolution, Picture = request.Picture with { Sampler = "heun" } },

@@ -10,7 +10,8 @@ namespace Mural.Tests.Pipelines;
 [Trait("Area", LinFusionGoldens.Area)]
 public class SdEditGoldenTests
 {
-    public static TheoryData<string> Cases => GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["stages"] is JsonArray && golden.Config["base"] is JsonArray && golden.Has("out.stage0.image_u8"));
+    public static TheoryData<string> Cases =>
+        GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Config["stages"] is JsonArray && golden.Config["base"] is JsonArray && golden.Has("out.stage0.image_u8"));
 
     [GoldenTheory, MemberData(nameof(Cases))]
     public void ChainIsTheOfficialOne(string name)

@@ -77,8 +77,10 @@ public class HiDiffusionPipelineTests
         {
             await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { BatchGuidance = batched });
             byte[] alone = await TinyStableDiffusion.Paint(pipeline, Request);
-            IpAdapter adapter = await pipeline.LoadIpAdapterAsync(GoldenCase.Adapter("ip-adapter_sd15.safetensors"), GoldenCase.Adapter("image_encoder"), TestContext.Current.CancellationToken);
-            StableDiffusionRequest Resembling(double scale) => Request with { PicturePrompts = [new PicturePrompt(adapter, TinyStableDiffusion.Gradient(70, 60)) { Scale = scale }] };
+            IpAdapter adapter = await pipeline.LoadIpAdapterAsync(
+                GoldenCase.Adapter("ip-adapter_sd15.safetensors"), GoldenCase.Adapter("image_encoder"), TestContext.Current.CancellationToken);
+            StableDiffusionRequest Resembling(double scale) =>
+                Request with { PicturePrompts = [new PicturePrompt(adapter, TinyStableDiffusion.Gradient(70, 60)) { Scale = scale }] };
             Assert.Equal(alone, await TinyStableDiffusion.Paint(pipeline, Resembling(0)));
             byte[] resembling = await TinyStableDiffusion.Paint(pipeline, Resembling(0.8));
             await pipeline.SetLorasAsync([new StableDiffusionLora(GoldenCase.Adapter("kohya-sd15.safetensors"), 0.8)], TestContext.Current.CancellationToken);

@@ -43,7 +43,8 @@ public sealed class MemoryModeTests : IDisposable
     {
         var large = new LargePictureRequest { Picture = Request with { Width = 64, Height = 64 }, Width = 4096, Height = 4096 };
         // What other tests of the process hold counts as loaded, and differs from one pipeline to the next.
-        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { DecodeMemory = long.MaxValue, MemoryLimit = long.MaxValue });
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(
+            TinyStableDiffusion.First, new StableDiffusionOptions { DecodeMemory = long.MaxValue, MemoryLimit = long.MaxValue });
         LargePicturePlan plan = pipeline.Plan(large);
         double[] peaks = [.. Enum.GetValues<MemoryMode>().Select(mode => pipeline.Forecast(plan, mode).Peak)];
         Assert.True(peaks[0] > peaks[1] && peaks[1] > peaks[2]);
@@ -51,7 +52,8 @@ public sealed class MemoryModeTests : IDisposable
         {
             long limit = LimitOf(pipeline.Forecast(plan, mode));
             // Of the networks and of the autoencoder each the first that fits.
-            MemoryMode First(bool codec) => Enum.GetValues<MemoryMode>().First(one => pipeline.Forecast(plan, one).Stages.Where(stage => stage.IsCodec == codec).All(stage => StableDiffusionPipeline.Fits(stage.Bytes, limit)));
+            MemoryMode First(bool codec) => Enum.GetValues<MemoryMode>().First(one =>
+                pipeline.Forecast(plan, one).Stages.Where(stage => stage.IsCodec == codec).All(stage => StableDiffusionPipeline.Fits(stage.Bytes, limit)));
             MemoryForecast chosen = pipeline.ForecastWithin(plan, limit);
             Assert.Equal((First(codec: false), First(codec: true)), (chosen.Mode, chosen.CodecMode));
             Assert.Equal(mode, (MemoryMode)Math.Max((int)chosen.Mode, (int)chosen.CodecMode));
@@ -65,7 +67,8 @@ public sealed class MemoryModeTests : IDisposable
     [Fact]
     public async Task SomeOfTheLimitIsLeftFree()
     {
-        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { Memory = MemoryMode.Disk, MemoryLimit = long.MaxValue });
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(
+            TinyStableDiffusion.First, new StableDiffusionOptions { Memory = MemoryMode.Disk, MemoryLimit = long.MaxValue });
         StableDiffusionPlan plan = pipeline.Plan(Request);
         MemoryForecast told = pipeline.Forecast(plan);
         Assert.Equal(told.Peak, pipeline.ForecastWithin(plan, LimitOf(told)).Peak);
@@ -90,7 +93,8 @@ public sealed class MemoryModeTests : IDisposable
         StableDiffusionRequest request = Request with { Width = 512, Height = 512, HiDiffusion = new HiDiffusionOptions() };
         async Task<MemoryForecast> Forecast(long limit, MemoryMode? mode = null)
         {
-            await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { MemoryLimit = limit, Memory = mode });
+            await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(
+                TinyStableDiffusion.First, new StableDiffusionOptions { MemoryLimit = limit, Memory = mode });
             return pipeline.Forecast(pipeline.Plan(request));
         }
         MemoryForecast whole = await Forecast(long.MaxValue);
@@ -111,7 +115,8 @@ public sealed class MemoryModeTests : IDisposable
     public async Task HiDiffusionThatIsSwitchedOffBindsNoMode()
     {
         await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First, new StableDiffusionOptions { Memory = MemoryMode.Strips });
-        StableDiffusionRequest windows = Request with { HiDiffusion = new HiDiffusionOptions { RauNet = false } }, off = Request with { HiDiffusion = new HiDiffusionOptions { RauNet = false, WindowAttention = false } };
+        StableDiffusionRequest windows = Request with { HiDiffusion = new HiDiffusionOptions { RauNet = false } },
+            off = Request with { HiDiffusion = new HiDiffusionOptions { RauNet = false, WindowAttention = false } };
         Assert.Equal(MemoryMode.Strips, pipeline.Forecast(pipeline.Plan(off)).Mode);
         Assert.Equal(await TinyStableDiffusion.Paint(pipeline, Request), await TinyStableDiffusion.Paint(pipeline, off));
         Assert.Contains("leave out --memory-mode", Assert.Throws<MuralException>(() => pipeline.Forecast(pipeline.Plan(windows))).Message, StringComparison.Ordinal);
@@ -176,7 +181,10 @@ public sealed class MemoryModeTests : IDisposable
     public async Task PartsOfALargePictureAreAllTold()
     {
         await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
-        var large = new LargePictureRequest { Picture = Request with { Width = 64, Height = 64, InitialPicture = TinyStableDiffusion.Gradient(64, 64) }, Width = 128, Height = 128 };
+        var large = new LargePictureRequest
+        {
+            Picture = Request with { Width = 64, Height = 64, InitialPicture = TinyStableDiffusion.Gradient(64, 64) }, Width = 128, Height = 128
+        };
         Assert.Equal(
             ["reading", "encoding 64x64", "painting 64x64", "decoding 64x64", "encoding 128x128", "painting 128x128", "decoding 128x128"],
             pipeline.Forecast(pipeline.Plan(large)).Stages.Select(stage => stage.Name));
@@ -211,12 +219,14 @@ public sealed class MemoryModeTests : IDisposable
             StableDiffusionRequest request = Request with { Width = 512, Height = 512, Steps = 10, Sampler = "ddim", HiDiffusion = options };
             return Assert.Single(pipeline.Forecast(pipeline.Plan(request), MemoryMode.Whole).Stages, stage => stage.Name == "painting");
         }
-        MemoryStage plain = Painting(null), none = Painting(new HiDiffusionOptions { RauNet = false, WindowAttention = false }), windows = Painting(new HiDiffusionOptions { RauNet = false });
+        MemoryStage plain = Painting(null), none = Painting(new HiDiffusionOptions { RauNet = false, WindowAttention = false }),
+            windows = Painting(new HiDiffusionOptions { RauNet = false });
         Assert.Equal(plain, none);
         Assert.Equal(plain.Bytes, windows.Bytes);
         Assert.True(windows.MultiplyAdds < plain.MultiplyAdds);
         // Half of the calls are shorter.
-        MemoryStage half = Painting(new HiDiffusionOptions { WindowAttention = false, T1 = 0.5, T2 = 0 }), all = Painting(new HiDiffusionOptions { WindowAttention = false, T1 = 1, T2 = 0 });
+        MemoryStage half = Painting(new HiDiffusionOptions { WindowAttention = false, T1 = 0.5, T2 = 0 }),
+            all = Painting(new HiDiffusionOptions { WindowAttention = false, T1 = 1, T2 = 0 });
         Assert.Equal((plain.MultiplyAdds + all.MultiplyAdds) / 2, half.MultiplyAdds, 1e-6 * plain.MultiplyAdds);
         Assert.Equal(plain.Bytes, half.Bytes);
         Assert.True(all.Bytes <= plain.Bytes && all.MultiplyAdds < plain.MultiplyAdds);
@@ -231,7 +241,8 @@ public sealed class MemoryModeTests : IDisposable
         MemoryStage plain = Painting();
         ControlNetModel network = await pipeline.LoadControlNetAsync(TinyStableDiffusion.At("tiny-controlnet-sd15"), TestContext.Current.CancellationToken);
         var control = new ControlInput(network, TinyStableDiffusion.Gradient(128, 96));
-        MemoryStage loaded = Painting(), one = Painting(control), two = Painting(control, control), half = Painting(control with { End = 0.5 }), guessed = Painting(control with { GuessMode = true });
+        MemoryStage loaded = Painting(), one = Painting(control), two = Painting(control, control),
+            half = Painting(control with { End = 0.5 }), guessed = Painting(control with { GuessMode = true });
         Assert.True(loaded.Bytes > plain.Bytes && loaded.MultiplyAdds == plain.MultiplyAdds);
         // One set of what they add each, and their sum.
         Assert.True(one.Bytes > loaded.Bytes);
@@ -245,7 +256,11 @@ public sealed class MemoryModeTests : IDisposable
     [Fact]
     public void PlanTellsMemoryAndTimeAndPaintsNothing()
     {
-        Cli.CommandRun run = Cli.CommandRun.Of(["plan", "fox", "--model", TinyStableDiffusion.At(TinyStableDiffusion.First), "--size", "64x64", "--upscale-to", "256x256", "--device", "cpu", "--precision", "f32", "-o", _folder.At("fox.png")]);
+        Cli.CommandRun run = Cli.CommandRun.Of(
+        [
+            "plan", "fox", "--model", TinyStableDiffusion.At(TinyStableDiffusion.First), "--size", "64x64",
+            "--upscale-to", "256x256", "--device", "cpu", "--precision", "f32", "-o", _folder.At("fox.png")
+        ]);
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         foreach (string stage in new[] { "reading", "painting 64x64", "encoding 256x256", "decoding 256x256", "GB" }) Assert.Contains(stage, run.Out, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
@@ -254,7 +269,11 @@ public sealed class MemoryModeTests : IDisposable
     [Fact]
     public void PlanTellsProgramsWhatItTellsPeople()
     {
-        string[] line = ["plan", "fox", "--model", TinyStableDiffusion.At(TinyStableDiffusion.First), "--size", "64x64", "--steps", "5", "--guidance", "1", "--negative", "blurry", "--device", "cpu", "--precision", "f32", "-o", _folder.At("fox.png"), "--json"];
+        string[] line =
+        [
+            "plan", "fox", "--model", TinyStableDiffusion.At(TinyStableDiffusion.First), "--size", "64x64", "--steps", "5",
+            "--guidance", "1", "--negative", "blurry", "--device", "cpu", "--precision", "f32", "-o", _folder.At("fox.png"), "--json"
+        ];
         foreach ((string[] more, int side) in new (string[], int)[] { ([], 64), (["--upscale-to", "256x256"], 256) })
         {
             Cli.CommandRun run = Cli.CommandRun.Of([.. line, .. more]);
@@ -287,7 +306,11 @@ public sealed class MemoryModeTests : IDisposable
     [Fact]
     public void GenerateTellsItFirstAndRefusesWhatDoesNotFit()
     {
-        string[] line = ["generate", "fox", "--model", TinyStableDiffusion.At(TinyStableDiffusion.First), "--size", "64x64", "--steps", "2", "--device", "cpu", "--precision", "f32", "-o", _folder.At("fox.png")];
+        string[] line =
+        [
+            "generate", "fox", "--model", TinyStableDiffusion.At(TinyStableDiffusion.First), "--size", "64x64",
+            "--steps", "2", "--device", "cpu", "--precision", "f32", "-o", _folder.At("fox.png")
+        ];
         Cli.CommandRun run = Cli.CommandRun.Of([.. line, "--memory", "100GB"]);
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         Assert.Contains("GB of memory", run.Out, StringComparison.Ordinal);

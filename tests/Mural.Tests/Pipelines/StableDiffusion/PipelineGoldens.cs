@@ -92,7 +92,8 @@ internal static class PipelineGoldens
 
     /// <summary>The tensors of that name, of which the second and later ones have their number after it.</summary>
     internal static string[] Numbered(GoldenCase golden, string name) =>
-        [.. golden.Tensors.Keys.Where(key => key.StartsWith(name, StringComparison.Ordinal)).OrderBy(key => key.Replace("_u8", "", StringComparison.Ordinal), StringComparer.Ordinal)];
+        [.. golden.Tensors.Keys.Where(key => key.StartsWith(name, StringComparison.Ordinal))
+            .OrderBy(key => key.Replace("_u8", "", StringComparison.Ordinal), StringComparer.Ordinal)];
 
     /// <summary>The entries of a setting that may have one or a list.</summary>
     internal static IReadOnlyList<JsonNode> Several(JsonNode? setting) => setting switch

@@ -58,7 +58,10 @@ public sealed class RefinerTests : IDisposable
     [Fact]
     public async Task ItGoesOnInTheBaseModelsSchedule()
     {
-        StableDiffusionRequest multistep = Fox with { Sampling = new SamplerOptions { Sampler = SamplerKind.DpmMultistep, BetaSchedule = BetaSchedule.ScaledLinear, SigmaSchedule = SigmaSchedule.Karras } };
+        StableDiffusionRequest multistep = Fox with
+        {
+            Sampling = new SamplerOptions { Sampler = SamplerKind.DpmMultistep, BetaSchedule = BetaSchedule.ScaledLinear, SigmaSchedule = SigmaSchedule.Karras }
+        };
         await using StableDiffusionPipeline before = await Load(XL, new StableDiffusionOptions { Refiner = _refiner });
         byte[][] expected = [await Paint(before, Fox), await Paint(before, multistep)];
         string config = Path.Combine(_refiner, "scheduler", "scheduler_config.json");
@@ -87,7 +90,10 @@ public sealed class RefinerTests : IDisposable
     public async Task SuperResolutionSaysThatItIsNotUsed()
     {
         await using StableDiffusionPipeline both = await Load(XL, new StableDiffusionOptions { Refiner = _refiner });
-        var request = new LargePictureRequest { Picture = Fox with { Width = null, Height = null, InitialPicture = Gradient(40, 24) }, Width = 256, Height = 192, Method = UpscaleMethod.SuperResolution };
+        var request = new LargePictureRequest
+        {
+            Picture = Fox with { Width = null, Height = null, InitialPicture = Gradient(40, 24) }, Width = 256, Height = 192, Method = UpscaleMethod.SuperResolution
+        };
         LargePicturePlan plan = both.Plan(request);
         Assert.All(plan.Stages, stage => Assert.Null(stage.Plan.Refiner));
         Assert.Contains(plan.Warnings, warning => warning.Contains("not used by super-resolution", StringComparison.Ordinal));

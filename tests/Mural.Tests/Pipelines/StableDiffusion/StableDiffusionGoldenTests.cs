@@ -66,7 +66,8 @@ public class StableDiffusionGoldenTests
             keep(state);
             return state;
         }
-        plan.Sampler.Sample(denoiser.For(null, noise.Shifts), start, like => noise.Draw(like.shape), plan.FirstCall..plan.EndCall, Seen, cancellationToken: TestContext.Current.CancellationToken);
+        plan.Sampler.Sample(
+            denoiser.For(null, noise.Shifts), start, like => noise.Draw(like.shape), plan.FirstCall..plan.EndCall, Seen, cancellationToken: TestContext.Current.CancellationToken);
     }
 
     private sealed record Painted(List<Tensor> States, Picture[] Pictures);

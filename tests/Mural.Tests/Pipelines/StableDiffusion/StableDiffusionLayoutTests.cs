@@ -70,7 +70,8 @@ public sealed class StableDiffusionLayoutTests : IDisposable
             SafetensorsWriter.Save(file, source.Tensors.Keys.ToDictionary(name => "first_stage_model." + AutoencoderKeys.ToOriginal(name, levels), name => source.Read(name)));
         }
         using var scope = NewDisposeScope();
-        (AutoencoderKL? full, AutoencoderTiny? tiny) = AutoencoderFile.Open(file, Mural.Checkpoints.SingleFile.ModelFamily.StableDiffusion1, RuntimePlan.Choose(new RuntimeOptions { Device = "cpu", Precision = Precision.Float32 }));
+        (AutoencoderKL? full, AutoencoderTiny? tiny) = AutoencoderFile.Open(
+            file, Mural.Checkpoints.SingleFile.ModelFamily.StableDiffusion1, RuntimePlan.Choose(new RuntimeOptions { Device = "cpu", Precision = Precision.Float32 }));
         Assert.Null(tiny);
         using AutoencoderKL own = AutoencoderKL.FromFolder(Path.Combine(At(First), "vae")), opened = full!;
         using var generator = new Generator(1);
@@ -93,7 +94,11 @@ public sealed class StableDiffusionLayoutTests : IDisposable
             foreach ((string name, TorchSharp.Modules.Parameter parameter) in autoencoder.named_parameters())
             {
                 string[] parts = name.Split('.');
-                if (parts[0] == half) tensors.Add(string.Join('.', [(int.Parse(parts[2], System.Globalization.CultureInfo.InvariantCulture) + first).ToString(System.Globalization.CultureInfo.InvariantCulture), .. parts[3..]]), parameter.detach());
+                if (parts[0] == half)
+                    tensors.Add(
+                        string.Join('.', [(int.Parse(parts[2], System.Globalization.CultureInfo.InvariantCulture) + first)
+                            .ToString(System.Globalization.CultureInfo.InvariantCulture), .. parts[3..]]),
+                        parameter.detach());
             }
             SafetensorsWriter.Save(file, tensors);
         }
@@ -115,7 +120,8 @@ public sealed class StableDiffusionLayoutTests : IDisposable
     public void AFileWithoutAnAutoencoderIsRefused()
     {
         string file = Path.Combine(At(First), "unet", "diffusion_pytorch_model.safetensors");
-        string message = Assert.Throws<MuralException>(() => AutoencoderFile.Open(file, Mural.Checkpoints.SingleFile.ModelFamily.StableDiffusion1, RuntimePlan.Choose(new RuntimeOptions { Device = "cpu", Precision = Precision.Float32 }))).Message;
+        string message = Assert.Throws<MuralException>(() => AutoencoderFile.Open(
+            file, Mural.Checkpoints.SingleFile.ModelFamily.StableDiffusion1, RuntimePlan.Choose(new RuntimeOptions { Device = "cpu", Precision = Precision.Float32 }))).Message;
         Assert.Contains("no autoencoder", message, StringComparison.Ordinal);
     }
 

@@ -96,7 +96,8 @@ public class StableDiffusionLoraTests
         }
         (StableDiffusionLora Lora, string Reason)[] wrong =
         [
-            (new(Adapter("kohya-sdxl-sgm.safetensors")), "made for this family"), (new(text), "self_attn_q_proj' changes 32x16 values where the model has 32x32"), (new(folder.At("none.safetensors")), "does not exist"),
+            (new(Adapter("kohya-sdxl-sgm.safetensors")), "made for this family"),
+            (new(text), "self_attn_q_proj' changes 32x16 values where the model has 32x32"), (new(folder.At("none.safetensors")), "does not exist"),
             (Kohya with { Weight = double.NaN }, "must be a number"),
         ];
         foreach ((StableDiffusionLora lora, string reason) in wrong)
@@ -125,7 +126,8 @@ public class StableDiffusionLoraTests
     [InlineData(KernelSet.Libtorch, true)]
     public async Task ForecastsCountTheWeightsThatAreKept(KernelSet kernels, bool keepTextEncoders)
     {
-        await using StableDiffusionPipeline pipeline = await Load(First, new StableDiffusionOptions { Runtime = new RuntimeOptions { Kernels = kernels }, KeepTextEncoders = keepTextEncoders });
+        await using StableDiffusionPipeline pipeline = await Load(
+            First, new StableDiffusionOptions { Runtime = new RuntimeOptions { Kernels = kernels }, KeepTextEncoders = keepTextEncoders });
         async Task<(double Reading, double Painting)> Told(params StableDiffusionLora[] loras)
         {
             await pipeline.SetLorasAsync(loras, Cancellation);

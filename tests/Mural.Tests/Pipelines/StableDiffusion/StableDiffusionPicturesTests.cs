@@ -26,7 +26,8 @@ public class StableDiffusionPicturesTests
         Assert.Equal(0.8, pipeline.Plan(change).Strength);
         Assert.NotEqual(much, usual);
         Assert.NotEqual(much, await Paint(pipeline, Fox with { Width = 64, Height = 48 }));
-        byte[] filled = await Paint(pipeline, change with { Width = 96, Fit = PictureFit.Fill }), cropped = await Paint(pipeline, change with { Width = 96, Fit = PictureFit.Crop });
+        byte[] filled = await Paint(pipeline, change with { Width = 96, Fit = PictureFit.Fill }),
+            cropped = await Paint(pipeline, change with { Width = 96, Fit = PictureFit.Crop });
         Assert.NotEqual(filled, cropped);
     }
 
@@ -48,7 +49,8 @@ public class StableDiffusionPicturesTests
         var mask = new Picture(120, 80, 1);
         for (int row = 20; row < 40; row++) mask.Row(row)[30..60].Fill(255);
         await using StableDiffusionPipeline pipeline = await Load(First);
-        Picture painted = (await pipeline.GenerateAsync(Fox with { InitialPicture = picture, Mask = mask, MaskPadding = 4, Width = 64, Height = 64 }, cancellationToken: Cancellation))[0].Picture;
+        Picture painted = (await pipeline.GenerateAsync(
+            Fox with { InitialPicture = picture, Mask = mask, MaskPadding = 4, Width = 64, Height = 64 }, cancellationToken: Cancellation))[0].Picture;
         Assert.Equal((120, 80), (painted.Width, painted.Height));
         for (int i = 0; i < mask.Data.Length; i++)
             if (mask.Data[i] == 0) Assert.Equal(picture.Data.AsSpan(3 * i, 3), painted.Data.AsSpan(3 * i, 3));
@@ -66,7 +68,8 @@ public class StableDiffusionPicturesTests
         Assert.NotEqual(without, with);
         AssertClose(without, await Paint(pipeline, fox with { Controls = [control with { Scale = 0 }] }));
         AssertClose(with, await Paint(pipeline, fox with { Controls = [control with { Scale = 0.25 }, control with { Scale = 0.75 }] }));
-        byte[] early = await Paint(pipeline, fox with { Controls = [control with { End = 0.5 }] }), late = await Paint(pipeline, fox with { Controls = [control with { Start = 0.5 }] });
+        byte[] early = await Paint(pipeline, fox with { Controls = [control with { End = 0.5 }] }),
+            late = await Paint(pipeline, fox with { Controls = [control with { Start = 0.5 }] });
         byte[] guessed = await Paint(pipeline, fox with { Controls = [control with { GuessMode = true }] });
         Assert.Equal(5, new[] { without, with, early, late, guessed }.Select(Convert.ToHexString).Distinct().Count());
     }

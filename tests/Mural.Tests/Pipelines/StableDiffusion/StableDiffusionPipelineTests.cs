@@ -37,7 +37,8 @@ public class StableDiffusionPipelineTests
         Assert.Equal(first, await Paint(pipeline, Fox));
         StableDiffusionRequest[] others =
         [
-            Fox with { Seed = 8 }, Fox with { Prompt = "a photo of a (red:1.4) fox" }, Fox with { Prompt = "a photo of a [red:blue:2] fox" }, Fox with { Prompt = "a photo AND a red fox" },
+            Fox with { Seed = 8 }, Fox with { Prompt = "a photo of a (red:1.4) fox" },
+            Fox with { Prompt = "a photo of a [red:blue:2] fox" }, Fox with { Prompt = "a photo AND a red fox" },
             Fox with { NegativePrompt = "blurry" }, Fox with { Steps = 4 }, Fox with { Guidance = 3 }, Fox with { Guidance = 1 }, Fox with { GuidanceRescale = 0.7 },
             Fox with { GuidanceStart = 0.5 }, Fox with { GuidanceStop = 0.5 }, Fox with { Noise = NoiseOrigin.Cuda }, Fox with { Sampler = "euler" },
             Fox with { Sampler = "ddim" }, Fox with { Sampler = "ddim", Eta = 0.5 }, Fox with { Sampler = "euler", Schedule = "karras" }, Fox with { ClipSkip = 1 },
@@ -72,7 +73,8 @@ public class StableDiffusionPipelineTests
     public async Task WhatCountsForNothingIsSaid()
     {
         await using StableDiffusionPipeline first = await Load(First), xl = await Load(XL);
-        static bool Says(StableDiffusionPipeline pipeline, StableDiffusionRequest request, string part) => pipeline.Plan(request).Warnings.Any(warning => warning.Contains(part, StringComparison.Ordinal));
+        static bool Says(StableDiffusionPipeline pipeline, StableDiffusionRequest request, string part) =>
+            pipeline.Plan(request).Warnings.Any(warning => warning.Contains(part, StringComparison.Ordinal));
         foreach (StableDiffusionRequest request in (StableDiffusionRequest[])[Fox with { SecondPrompt = "snow" }, Fox with { SecondNegativePrompt = "snow" }])
         {
             Assert.True(Says(first, request, "one text encoder"));
@@ -156,8 +158,12 @@ public class StableDiffusionPipelineTests
         await pipeline.GenerateAsync(Fox with { Count = 2, OnStep = _ => observed++ }, new Direct(seen.Add), Cancellation);
         // PNDM makes one call more than steps.
         Assert.Equal(new StableDiffusionProgress(StableDiffusionStage.Encoding, 1, 1), seen[0]);
-        Assert.Equal(Enumerable.Range(1, 8).Select(done => new StableDiffusionProgress(StableDiffusionStage.Sampling, done, 8)), seen.Where(progress => progress.Stage == StableDiffusionStage.Sampling));
-        Assert.Equal(Enumerable.Range(1, 2).Select(done => new StableDiffusionProgress(StableDiffusionStage.Decoding, done, 2)), seen.Where(progress => progress.Stage == StableDiffusionStage.Decoding));
+        Assert.Equal(
+            Enumerable.Range(1, 8).Select(done => new StableDiffusionProgress(StableDiffusionStage.Sampling, done, 8)),
+            seen.Where(progress => progress.Stage == StableDiffusionStage.Sampling));
+        Assert.Equal(
+            Enumerable.Range(1, 2).Select(done => new StableDiffusionProgress(StableDiffusionStage.Decoding, done, 2)),
+            seen.Where(progress => progress.Stage == StableDiffusionStage.Decoding));
         Assert.Equal(8, observed);
     }
 
@@ -243,7 +249,8 @@ public class StableDiffusionPipelineTests
     [InlineData(Precision.Float16, 2)]
     public async Task LowerPrecisionPaintsNearlyTheSame(Precision precision, double levels)
     {
-        await using StableDiffusionPipeline exact = await Load(First), rounded = await Load(First, new StableDiffusionOptions { Runtime = new RuntimeOptions { Precision = precision } });
+        await using StableDiffusionPipeline exact = await Load(First),
+            rounded = await Load(First, new StableDiffusionOptions { Runtime = new RuntimeOptions { Precision = precision } });
         StableDiffusionRequest mild = Fox with { Guidance = 2 };
         Assert.InRange(Distance(await Paint(exact, mild), await Paint(rounded, mild)), 0, levels);
     }

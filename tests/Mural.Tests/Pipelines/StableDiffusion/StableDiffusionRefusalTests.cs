@@ -11,10 +11,13 @@ public class StableDiffusionRefusalTests
 {
     public static TheoryData<string, string> Requests => new()
     {
-        { "steps", "0 steps" }, { "negative steps", "-5 steps" }, { "infinite guidance", "guidance is" }, { "many steps", "1000" }, { "guidance", "guidance is NaN" }, { "rescale", "from 0 to 1" }, { "width", "multiple of 8; use 64" }, { "zero", "multiple of 8; use 8" },
-        { "huge", "too large" }, { "prompt", "at most 65536" }, { "negative", "at most 65536" }, { "count", "at least 1" }, { "clip", "cannot be skipped" }, { "sampler", "no sampler 'abacus'" },
+        { "steps", "0 steps" }, { "negative steps", "-5 steps" }, { "infinite guidance", "guidance is" },
+        { "many steps", "1000" }, { "guidance", "guidance is NaN" }, { "rescale", "from 0 to 1" }, { "width", "multiple of 8; use 64" }, { "zero", "multiple of 8; use 8" },
+        { "huge", "too large" }, { "prompt", "at most 65536" }, { "negative", "at most 65536" },
+        { "count", "at least 1" }, { "clip", "cannot be skipped" }, { "sampler", "no sampler 'abacus'" },
         { "schedule", "no noise schedule 'abacus'" }, { "eta", "eta, is 2" }, { "mask alone", "without the picture" }, { "mask size", "mask of the picture's size" },
-        { "strength", "strength is 2" }, { "strength alone", "without a picture" }, { "few", "leaves none" }, { "range", "shares from 0 to 1" }, { "padding", "no mask" }, { "padding alone", "no mask" }, { "refiner", "between 0 and 1" },
+        { "strength", "strength is 2" }, { "strength alone", "without a picture" }, { "few", "leaves none" },
+        { "range", "shares from 0 to 1" }, { "padding", "no mask" }, { "padding alone", "no mask" }, { "refiner", "between 0 and 1" },
     };
 
     [Theory, MemberData(nameof(Requests))]

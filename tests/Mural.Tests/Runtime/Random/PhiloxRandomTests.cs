@@ -11,7 +11,8 @@ public class PhiloxRandomTests
     private const string KnownAnswers = "known_answers_of_the_block_function";
 
     public static TheoryData<string> Cases => GoldenCase.Names("rng", golden =>
-        golden.Config[KnownAnswers] is not null || golden.Tensors.Keys.Any(key => key.Contains(".call", StringComparison.Ordinal) || key.StartsWith("out.grid.", StringComparison.Ordinal)));
+        golden.Config[KnownAnswers] is not null
+            || golden.Tensors.Keys.Any(key => key.Contains(".call", StringComparison.Ordinal) || key.StartsWith("out.grid.", StringComparison.Ordinal)));
 
     [GoldenTheory, MemberData(nameof(Cases))]
     public void BlocksAreThoseOfTheAuthors(string name)
@@ -40,7 +41,8 @@ public class PhiloxRandomTests
     {
         using var scope = NewDisposeScope();
         using GoldenCase golden = GoldenCase.Open("rng", name);
-        var calls = golden.Tensors.Keys.Where(key => key.Contains(".call", StringComparison.Ordinal)).Select(key => key.Split('.')).GroupBy(parts => (Seed: parts[1], Count: parts[2]));
+        var calls = golden.Tensors.Keys.Where(key => key.Contains(".call", StringComparison.Ordinal)).Select(key => key.Split('.'))
+            .GroupBy(parts => (Seed: parts[1], Count: parts[2]));
         foreach (var group in calls)
         {
             using var random = new PhiloxRandom(Seeds.Read(group.Key.Seed));

@@ -41,7 +41,8 @@ public class NoiseTableGoldenTests
         Tensor[] images = golden.Get("in.image").split(1), noises = golden.Get("in.noise").split(1);
         Tensor Entries(Func<Tensor, Tensor, int, Tensor> entry) => cat([.. timesteps.Select((_, i) => entry(images[i], noises[i], i))]);
 
-        golden.AssertMatches($"out.{runName}.add_noise", Entries((image, noise, i) => sampler.AddNoise(image, noise, SigmaOf(sampler, timesteps[i]))), run["tolerance"]!["add_noise"]);
+        golden.AssertMatches(
+            $"out.{runName}.add_noise", Entries((image, noise, i) => sampler.AddNoise(image, noise, SigmaOf(sampler, timesteps[i]))), run["tolerance"]!["add_noise"]);
         if (!golden.Has($"out.{runName}.velocity")) return;
         // Euler's class looks its table up by the step's index instead of the timestep; the target itself is the same.
         double Sigma(double timestep) => WholeTimesteps.Sigma(sampler.Table.AlphaBar(options.Sampler == SamplerKind.Euler ? Index(sampler, timestep) : (int)timestep));

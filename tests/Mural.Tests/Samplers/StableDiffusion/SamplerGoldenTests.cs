@@ -80,8 +80,8 @@ public class SamplerGoldenTests
         foreach (Tensor kept in inputs.Concat(states)) kept.Dispose();
     }
 
-    // Where a list of timesteps is cut, LCM's class counts its steps by the whole list, so that it takes the last one for one of those before and noises the clean latent once more.
-    // Its pipelines show the latent of before, which the class gives beside that one.
+    // Where a list of timesteps is cut, LCM's class counts its steps by the whole list, so that it takes the last one for one of those before and noises the clean latent once
+    // more. Its pipelines show the latent of before, which the class gives beside that one.
     private static bool IsCut(Sampler sampler) => sampler.Options.Sampler == SamplerKind.Lcm && sampler.Options.CustomTimesteps?.Count > sampler.Timesteps.Count;
 
     private static double[] Timesteps(GoldenCase golden, JsonObject run) => golden.Get($"out.{run["name"]}.timesteps", float64).data<double>().ToArray();

@@ -6,8 +6,10 @@ namespace Mural.Tests.Samplers.StableDiffusion;
 public class SamplerOptionsTests
 {
     private const string Betas = "\"beta_start\": 0.00085, \"beta_end\": 0.012, \"beta_schedule\": \"scaled_linear\", \"trained_betas\": null";
-    private const string Version1 = "{\"_class_name\": \"PNDMScheduler\", " + Betas + ", \"set_alpha_to_one\": false, \"skip_prk_steps\": true, \"steps_offset\": 1, \"clip_sample\": false}";
-    private const string Xl = "{\"_class_name\": \"EulerDiscreteScheduler\", " + Betas + ", \"timestep_spacing\": \"leading\", \"steps_offset\": 1, \"use_karras_sigmas\": false, \"skip_prk_steps\": true}";
+    private const string Version1 = "{\"_class_name\": \"PNDMScheduler\", " + Betas
+        + ", \"set_alpha_to_one\": false, \"skip_prk_steps\": true, \"steps_offset\": 1, \"clip_sample\": false}";
+    private const string Xl = "{\"_class_name\": \"EulerDiscreteScheduler\", " + Betas
+        + ", \"timestep_spacing\": \"leading\", \"steps_offset\": 1, \"use_karras_sigmas\": false, \"skip_prk_steps\": true}";
     private const string Turbo = "{\"_class_name\": \"EulerAncestralDiscreteScheduler\", " + Betas + ", \"timestep_spacing\": \"trailing\", \"steps_offset\": 1}";
 
     private static SamplerOptions Read(string json) => SchedulerConfig.Read(JsonNode.Parse(json)!.AsObject(), "the configuration");
@@ -139,7 +141,8 @@ public class SamplerOptionsTests
     [InlineData("{\"_class_name\": \"EulerDiscreteScheduler\", \"sigma_data\": 0.5}")]
     [InlineData("{\"variance_type\": \"learned_range\"}")]
     [InlineData("{\"use_karras_sigmas\": true, \"use_beta_sigmas\": true}")]
-    public void WrongConfigurationsAreExplained(string json) => Assert.StartsWith("the configuration", Assert.Throws<MuralException>(() => Read(json)).Message, StringComparison.Ordinal);
+    public void WrongConfigurationsAreExplained(string json) =>
+        Assert.StartsWith("the configuration", Assert.Throws<MuralException>(() => Read(json)).Message, StringComparison.Ordinal);
 
     [Fact]
     public void FilesAreReadAsTheReferenceWritesThem()

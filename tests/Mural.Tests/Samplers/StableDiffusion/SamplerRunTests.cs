@@ -70,9 +70,12 @@ public class SamplerRunTests
 
     // Computed apart, number by number, from the formulas of the reference's classes; m = tanh(0.6 x + 0.5 sin(t/100)).
     [Theory]
-    [InlineData(SamplerKind.Dpm2, 0, new[] { 751, 633.911029, 501, 372.846388, 251, 29.841035, 1 }, new[] { 3.02709702, 2.75665218, 2.54945255, 2.15791468, 1.69511546, 1.62064567, 1.5895949 })]
-    [InlineData(SamplerKind.Dpm2Ancestral, 3, new double[] { 751, 501, 501, 251, 251, 1, 1 }, new[] { 2.2676159, 4.17869097, 3.54570135, 2.14286845, 1.56864909, 1.64184437, 1.61056732 })]
-    [InlineData(SamplerKind.DpmSde, 6, new[] { 751, 633.911029, 501, 372.846388, 251, 29.841035, 1 }, new[] { 3.27358204, 1.52707445, 1.76596041, 1.86082362, 1.24503718, 1.13259321, 1.10804838 })]
+    [InlineData(SamplerKind.Dpm2, 0, new[] { 751, 633.911029, 501, 372.846388, 251, 29.841035, 1 },
+        new[] { 3.02709702, 2.75665218, 2.54945255, 2.15791468, 1.69511546, 1.62064567, 1.5895949 })]
+    [InlineData(SamplerKind.Dpm2Ancestral, 3, new double[] { 751, 501, 501, 251, 251, 1, 1 },
+        new[] { 2.2676159, 4.17869097, 3.54570135, 2.14286845, 1.56864909, 1.64184437, 1.61056732 })]
+    [InlineData(SamplerKind.DpmSde, 6, new[] { 751, 633.911029, 501, 372.846388, 251, 29.841035, 1 },
+        new[] { 3.27358204, 1.52707445, 1.76596041, 1.86082362, 1.24503718, 1.13259321, 1.10804838 })]
     [InlineData(SamplerKind.Tcd, 3, new double[] { 999, 759, 499, 259 }, new[] { 2.84993644, 4.07985743, 5.55671895, 6.15337159 })]
     public void FourStepsHaveTheReferencesValues(SamplerKind kind, int draws, double[] timesteps, double[] states)
     {
@@ -102,7 +105,10 @@ public class SamplerRunTests
     public void ExponentialIntegratorHasTheReferencesValues(int order, bool lowersAtEnd, double[] states)
     {
         using var scope = NewDisposeScope();
-        SamplerOptions options = SchedulerConfig.Parse("""{ "_class_name": "DEISMultistepScheduler", "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "algorithm_type": "deis", "solver_type": "logrho", "timestep_spacing": "leading", "steps_offset": 1 }""", "a test");
+        SamplerOptions options = SchedulerConfig.Parse(
+            """{ "_class_name": "DEISMultistepScheduler", "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012,"""
+            + """ "algorithm_type": "deis", "solver_type": "logrho", "timestep_spacing": "leading", "steps_offset": 1 }""",
+            "a test");
         Sampler sampler = Sampler.Create(options with { SolverOrder = order, LowerOrderFinal = lowersAtEnd }, 4);
         List<double> kept = [];
         Tensor Keep(Tensor state, int next)
@@ -122,7 +128,8 @@ public class SamplerRunTests
         using var scope = NewDisposeScope();
         Sampler sampler = Sampler.Create(new SamplerOptions { Sampler = SamplerKind.Pndm }, 10);
         Assert.Equal(19, sampler.Timesteps.Count);
-        Tensor result = sampler.Sample((x, call) => x * (call.Timestep / (call.Timestep + 1)), arange(768, float32).div(768).reshape(4, 3, 8, 8), _ => throw new InvalidOperationException());
+        Tensor result = sampler.Sample(
+            (x, call) => x * (call.Timestep / (call.Timestep + 1)), arange(768, float32).div(768).reshape(4, 3, 8, 8), _ => throw new InvalidOperationException());
         Assert.Equal(198.1318, result.abs().sum().item<float>(), 1e-2);
     }
 
@@ -132,7 +139,10 @@ public class SamplerRunTests
         Sampler sampler = Sampler.Create(new SamplerOptions { Sampler = SamplerKind.Pndm }, 10);
         Assert.Equal(0, sampler.FirstCall(1));
         using Tensor x = zeros(1, 1, 2, 2);
-        foreach (Action late in new Action[] { () => sampler.FirstCall(0.5), () => sampler.FirstCallOf(4), () => sampler.CallsBefore(0.8), () => sampler.Sample(MadeUp, x, like => randn_like(like), calls: 3..) })
+        foreach (Action late in new Action[]
+        {
+            () => sampler.FirstCall(0.5), () => sampler.FirstCallOf(4), () => sampler.CallsBefore(0.8), () => sampler.Sample(MadeUp, x, like => randn_like(like), calls: 3..)
+        })
             Assert.Contains("can only start from noise", Assert.Throws<MuralException>(late).Message, StringComparison.Ordinal);
     }
 
@@ -273,7 +283,8 @@ public class SamplerRunTests
     // The standard deviation of states at a noise level.
     private static double Spread(SamplerKind kind, double sigma)
     {
-        bool explodes = kind is not (SamplerKind.Ddim or SamplerKind.Ddpm or SamplerKind.Pndm or SamplerKind.DpmMultistep or SamplerKind.DpmSinglestep or SamplerKind.UniPc or SamplerKind.Deis);
+        bool explodes = kind is not (SamplerKind.Ddim or SamplerKind.Ddpm or SamplerKind.Pndm
+            or SamplerKind.DpmMultistep or SamplerKind.DpmSinglestep or SamplerKind.UniPc or SamplerKind.Deis);
         return Math.Sqrt(Deviation * Deviation + sigma * sigma) * (explodes ? 1 : SamplingGrid.Alpha(sigma));
     }
 

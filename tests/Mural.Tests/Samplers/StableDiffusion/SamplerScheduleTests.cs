@@ -50,7 +50,10 @@ public class SamplerScheduleTests
     public void ContinuousTimestepsAreNoiseLevels(string name, string prediction, double[] timesteps)
     {
         using var scope = NewDisposeScope();
-        SamplerOptions options = SchedulerConfig.Parse($$"""{ "_class_name": "{{name}}", "prediction_type": "{{prediction}}", "timestep_type": "continuous", "timestep_spacing": "trailing", "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012 }""", "a test");
+        SamplerOptions options = SchedulerConfig.Parse(
+            $$"""{ "_class_name": "{{name}}", "prediction_type": "{{prediction}}", "timestep_type": "continuous","""
+            + $$""" "timestep_spacing": "trailing", "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012 }""",
+            "a test");
         Sampler sampler = Sampler.Create(options, 4);
         Assert.Equal(timesteps, sampler.Timesteps, (a, b) => Math.Abs(a - b) < 1e-9);
         // Progress and refiners go by the training steps all the same.
@@ -63,7 +66,11 @@ public class SamplerScheduleTests
     [Fact]
     public void UniPcEndsWhereItsLevelsWereAskedToEnd()
     {
-        SamplerOptions options = new() { SigmaSchedule = SigmaSchedule.Karras, SigmaMin = 0.05, FinalSigma = FinalSigma.SigmaMin, BetaSchedule = BetaSchedule.ScaledLinear, BetaStart = 0.00085, BetaEnd = 0.012 };
+        SamplerOptions options = new()
+        {
+            SigmaSchedule = SigmaSchedule.Karras, SigmaMin = 0.05, FinalSigma = FinalSigma.SigmaMin,
+            BetaSchedule = BetaSchedule.ScaledLinear, BetaStart = 0.00085, BetaEnd = 0.012
+        };
         Assert.Equal(0.05, Sampler.Create(options with { Sampler = SamplerKind.UniPc }, 5).Sigmas[^1], 1e-9);
         Assert.Equal(0.05, Sampler.Create(options with { Sampler = SamplerKind.UniPc }, 1).Sigmas[^1], 1e-9);
         Assert.Equal(0.0292, Sampler.Create(options with { Sampler = SamplerKind.DpmMultistep }, 5).Sigmas[^1], 1e-4);
@@ -75,7 +82,9 @@ public class SamplerScheduleTests
     public void KeysOfAnotherClassMeanNothing()
     {
         SamplerOptions Read(string name) => SchedulerConfig.Parse($$"""{ "_class_name": "{{name}}", "use_karras_sigmas": true, "interpolation_type": "log_linear" }""", "a test");
-        Assert.Equal((SigmaSchedule.FromTimesteps, SigmaInterpolation.Linear), (Read("EulerAncestralDiscreteScheduler").SigmaSchedule, Read("EulerAncestralDiscreteScheduler").SigmaInterpolation));
+        Assert.Equal(
+            (SigmaSchedule.FromTimesteps, SigmaInterpolation.Linear),
+            (Read("EulerAncestralDiscreteScheduler").SigmaSchedule, Read("EulerAncestralDiscreteScheduler").SigmaInterpolation));
         Assert.Equal((SigmaSchedule.Karras, SigmaInterpolation.Linear), (Read("HeunDiscreteScheduler").SigmaSchedule, Read("HeunDiscreteScheduler").SigmaInterpolation));
         Assert.Equal((SigmaSchedule.Karras, SigmaInterpolation.LogLinear), (Read("EulerDiscreteScheduler").SigmaSchedule, Read("EulerDiscreteScheduler").SigmaInterpolation));
     }
@@ -218,7 +227,8 @@ public class SamplerScheduleTests
     [InlineData(1.01)]
     [InlineData(double.NaN)]
     [InlineData(0.09)]
-    public void StrengthsThatLeaveNothingToRunAreExplained(double strength) => Assert.Throws<MuralException>(() => Sampler.Create(Checkpoint(SamplerKind.Euler), 10).FirstCall(strength));
+    public void StrengthsThatLeaveNothingToRunAreExplained(double strength) =>
+        Assert.Throws<MuralException>(() => Sampler.Create(Checkpoint(SamplerKind.Euler), 10).FirstCall(strength));
 
     private static SamplerOptions Checkpoint(SamplerKind kind) => new()
     {

@@ -122,7 +122,8 @@ public sealed class PictureSetTests : IDisposable
         string file;
         using (PictureSet set = Open(new DataConfig { Folder = "pictures", Size = 16 })) file = _folder.At($"pictures/cache/pictures-{set.Key}.bin");
         using (FileStream stream = File.OpenWrite(file)) stream.SetLength(1000);
-        Assert.Contains("delete it and start again", Assert.Throws<MuralException>(() => Open(new DataConfig { Folder = "pictures", Size = 16 })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "delete it and start again", Assert.Throws<MuralException>(() => Open(new DataConfig { Folder = "pictures", Size = 16 })).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -136,7 +137,8 @@ public sealed class PictureSetTests : IDisposable
     [Fact]
     public void AStoppedDecodingLeavesNothing()
     {
-        Assert.ThrowsAny<OperationCanceledException>(() => PictureSet.Open(new DataConfig { Folder = "pictures", Cache = "kept" }, _folder.At("settings.json"), _ => { }, new CancellationToken(true)));
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            PictureSet.Open(new DataConfig { Folder = "pictures", Cache = "kept" }, _folder.At("settings.json"), _ => { }, new CancellationToken(true)));
         Assert.Empty(Directory.GetFiles(_folder.At("kept")));
     }
 

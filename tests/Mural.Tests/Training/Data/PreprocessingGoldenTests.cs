@@ -9,7 +9,8 @@ namespace Mural.Tests.Training.Data;
 [Trait("Area", LinFusionGoldens.Area)]
 public class PreprocessingGoldenTests
 {
-    public static TheoryData<string> Cases => GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Has("in.picture0") && golden.Has("out.sd.image_u8") && golden.Has("out.sdxl.image_u8"));
+    public static TheoryData<string> Cases =>
+        GoldenCase.Names(LinFusionGoldens.Area, golden => golden.Has("in.picture0") && golden.Has("out.sd.image_u8") && golden.Has("out.sdxl.image_u8"));
 
     [GoldenTheory, MemberData(nameof(Cases))]
     public void PicturesBecomeTheOfficialSquares(string name)

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Weak to strong (DiM's paper, spec dim.md 5.1): the denoiser of this folder goes on at 256x256, and another begins there from nothing, for the same time. Paints with both and with the
+# Weak to strong (DiM's paper, spec dim.md 5.1): the denoiser of this folder goes on at 256x256, and another begins there from nothing, for as many steps. Paints with both and with the
 # denoiser of this folder, upsampled without training, has the samples judged, and draws docs/images/weak-to-strong.jpg. What is there already is not made again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-count=${COUNT:-64} larger=${LARGER:-12}
+count=${COUNT:-64} larger=${LARGER:-6}
 runs=runs/weak-to-strong
 source models/judging.sh
 
 # NAME, MODEL, COUNT, options of the painter
 judged() {
-  report paint "$2" --output "$runs/$1" --count "$3" "${@:4}"
+  report paint "$2" --output "$runs/$1" --count "$3" --steps 10 "${@:4}"
   judge_samples "$runs/$1"
 }
 

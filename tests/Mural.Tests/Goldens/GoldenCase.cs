@@ -13,7 +13,8 @@ namespace Mural.Tests.Goldens;
 public sealed partial class GoldenCase : IDisposable
 {
     private readonly SafetensorsFile _tensors;
-    private IDisposable? _scope, _quiet;
+    private DisposeScope? _scope;
+    private IDisposable? _quiet;
 
     private GoldenCase(string area, string name)
     {

@@ -95,8 +95,13 @@ public class HiDiffusionPlanTests
     {
         UNetConfig config = new()
         {
-            BlockOutChannels = [64, 160, 320], DownBlockAttention = [true, true, false], UpBlockAttention = [false, true, true],
-            LayersPerBlock = [1, 1, 1], TransformerLayers = [1, 1, 1], AttentionHeads = [2, 5, 10], SampleSize = 16
+            BlockOutChannels = [64, 160, 320],
+            DownBlockAttention = [true, true, false],
+            UpBlockAttention = [false, true, true],
+            LayersPerBlock = [1, 1, 1],
+            TransformerLayers = [1, 1, 1],
+            AttentionHeads = [2, 5, 10],
+            SampleSize = 16,
         };
         HiDiffusionArchitecture small = HiDiffusionArchitecture.Find(config)!;
         Assert.Equal((HiDiffusionFamily.StableDiffusion, 0, 1, 3), (small.Family, small.StridedLevel, small.PooledLevel, small.Windowed.Count));

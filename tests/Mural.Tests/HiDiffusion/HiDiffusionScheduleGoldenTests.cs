@@ -70,7 +70,9 @@ public class HiDiffusionScheduleGoldenTests
             UNetConfig config = layout.Contains("refiner", StringComparison.Ordinal)
                 ? UNetConfig.StableDiffusionXL with
                 {
-                    BlockOutChannels = [384, 768, 1536, 1536], DownBlockAttention = [false, true, true, false], UpBlockAttention = [false, true, true, false]
+                    BlockOutChannels = [384, 768, 1536, 1536],
+                    DownBlockAttention = [false, true, true, false],
+                    UpBlockAttention = [false, true, true, false],
                 }
                 : layout.Contains("XL", StringComparison.OrdinalIgnoreCase) ? UNetConfig.StableDiffusionXL : new UNetConfig();
             HiDiffusionFamily? expected = layout.Contains("refiner", StringComparison.Ordinal) ? null

@@ -20,7 +20,11 @@ public class LargePicturePlannerTests
         await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
         var picture = new StableDiffusionRequest
         {
-            Prompt = "fox", Steps = 10, Width = 64, Height = 64, Sampling = new SamplerOptions { Sampler = kind, SkipPrkSteps = true, StepsOffset = 1 }
+            Prompt = "fox",
+            Steps = 10,
+            Width = 64,
+            Height = 64,
+            Sampling = new SamplerOptions { Sampler = kind, SkipPrkSteps = true, StepsOffset = 1 },
         };
         LargePicturePlan plan = pipeline.Plan(new LargePictureRequest { Picture = picture, Width = 256, Height = 256, Strength = 0.4 });
         Assert.Equal(3, plan.Stages.Count);

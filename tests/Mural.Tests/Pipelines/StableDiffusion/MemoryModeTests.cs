@@ -183,7 +183,9 @@ public sealed class MemoryModeTests : IDisposable
         await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
         var large = new LargePictureRequest
         {
-            Picture = Request with { Width = 64, Height = 64, InitialPicture = TinyStableDiffusion.Gradient(64, 64) }, Width = 128, Height = 128
+            Picture = Request with { Width = 64, Height = 64, InitialPicture = TinyStableDiffusion.Gradient(64, 64) },
+            Width = 128,
+            Height = 128,
         };
         Assert.Equal(
             ["reading", "encoding 64x64", "painting 64x64", "decoding 64x64", "encoding 128x128", "painting 128x128", "decoding 128x128"],

@@ -92,7 +92,10 @@ public sealed class RefinerTests : IDisposable
         await using StableDiffusionPipeline both = await Load(XL, new StableDiffusionOptions { Refiner = _refiner });
         var request = new LargePictureRequest
         {
-            Picture = Fox with { Width = null, Height = null, InitialPicture = Gradient(40, 24) }, Width = 256, Height = 192, Method = UpscaleMethod.SuperResolution
+            Picture = Fox with { Width = null, Height = null, InitialPicture = Gradient(40, 24) },
+            Width = 256,
+            Height = 192,
+            Method = UpscaleMethod.SuperResolution,
         };
         LargePicturePlan plan = both.Plan(request);
         Assert.All(plan.Stages, stage => Assert.Null(stage.Plan.Refiner));

@@ -68,8 +68,12 @@ public class SamplerScheduleTests
     {
         SamplerOptions options = new()
         {
-            SigmaSchedule = SigmaSchedule.Karras, SigmaMin = 0.05, FinalSigma = FinalSigma.SigmaMin,
-            BetaSchedule = BetaSchedule.ScaledLinear, BetaStart = 0.00085, BetaEnd = 0.012
+            SigmaSchedule = SigmaSchedule.Karras,
+            SigmaMin = 0.05,
+            FinalSigma = FinalSigma.SigmaMin,
+            BetaSchedule = BetaSchedule.ScaledLinear,
+            BetaStart = 0.00085,
+            BetaEnd = 0.012,
         };
         Assert.Equal(0.05, Sampler.Create(options with { Sampler = SamplerKind.UniPc }, 5).Sigmas[^1], 1e-9);
         Assert.Equal(0.05, Sampler.Create(options with { Sampler = SamplerKind.UniPc }, 1).Sigmas[^1], 1e-9);

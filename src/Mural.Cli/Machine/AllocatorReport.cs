@@ -13,7 +13,7 @@ internal sealed record AllocatorReport(bool Tuned, string? HugePages, string Des
     {
         string? mode = Runtime.HugePages.Mode;
         string description = Allocator.Tuned
-            ? $"tuned: freed memory is kept for the next tensor, huge pages are {mode ?? "not there"}"
+            ? $"tuned: freed memory is kept for the next tensor, but for the largest, huge pages are {mode ?? "not there"}"
             : OperatingSystem.IsLinux() ? $"the C library's default ({Allocator.Variable}=default, or not glibc)" : "the system's own";
         return new AllocatorReport(Allocator.Tuned, mode, description, Allocator.Tuned ? Runtime.HugePages.Advice : null);
     }

@@ -50,12 +50,12 @@ internal static class MemoryBench
         {
             ProcessStartInfo start = PlainProcess.OwnExecutable();
             string[] enlarging = options.Contains("--upscale-to", StringComparison.Ordinal) ? ["--upscale-strength", "1"] : [];
-            foreach (string argument in (string[])
+            string[] arguments =
             [
-                "generate", "fox", "--model", model, "--steps", "1", "--seed", "1", "--sampler", "ddim",
-                "--device", "cpu", "--json", "-o", Path.Combine(folder, "fox.png"), .. options.Split(' '), .. enlarging
-            ])
-                start.ArgumentList.Add(argument);
+                "generate", "fox", "--model", model, "--steps", "1", "--seed", "1", "--sampler", "ddim", "--schedule", "trailing",
+                "--device", "cpu", "--json", "-o", Path.Combine(folder, "fox.png"), .. options.Split(' '), .. enlarging,
+            ];
+            foreach (string argument in arguments) start.ArgumentList.Add(argument);
             start.RedirectStandardOutput = true;
             using Process process = Process.Start(start)!;
             JsonNode? document = JsonNode.Parse(process.StandardOutput.ReadToEnd());

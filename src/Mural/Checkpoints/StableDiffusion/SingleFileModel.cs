@@ -101,15 +101,9 @@ internal static partial class SingleFileModel
     private static bool? SaidBeside(string path)
     {
         string settings = Path.ChangeExtension(path, ".yaml");
-        try
-        {
-            return File.Exists(settings) && File.ReadAllText(settings) is var text && text.Contains("ldm.models.diffusion", StringComparison.Ordinal)
-                ? VelocitySetting().IsMatch(text) : null;
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new MuralException($"{settings}, which belongs to {path}, cannot be read ({error.Message.TrimEnd('.')}); check the file and its permissions.", error);
-        }
+        if (!File.Exists(settings)) return null;
+        string text = TextFile.Read(settings, path);
+        return text.Contains("ldm.models.diffusion", StringComparison.Ordinal) ? VelocitySetting().IsMatch(text) : null;
     }
 
     /// <summary>Whether a UNet of Stable Diffusion 2 looks as if it predicted velocities; where nothing tells, most of the family do.</summary>

@@ -3,7 +3,7 @@
 # denoiser of this folder, upsampled without training, has the samples judged, and draws docs/images/weak-to-strong.jpg. What is there already is not made again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-count=${COUNT:-64} larger=${LARGER:-6}
+count=${COUNT:-24} larger=${LARGER:-4}
 runs=runs/weak-to-strong
 source models/judging.sh
 

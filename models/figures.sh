@@ -8,10 +8,7 @@ runs=runs/figures
 source models/judging.sh
 
 # NAME, MODEL, options of the painter
-judged() {
-  report paint "$2" --output "$runs/$1" --count "$count" "${@:3}"
-  judge_samples "$runs/$1"
-}
+judged() { paint_and_judge "$runs/$1" "$2" --count "$count" "${@:3}"; }
 
 # NAME, options of the choice
 real() {

@@ -8,3 +8,9 @@ judge_samples() {
   mural judge models/emoji/judge --pictures "$1" --real data/emoji/128.jsonl --json > "$1.json.part"
   mv "$1.json.part" "$1.json"
 }
+
+# SAMPLES, MODEL, options of the painter: paints into that folder and has it judged.
+paint_and_judge() {
+  report paint "$2" --output "$1" "${@:3}"
+  judge_samples "$1"
+}

@@ -10,9 +10,7 @@ source models/judging.sh
 # NAME, options of the painter
 judged() {
   for factor in 1 2; do
-    local samples=$runs/$1-${factor}x
-    report paint models/emoji-unet --output "$samples" --count "$count" --factor "$factor" --steps 10 "${@:2}"
-    judge_samples "$samples"
+    paint_and_judge "$runs/$1-${factor}x" models/emoji-unet --count "$count" --factor "$factor" --steps 10 "${@:2}"
   done
 }
 

@@ -8,10 +8,7 @@ runs=runs/weak-to-strong
 source models/judging.sh
 
 # NAME, MODEL, COUNT, options of the painter
-judged() {
-  report paint "$2" --output "$runs/$1" --count "$3" --steps 10 "${@:4}"
-  judge_samples "$runs/$1"
-}
+judged() { paint_and_judge "$runs/$1" "$2" --count "$3" --steps 10 "${@:4}"; }
 
 dotnet run models/emoji/prepare.cs -- --sizes 128,256
 # More pictures than the steps see take long to encode.

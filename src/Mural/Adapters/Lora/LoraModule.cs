@@ -34,7 +34,7 @@ internal abstract class LoraModule(string key, double scale) : IDisposable
     /// <param name="core">Shape: <c>[n, m, h, w]</c>.</param>
     /// <param name="output">Shape: <c>[n, out]</c>.</param>
     /// <param name="input">Shape: <c>[m, in]</c>.</param>
-    private protected static Tensor Tucker(Tensor core, Tensor output, Tensor input)
+    internal static Tensor Tucker(Tensor core, Tensor output, Tensor input)
     {
         // Σ core[n, m] output[n, i] input[m, j].
         Tensor right = einsum("nmhw,mj->njhw", core.to(float32), input.to(float32));

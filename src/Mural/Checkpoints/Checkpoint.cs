@@ -15,10 +15,8 @@ public static class Checkpoint
         ArgumentNullException.ThrowIfNull(path);
         if (Directory.Exists(path)) path = FindIn(path);
         limits ??= CheckpointLimits.Default;
-        MappedFile file = MappedFile.Open(path);
-        try
+        return Read(path, (file, kind) =>
         {
-            FileContent.Kind kind = FileContent.Recognise(file);
             switch (kind)
             {
                 case FileContent.Kind.Safetensors:
@@ -30,24 +28,22 @@ public static class Checkpoint
                 default:
                     return TorchFile.Read(file, kind, limits);
             }
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
+        });
     }
 
     /// <summary>Opens one file of a checkpoint in several.</summary>
     /// <exception cref="MuralException">It is missing or malformed.</exception>
-    internal static ITensorSource OpenShard(string path, CheckpointLimits limits)
+    // No index: one that names itself would have no end. The reader of safetensors says of anything else what is wrong.
+    internal static ITensorSource OpenShard(string path, CheckpointLimits limits) => Read(path, (file, kind) =>
+        kind is FileContent.Kind.Zip or FileContent.Kind.LegacyTorch ? TorchFile.Read(file, kind, limits) : SafetensorsFile.Read(file, limits));
+
+    // The file belongs to what is read from it.
+    private static ITensorSource Read(string path, Func<MappedFile, FileContent.Kind, ITensorSource> read)
     {
         MappedFile file = MappedFile.Open(path);
         try
         {
-            // No index: one that names itself would have no end. The reader of safetensors says of anything else what is wrong.
-            FileContent.Kind kind = FileContent.Recognise(file);
-            return kind is FileContent.Kind.Zip or FileContent.Kind.LegacyTorch ? TorchFile.Read(file, kind, limits) : SafetensorsFile.Read(file, limits);
+            return read(file, FileContent.Recognise(file));
         }
         catch
         {

@@ -48,17 +48,16 @@ internal static class ModelFamilies
     internal static ModelFamily Detect(ITensorSource source)
     {
         IReadOnlyDictionary<string, TensorEntry> tensors = source.Tensors;
-        bool Has(string beginning) => tensors.Keys.Any(name => name.StartsWith(beginning, StringComparison.Ordinal));
         foreach ((string mark, string model) in Foreign)
             if (tensors.Keys.Any(name => name.Contains(mark, StringComparison.Ordinal)) && !IsWhole(mark, tensors))
                 throw new MuralException($"{source.Path} holds {model}, where a Stable Diffusion 1, 2 or XL checkpoint was expected; give one of these.");
         QuantizedWeights.Refuse(source);
-        if (Has("conditioner.embedders.1.")) return ModelFamily.StableDiffusionXL;
+        if (Has(source, "conditioner.embedders.1.")) return ModelFamily.StableDiffusionXL;
         // Where the refiner has its encoder, Stable Diffusion 2 has it in files of the later layout, such as SD Turbo's; only the refiner has conditions beside the text.
-        bool openClip = Has("conditioner.embedders.0.model.");
+        bool openClip = Has(source, "conditioner.embedders.0.model.");
         if (openClip && Ending(source, Conditions) is not null) return ModelFamily.StableDiffusionXLRefiner;
         return OfUNet(
-            source, openClip || Has("cond_stage_model.model.") ? ModelFamily.StableDiffusion2 : Has("cond_stage_model.transformer.") ? ModelFamily.StableDiffusion1 : null);
+            source, openClip || Has(source, "cond_stage_model.model.") ? ModelFamily.StableDiffusion2 : Has(source, "cond_stage_model.transformer.") ? ModelFamily.StableDiffusion1 : null);
     }
 
     /// <summary>What people call a family.</summary>
@@ -98,14 +97,15 @@ internal static class ModelFamilies
     // Parts of models are given in place of whole ones.
     private static string Instead(ITensorSource source)
     {
-        bool Has(string beginning) => source.Tensors.Keys.Any(name => name.StartsWith(beginning, StringComparison.Ordinal));
-        if (Has("down_blocks.0.resnets."))
+        if (Has(source, "down_blocks.0.resnets."))
             return "holds a UNet alone under diffusers' names; "
                 + "put it into the folder unet of a model of its family as diffusion_pytorch_model.safetensors, and give that model's folder";
-        if (Has("first_stage_model.") || (Has("encoder.") && Has("decoder.")))
+        if (Has(source, "first_stage_model.") || (Has(source, "encoder.") && Has(source, "decoder.")))
             return "holds an autoencoder alone, which goes beside a model with --vae; give a Stable Diffusion of version 1, 2 or XL";
         return $"holds no Stable Diffusion in the original layout: no tensor is called {SingleFileLayout.UNetPrefix}input_blocks...; give a checkpoint of version 1, 2 or XL";
     }
+
+    private static bool Has(ITensorSource source, string beginning) => source.Tensors.Keys.Any(name => name.StartsWith(beginning, StringComparison.Ordinal));
 
     private static TensorEntry? Ending(ITensorSource source, string name) =>
         source.Tensors.Values.FirstOrDefault(entry => entry.Name.EndsWith(name, StringComparison.Ordinal));

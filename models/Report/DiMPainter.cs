@@ -13,7 +13,8 @@ internal sealed class DiMPainter(DiMPipeline pipeline, string identity) : IPaint
     public async Task<Picture> PaintAsync(string caption, long seed, PaintSettings settings)
     {
         if (settings.HiDiffusion is not null) throw new MuralException("HiDiffusion is for Stable Diffusion, not for a DiM; leave --hidiffusion out.");
-        return (await pipeline.GenerateAsync(new DiMRequest { Prompt = caption, Seed = (ulong)seed, Upscale = settings.Factor, Steps = settings.Steps }))[0].Picture;
+        var request = new DiMRequest { Prompt = caption, Seed = (ulong)seed, Upscale = settings.Factor, Steps = settings.Steps, Guidance = settings.Guidance };
+        return (await pipeline.GenerateAsync(request))[0].Picture;
     }
 
     public ValueTask DisposeAsync() => pipeline.DisposeAsync();

@@ -6,7 +6,8 @@ namespace Mural.Report;
 /// <param name="Factor">How many times the trained side it has.</param>
 /// <param name="HiDiffusion">Parts of HiDiffusion, or null for none.</param>
 /// <param name="Steps">Sampling steps, or null for the model's.</param>
-internal sealed record PaintSettings(int Factor = 1, HiDiffusionOptions? HiDiffusion = null, int? Steps = null)
+/// <param name="Guidance">Guidance scale, or null for the model's.</param>
+internal sealed record PaintSettings(int Factor = 1, HiDiffusionOptions? HiDiffusion = null, int? Steps = null, double? Guidance = null)
 {
     internal const string Plain = "none";
 
@@ -20,5 +21,5 @@ internal sealed record PaintSettings(int Factor = 1, HiDiffusionOptions? HiDiffu
 
     internal static IEnumerable<string> HiDiffusionNames => ByName.Keys;
 
-    internal static PaintSettings Of(int factor, string hiDiffusion, int? steps = null) => new(factor, ByName[hiDiffusion], steps);
+    internal static PaintSettings Of(int factor, string hiDiffusion, int? steps = null, double? guidance = null) => new(factor, ByName[hiDiffusion], steps, guidance);
 }

@@ -11,6 +11,7 @@ var data = new Option<string>("--data") { Description = "Picture list that prepa
 var output = new Option<string>("--output", "-o") { Description = "Folder, or file, for what is made.", Required = true };
 var linFusion = new Option<string?>("--linfusion") { Description = "LinFusion checkpoint whose linear attention the model paints with." };
 var steps = new Option<int?>("--steps") { Description = "Sampling steps (default: the model's)." };
+var guidance = new Option<double?>("--guidance") { Description = "Guidance scale (default: the model's)." };
 
 var only = new Option<string[]>("--only") { Description = "Sheets to draw (default: all).", AllowMultipleArgumentsPerToken = true };
 only.AcceptOnlyFromAmong([.. Sheets.Names]);
@@ -29,13 +30,13 @@ var hiDiffusion = new Option<string>("--hidiffusion") { Description = "Parts of 
 hiDiffusion.AcceptOnlyFromAmong([.. PaintSettings.HiDiffusionNames]);
 var paint = new Command("paint", "Paint pictures of a list's captions into a folder for mural judge; pictures that are there stay.")
 {
-    model, data, output, linFusion, split, count, factor, hiDiffusion, steps
+    model, data, output, linFusion, split, count, factor, hiDiffusion, steps, guidance
 };
 paint.SetAction(async (parsed, _) =>
 {
     await using IPainter painter = await Painters.OpenAsync(parsed.GetValue(model)!, parsed.GetValue(linFusion));
     await new SampleFolder(parsed.GetValue(output)!).FillAsync(
-        painter, Chosen(parsed), PaintSettings.Of(parsed.GetValue(factor), parsed.GetValue(hiDiffusion)!, parsed.GetValue(steps)));
+        painter, Chosen(parsed), PaintSettings.Of(parsed.GetValue(factor), parsed.GetValue(hiDiffusion)!, parsed.GetValue(steps), parsed.GetValue(guidance)));
 });
 
 var real = new Command("real", "Copy the list's own pictures of the same captions into a folder for mural judge: what the best samples could be.") { data, output, split, count };

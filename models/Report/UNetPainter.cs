@@ -13,7 +13,16 @@ internal sealed class UNetPainter(StableDiffusionPipeline pipeline, string ident
     public async Task<Picture> PaintAsync(string caption, long seed, PaintSettings settings)
     {
         int side = pipeline.Model.Side * settings.Factor;
-        var request = new StableDiffusionRequest { Prompt = caption, Seed = seed, Width = side, Height = side, HiDiffusion = settings.HiDiffusion, Steps = settings.Steps };
+        var request = new StableDiffusionRequest
+        {
+            Prompt = caption,
+            Seed = seed,
+            Width = side,
+            Height = side,
+            HiDiffusion = settings.HiDiffusion,
+            Steps = settings.Steps,
+            Guidance = settings.Guidance,
+        };
         return (await pipeline.GenerateAsync(request))[0].Picture;
     }
 

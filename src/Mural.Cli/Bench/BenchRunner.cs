@@ -13,8 +13,10 @@ internal sealed class BenchRunner(string benchmark, IReadOnlyList<BenchRow> rows
 {
     private static readonly TimeSpan RateTime = TimeSpan.FromMilliseconds(400);
 
-    /// <summary>Runs every row; <paramref name="progress"/> is told the number of finished rounds, of <see cref="Steps"/>.</summary>
-    internal BenchResult Run(Action<int> progress)
+    /// <summary>
+    /// Runs every row; <paramref name="progress"/> is told the number of finished rounds, of <see cref="Steps"/>, and <paramref name="measured"/> each row when it is through, so that a run that is stopped has shown what it had.
+    /// </summary>
+    internal BenchResult Run(Action<int> progress, Action<BenchFigure> measured)
     {
         using var shared = new Held([.. rows.Select(row => row.Shared).OfType<IDisposable>().Distinct()]);
         List<MachineRates> all = [];
@@ -41,7 +43,9 @@ internal sealed class BenchRunner(string benchmark, IReadOnlyList<BenchRow> rows
             known.Add(row.Name, (Statistics.Median(ours), theirs.Count > 0 ? Statistics.Median(theirs) : null));
             string? note = Join(work.Found?.Invoke() is { Length: > 0 } found ? found : work.Note, plain?.Note);
             string[] notes = [.. new[] { OverOtherRow(row, known), note }.OfType<string>()];
-            figures.Add(Figure(row, ours, theirs, notes.Length > 0 ? string.Join("; ", notes) : null, MachineRates.Median(rates)));
+            BenchFigure figure = Figure(row, ours, theirs, notes.Length > 0 ? string.Join("; ", notes) : null, MachineRates.Median(rates));
+            figures.Add(figure);
+            measured(figure);
             all.AddRange(rates);
             Allocator.Trim();
         }

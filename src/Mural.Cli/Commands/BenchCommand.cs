@@ -52,18 +52,19 @@ internal sealed class BenchCommand : SynchronousMuralCommand
         }
 
         var runner = new BenchRunner(name, rows, new BenchOptions(context.Value(_rounds)!.Value, threads, !context.Value(_alone)), context.Cancellation);
-        BenchResult result = context.WithProgress(report => runner.Run(round => report(new ProgressReport(name, round, runner.Steps))));
-        context.Say($"{result.Machine.Processor}, {result.Machine.Threads} threads, libtorch {result.Machine.Libtorch}; 2048x2048 products in GFLOP/s: {Rates(result)}");
-        context.Say();
         context.Say($"{"",-32}{"ms",12}{"share",10}{"speedup",10}");
-        foreach (BenchFigure figure in result.Rows)
-        {
-            context.Say(string.Create(CultureInfo.InvariantCulture,
-                $"{figure.Name,-32}{figure.Milliseconds,12:0.00}{figure.Share,10:P0}{(figure.Speedup is { } times ? $"{times:0.0}x" : ""),10}"));
-            if (figure.SamplesPerSecond is { } speed) context.Say(string.Create(CultureInfo.InvariantCulture, $"  {speed:0.0} pictures a second"));
-            context.Say($"  {figure.About}{(figure.Note is { } note ? $" ({note})" : "")}");
-        }
+        BenchResult result = context.WithProgress(report => runner.Run(round => report(new ProgressReport(name, round, runner.Steps)), figure => Say(context, figure)));
+        context.Say();
+        context.Say($"{result.Machine.Processor}, {result.Machine.Threads} threads, libtorch {result.Machine.Libtorch}; 2048x2048 products in GFLOP/s: {Rates(result)}");
         return result;
+    }
+
+    private static void Say(CommandContext context, BenchFigure figure)
+    {
+        context.Say(string.Create(CultureInfo.InvariantCulture,
+            $"{figure.Name,-32}{figure.Milliseconds,12:0.00}{figure.Share,10:P0}{(figure.Speedup is { } times ? $"{times:0.0}x" : ""),10}"));
+        if (figure.SamplesPerSecond is { } speed) context.Say(string.Create(CultureInfo.InvariantCulture, $"  {speed:0.0} pictures a second"));
+        context.Say($"  {figure.About}{(figure.Note is { } note ? $" ({note})" : "")}");
     }
 
     private static string Rates(BenchResult result) => string.Create(

@@ -58,8 +58,14 @@ public class BenchTests
         };
         var runner = new BenchRunner(
             "tiny", [Row("first", null), Row("second", "first"), Row("third", "fourth")], new BenchOptions(Rounds: 1), TestContext.Current.CancellationToken);
-        BenchResult result = runner.Run(_ => { });
+        List<BenchFigure> shown = [];
+        BenchResult result = runner.Run(_ => { }, figure =>
+        {
+            Assert.Equal(0, shared.Disposed);
+            shown.Add(figure);
+        });
         Assert.Equal(1, shared.Disposed);
+        Assert.Equal(result.Rows, shown);
         Assert.Null(result.Rows[0].Note);
         Assert.Contains("over first", result.Rows[1].Note, StringComparison.Ordinal);
         Assert.Equal("to be compared with fourth, which was not measured", result.Rows[2].Note);

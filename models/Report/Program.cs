@@ -1,5 +1,6 @@
 // Paints and tabulates what the models' cards and the gallery show. Figures come from `mural judge`, which looks at the folders that `paint` fills.
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json;
 using Mural;
 using Mural.Imaging;
@@ -47,6 +48,20 @@ real.SetAction(async (parsed, _) =>
     await new SampleFolder(parsed.GetValue(output)!).FillAsync(painter, chosen, new PaintSettings());
 });
 
+var autoencoder = new Argument<string>("autoencoder") { Description = "Folder of an autoencoder." };
+var reconstruct = new Command("reconstruct", "Encode and decode the list's own pictures into a folder for mural judge: what the best denoiser could paint.")
+{
+    autoencoder, data, output, split, count
+};
+reconstruct.SetAction(async (parsed, _) =>
+{
+    IReadOnlyList<PictureItem> chosen = Chosen(parsed);
+    await using var painter = new Reconstructions(parsed.GetValue(autoencoder)!, chosen);
+    var painted = new SampleFolder(parsed.GetValue(output)!);
+    await painted.FillAsync(painter, chosen, new PaintSettings());
+    Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{parsed.GetValue(output)}: {painted.SignalToNoise(chosen):0.00} dB"));
+});
+
 var folder = new Argument<string>("folder") { Description = "Folder with what mural judge --json said, one file a set of samples." };
 var table = new Command("table", "Print what the judge said of several sets of samples as a table.") { folder };
 table.SetAction(parsed => Console.Write(FigureTable.Markdown(JudgedSet.ReadAll(parsed.GetValue(folder)!))));
@@ -69,7 +84,7 @@ IReadOnlyList<PictureItem> Chosen(ParseResult parsed)
 
 try
 {
-    return await new RootCommand("What the cards of Mural's models and the gallery show.") { sheets, paint, real, table, ablation, sideBySide }
+    return await new RootCommand("What the cards of Mural's models and the gallery show.") { sheets, paint, real, reconstruct, table, ablation, sideBySide }
         .Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
 catch (Exception problem) when (problem is MuralException or IOException or JsonException)

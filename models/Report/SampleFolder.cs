@@ -41,26 +41,18 @@ internal sealed partial class SampleFolder(string path)
     internal (Picture Picture, string Caption) Read(int number) => (PictureReader.Read(FileOf(number)), File.ReadAllText(Path.ChangeExtension(FileOf(number), ".txt")));
 
     /// <summary>How far its pictures are from those of the same numbers in another folder: the root of the mean squared difference of their channels, from 0 to 1.</summary>
-    internal double DifferenceFrom(SampleFolder other)
-    {
-        double sum = 0;
-        long values = 0;
-        for (int number = 0; File.Exists(FileOf(number)); number++)
-        {
-            byte[] mine = Read(number).Picture.ToRgb().Data, theirs = other.Read(number).Picture.ToRgb().Data;
-            if (mine.Length != theirs.Length) throw new MuralException($"'{FileOf(number)}' and '{other.FileOf(number)}' are of different sizes; paint both alike.");
-            for (int i = 0; i < mine.Length; i++)
-            {
-                double difference = (mine[i] - theirs[i]) / 255.0;
-                sum += difference * difference;
-            }
-            values += mine.Length;
-        }
-        return Math.Sqrt(sum / Math.Max(1, values));
-    }
+    internal double DifferenceFrom(SampleFolder other) =>
+        Math.Sqrt(Files.Select((file, number) => PictureDifference.MeanSquare((file, Read(number).Picture), (other.FileOf(number), other.Read(number).Picture))).DefaultIfEmpty(0).Average());
+
+    /// <summary>Mean over its pictures of the peak signal-to-noise ratio, in dB, beside the pictures that they are to look like.</summary>
+    internal double SignalToNoise(IReadOnlyList<PictureItem> originals) =>
+        Files.Select((file, number) => -10 * Math.Log10(Math.Max(
+            PictureDifference.MeanSquare((file, Read(number).Picture), (originals[number].File, PictureReader.Read(originals[number].File))), 1e-10))).Average();
 
     [GeneratedRegex(@"^\d{4}\.(png|txt)$")]
     private static partial Regex Sample();
+
+    private IEnumerable<string> Files => Enumerable.Range(0, int.MaxValue).Select(FileOf).TakeWhile(File.Exists);
 
     private string FileOf(int number) => Path.Combine(path, $"{number:D4}.png");
 }

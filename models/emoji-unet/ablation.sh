@@ -14,6 +14,7 @@ judged() {
   done
 }
 
+dotnet run models/emoji/prepare.cs -- --sizes 128
 mkdir -p "$runs/settings"
 judged teacher
 for mixer in linfusion unnormalized_linear_attention causal_linear_attention gated_linear_attention bidirectional_mamba mamba2; do

@@ -136,7 +136,8 @@ internal sealed class CompareCommand : MuralCommand
     // What a setting does once, before its first picture, would count against it. Of a single step a share is none.
     private static async Task WarmAsync(StableDiffusionPipeline pipeline, StableDiffusionRequest plain, Setting[] settings, CancellationToken cancellation)
     {
-        StableDiffusionRequest first = plain with { Steps = 1, Strength = plain.InitialPicture is null ? null : 1 };
+        // The network is the same under every sampler, and some refuse a single step.
+        StableDiffusionRequest first = plain with { Steps = 1, Sampler = "euler", Schedule = null, Strength = plain.InitialPicture is null ? null : 1 };
         foreach ((_, HiDiffusionOptions? options) in settings)
             await pipeline.GenerateAsync(
                 first with { HiDiffusion = options is null ? null : options with { T1 = 1, T2 = 1 } }, cancellationToken: cancellation).ConfigureAwait(false);

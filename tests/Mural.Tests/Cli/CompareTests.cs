@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Mural.Cli.CommandLine;
 using Mural.Imaging;
 using Mural.Tests.Goldens;
@@ -55,6 +56,19 @@ public sealed class CompareTests : IDisposable
             // The plain picture without the label, in which the time stands.
             Assert.True(pictures.Add(Convert.ToHexString(sheet.Crop(4, 4, 144, 130).Data)), setting);
         }
+    }
+
+    // Such a sampler refuses fewer than four steps.
+    [Fact]
+    public void PndmWithRungeKuttaStepsIsComparedToo()
+    {
+        string model = PipelineModel.Copy(TinyStableDiffusion.At(TinyStableDiffusion.First)), config = Path.Combine(model, "scheduler", "scheduler_config.json");
+        JsonNode json = JsonNode.Parse(File.ReadAllText(config))!;
+        (json["_class_name"], json["skip_prk_steps"]) = ("PNDMScheduler", false);
+        File.WriteAllText(config, json.ToJsonString());
+        CommandRun run = Compare($"--model {model} --size 144x136 --steps 4 --seed 3 --precision f32 --device cpu --json");
+        Directory.Delete(model, recursive: true);
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
     }
 
     [Theory]

@@ -34,19 +34,19 @@ public class HiDiffusionUNetTests
 
     public static TheoryData<string, bool, bool> Families => new() { { "1 and 2", false, false }, { "XL", true, false }, { "XL Turbo", true, true } };
 
-    // Pictures 512 to 1096 pixels wide, each at one of the heights; the narrowest and the widest at others too.
+    // Pictures 512 to 1096 pixels wide, each at one of the heights; the narrowest and the widest at others too. The pooled level has two blocks.
     [Theory, MemberData(nameof(Families))]
     public void EverySizeIsTaken(string family, bool extraLarge, bool fewSteps)
     {
         using var quiet = inference_mode();
-        UNetConfig config = extraLarge ? XL : First;
+        UNetConfig config = extraLarge ? XL with { LayersPerBlock = [1, 2, 1] } : First with { LayersPerBlock = [1, 2, 1, 1] };
         using UNet2DConditionModel network = TinyUNets.Network(config);
         network.PrepareForInference(KernelSet.Mural, float32);
         using PreparedPrompt prompt = network.Prepare(TinyUNets.Conditioning(config, batch: 1));
         using Tensor time = tensor(500f);
         HiDiffusionArchitecture architecture = HiDiffusionArchitecture.Find(config, fewSteps)!;
         using var shifts = new WindowShifts([5]);
-        for (int width = 64; width <= 137; width += fewSteps ? 9 : 1)
+        for (int width = 64; width <= 137; width++)
             foreach (int height in width is 64 or 65 or 137 ? [101, 137] : (int[])[Heights[width % Heights.Length]])
             {
                 using var scope = NewDisposeScope();
@@ -55,13 +55,13 @@ public class HiDiffusionUNetTests
                 HiDiffusionPlan all = HiDiffusionPlan.For(architecture, height, width, 1, new() { T1 = 1, T2 = 1 }),
                     none = HiDiffusionPlan.For(architecture, height, width, 1, new() { RauNet = false, WindowAttention = false });
                 HiDiffusionStep step = all.At(0, shifts);
-                Assert.True(step is { StridedLevel: not null, PooledLevel: not null, Windows.Count: 3 }, family);
+                Assert.True(step is { StridedLevel: not null, PooledLevel: not null, Windows.Count: >= 3 }, family);
                 Tensor painted = network.Run(latents, time, prompt, step: step);
                 Assert.Equal(latents.shape, painted.shape);
                 Assert.True(painted.isfinite().all().item<bool>());
-                if (width % 16 != 1) continue;
-                Assert.Equal(latents.shape, network.Run(latents, time, prompt, step: step with { StridedLevel = null, PooledLevel = null }).shape);
                 Assert.True(network.Run(latents, time, prompt, step: none.At(0, shifts)).equal(network.Forward(latents, time, prompt)).all().item<bool>());
+                if (width % 16 == 1)
+                    Assert.Equal(latents.shape, network.Run(latents, time, prompt, step: step with { StridedLevel = null, PooledLevel = null }).shape);
             }
     }
 

@@ -115,6 +115,19 @@ public sealed class ReportTests : IClassFixture<TinyJudge>, IDisposable
         Assert.Equal(pictures[1].ReadCaption(), caption);
     }
 
+    [Fact]
+    public async Task ReconstructionsAreTheAutoencodersOfTheRealPictures()
+    {
+        PictureItem[] pictures = Spread.Over(WriteList(6).HeldOut, 2);
+        string vae = Path.Combine(AppContext.BaseDirectory, "models", "emoji", "vae");
+        await using var painter = new Reconstructions(vae, pictures);
+        var folder = new SampleFolder(_folder.At("back"));
+        await folder.FillAsync(painter, pictures, new PaintSettings());
+        Assert.Equal((64, 64, pictures[1].ReadCaption()), (folder.Read(1).Picture.Width, folder.Read(1).Picture.Height, folder.Read(1).Caption));
+        // Plain colours come back nearly as they were, but not without any loss.
+        Assert.InRange(folder.SignalToNoise(pictures), 15, 60);
+    }
+
     // The last two of the list are held out.
     private Captions WriteList(int count)
     {

@@ -80,13 +80,16 @@ internal static class ForecastReport
         peakBytes = SystemMemory.Read().Peak
     };
 
+    /// <summary>The time of each stage on a machine that does so many operations a second.</summary>
+    internal static double[] Seconds(MemoryForecast forecast, double rate) =>
+        [.. forecast.Stages.Select(stage => 2 * stage.MultiplyAdds / (rate * (stage.Mode == MemoryMode.Whole ? WholeShare : StripShare)))];
+
     // Nothing is told of devices whose rate is not measured.
     private static double[]? Seconds(MemoryForecast forecast, RuntimePlan runtime)
     {
         if (runtime.Device.type != DeviceType.CPU) return null;
         double rate = Rates.GetOrAdd((runtime.Type, runtime.Kernels), kind => MachineRate.Measure(kind.Item1, kind.Item2, CPU, RateTime, RateSize)) * 1e9;
-        return [.. forecast.Stages.Select(stage =>
-            2 * stage.MultiplyAdds / (rate * ((stage.IsCodec ? forecast.CodecMode : forecast.Mode) == MemoryMode.Whole ? WholeShare : StripShare)))];
+        return Seconds(forecast, rate);
     }
 
     private static string Duration(double seconds) => seconds switch

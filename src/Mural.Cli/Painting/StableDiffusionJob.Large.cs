@@ -27,7 +27,7 @@ internal sealed partial record StableDiffusionJob
         LargePicture.Check(file, plan, PictureMetadata.Of(Completed(LargePictureParameters.Of(plan), pipeline.Runtime), null));
         if (DeepZoom) DeepZoomFiles.Check(tiles);
         MemoryForecast forecast = pipeline.Forecast(plan);
-        string? shortage = DiskSpace.Shortage(forecast.DiskBytes + StageFolder.Missing(plan, StagesOf(file)), StagesOf(file));
+        string? shortage = DiskSpace.Shortage(StageFolder.Needed(plan, forecast, StagesOf(file)), StagesOf(file));
         StableDiffusionPlan first = plan.Stages[0].Plan;
         var run = new PlannedRun(Description(plan), first.Model, plan.Width, plan.Height, first.Steps, plan.Warnings, forecast, shortage, pipeline.Runtime);
         if (Announce(context, run, onlyPlans) is { } document) return document;

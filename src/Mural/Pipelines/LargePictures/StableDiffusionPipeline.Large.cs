@@ -23,7 +23,7 @@ public sealed partial class StableDiffusionPipeline
     {
         LargePicturePlan plan = Plan(request);
         MemoryForecast forecast = Forecast(plan);
-        DiskSpace.Require(forecast.DiskBytes + StageFolder.Missing(plan, folder), folder);
+        DiskSpace.Require(StageFolder.Needed(plan, forecast, folder), folder);
         return await InTurn(
             () =>
             {

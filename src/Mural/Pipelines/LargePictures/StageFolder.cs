@@ -38,6 +38,8 @@ internal sealed class StageFolder : IDisposable
                 throw new MuralException(
                     $"{folder} holds stages of a picture that is painted with other settings or from other files; delete it, or give this picture another name.");
             AtomicFile.WriteText(file, job);
+            // Their room counts as free, and a stage needs it before it would replace them.
+            foreach (string picture in Begun(plan, folder)) AtomicFile.Discard(picture);
         }
         catch
         {
@@ -61,12 +63,20 @@ internal sealed class StageFolder : IDisposable
         }
     }
 
-    /// <summary>Bytes of the stages' pictures that a folder, which may not be there, does not hold yet.</summary>
-    internal static long Missing(LargePicturePlan plan, string folder) =>
-        plan.Stages.Select((stage, i) => Math.Max(0, Whole(stage) - Math.Max(0, Length(Path.Combine(folder, PictureName(i)))))).Sum();
+    /// <summary>Bytes that must be free where a folder is, or would be created, before its stages can be finished; below 0 where the run will free more than it takes.</summary>
+    /// <param name="plan">The stages.</param>
+    /// <param name="forecast">What all of them need.</param>
+    /// <param name="folder">The folder.</param>
+    internal static double Needed(LargePicturePlan plan, MemoryForecast forecast, string folder)
+    {
+        int finished = FinishedIn(plan, folder);
+        // A picture behind one that is missing counts too: it stays until the one that replaces it is whole.
+        long pictures = plan.Stages.Skip(finished).Sum(stage => Whole(stage)), freed = Begun(plan, folder).Sum(file => Math.Max(0, Length(file)));
+        return forecast.DiskBytesBeyond(finished) + pictures - freed;
+    }
 
     /// <summary>How many stages are finished, from the first on.</summary>
-    internal int Finished => Enumerable.Range(0, _plan.Stages.Count).TakeWhile(stage => Length(Picture(stage)) == Whole(_plan.Stages[stage])).Count();
+    internal int Finished => FinishedIn(_plan, _folder);
 
     /// <summary>The picture of a finished stage.</summary>
     internal RgbFile Open(int stage) => RgbFile.Open(Picture(stage), _plan.Stages[stage].Width, _plan.Stages[stage].Height)
@@ -122,8 +132,7 @@ internal sealed class StageFolder : IDisposable
         IEnumerable<string> pictures = Enumerable.Range(0, _plan.Stages.Count).Select(Picture);
         // What a run that was killed left of files that were being written.
         IEnumerable<string> begun = new[] { $".{JobName}.*.tmp", $".{AnchorName}.*.tmp", DiskMap.Pattern }.SelectMany(pattern => Directory.GetFiles(_folder, pattern));
-        foreach (string file in pictures.SelectMany(picture => new[] { picture, picture + Part }).Concat(begun).Concat([At(EnlargedName), At(AnchorName), At(JobName)]))
-            File.Delete(file);
+        foreach (string file in pictures.Concat(Begun(_plan, _folder)).Concat(begun).Concat([At(AnchorName), At(JobName)])) File.Delete(file);
         Dispose();
         File.Delete(At(FolderLock.Name));
         if (!Directory.EnumerateFileSystemEntries(_folder).Any()) Directory.Delete(_folder);
@@ -149,6 +158,13 @@ internal sealed class StageFolder : IDisposable
         }
         AtomicFile.Commit(part, path);
     }
+
+    private static int FinishedIn(LargePicturePlan plan, string folder) =>
+        plan.Stages.Index().TakeWhile(stage => Length(Path.Combine(folder, PictureName(stage.Index))) == Whole(stage.Item)).Count();
+
+    // Pictures that a run which was killed was writing: at their full length from the start, and nobody goes on with them.
+    private static IEnumerable<string> Begun(LargePicturePlan plan, string folder) =>
+        plan.Stages.Select((_, stage) => PictureName(stage) + Part).Append(EnlargedName).Select(name => Path.Combine(folder, name));
 
     private string Picture(int stage) => At(PictureName(stage));
 

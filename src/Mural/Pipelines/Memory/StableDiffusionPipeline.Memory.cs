@@ -49,7 +49,7 @@ public sealed partial class StableDiffusionPipeline
         return new MemoryForecast
         {
             Mode = mode,
-            CodecMode = codec ?? mode,
+            AskedCodecMode = codec ?? mode,
             Stages = [Reading, .. PartsOf(plan, "", mode, codec ?? mode, together, plan.Request.InitialPicture is not null)]
         };
     }
@@ -62,9 +62,11 @@ public sealed partial class StableDiffusionPipeline
         {
             if (stage.Calls == 0) continue;
             int callsPerStep = plan.Method != UpscaleMethod.SdEdit && i > 0 ? 2 : 1;
-            stages.AddRange(PartsOf(stage.Plan, $" {stage.Width}x{stage.Height}", mode, codec ?? mode, 1, i > 0 || stage.Plan.Request.InitialPicture is not null, callsPerStep));
+            bool encodes = i > 0 || stage.Plan.Request.InitialPicture is not null;
+            IEnumerable<MemoryStage> parts = PartsOf(stage.Plan, $" {stage.Width}x{stage.Height}", mode, codec ?? mode, 1, encodes, callsPerStep);
+            stages.AddRange(parts.Select(part => part with { PictureStage = i }));
         }
-        return new MemoryForecast { Mode = mode, CodecMode = codec ?? mode, Stages = stages };
+        return new MemoryForecast { Mode = mode, AskedCodecMode = codec ?? mode, Stages = stages };
     }
 
     private double Loaded => (_refiner ?? _parts).ResidentBytes + _adapterBytes + _parts.KeptBytes + _parts.KeptTextBytes;
@@ -78,10 +80,12 @@ public sealed partial class StableDiffusionPipeline
     {
         int count = plan.Request.Count;
         CodecEstimate codec = _parts.Codec.Estimate(plan.Height, plan.Width, codecMode);
-        if (encodes) yield return new MemoryStage("encoding" + size, Painted + codec.Encode.Peak, codec.Encode.MultiplyAdds, codec.EncodeDiskBytes) { IsCodec = true };
+        MemoryStage Coding(string name, LiveBytes work, int times, double disk) =>
+            new(name + size, Painted + work.Peak, work.MultiplyAdds * times, disk) { IsCodec = true, Mode = codec.Mode };
+        if (encodes) yield return Coding("encoding", codec.Encode, 1, codec.EncodeDiskBytes);
         yield return Painting("painting" + size, _parts.UNet, plan, mode, together, count * callsPerStep);
         if (plan.Refiner is { } second) yield return Painting("refining" + size, _refiner!.UNet, second, mode, together, count);
-        yield return new MemoryStage("decoding" + size, Painted + codec.Decode.Peak, codec.Decode.MultiplyAdds * count, codec.DecodeDiskBytes) { IsCodec = true };
+        yield return Coding("decoding", codec.Decode, count, codec.DecodeDiskBytes);
     }
 
     private MemoryStage Painting(string name, UNet2DConditionModel network, StableDiffusionPlan plan, MemoryMode mode, int together, int times)
@@ -100,7 +104,7 @@ public sealed partial class StableDiffusionPipeline
         (double controlBytes, double controlMultiplyAdds) = Controls(plan, map, batch * bytes, texts);
         double latents = SamplerLatents * sizeof(float) * _parts.Codec.LatentChannels * map.Count * together;
         double disk = mode == MemoryMode.Disk ? UNetEstimate.SkipBytes(network.Config, map, bytes) : 0;
-        return new MemoryStage(name, Painted + peak + controlBytes + latents, (multiplyAdds + controlMultiplyAdds) * times, disk);
+        return new MemoryStage(name, Painted + peak + controlBytes + latents, (multiplyAdds + controlMultiplyAdds) * times, disk) { Mode = mode };
     }
 
     // The kinds of calls, and how many there are of each.
@@ -156,7 +160,7 @@ public sealed partial class StableDiffusionPipeline
     private StripOptions? Prepare(MemoryForecast forecast, string folder, CancellationToken cancellation)
     {
         StripOptions? In(MemoryMode mode) => mode == MemoryMode.Whole ? null : new StripOptions { Folder = mode == MemoryMode.Disk ? folder : null, Cancellation = cancellation };
-        (_parts.Codec.LowMemory, _parts.Codec.Folder) = (In(forecast.CodecMode), folder);
+        (_parts.Codec.LowMemory, _parts.Codec.Folder) = (In(forecast.AskedCodecMode), folder);
         return In(forecast.Mode);
     }
 }

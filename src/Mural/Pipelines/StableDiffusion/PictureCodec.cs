@@ -95,10 +95,10 @@ internal abstract class PictureCodec(Device device, ScalarType type, ScalarType 
     {
         if (mode == MemoryMode.Whole) mode = ModeOf(height, width);
         (LiveBytes encode, LiveBytes decode) = Work(height, width, mode);
-        if (mode != MemoryMode.Disk) return new CodecEstimate(encode, decode);
+        if (mode != MemoryMode.Disk) return new CodecEstimate(mode, encode, decode);
         // On the disk lies what would be in memory.
         (LiveBytes encodeMaps, LiveBytes decodeMaps) = Work(height, width, MemoryMode.Strips);
-        return new CodecEstimate(encode, decode, encodeMaps.Peak, decodeMaps.Peak);
+        return new CodecEstimate(mode, encode, decode, encodeMaps.Peak, decodeMaps.Peak);
     }
 
     /// <summary>What encoding and decoding take in a mode.</summary>

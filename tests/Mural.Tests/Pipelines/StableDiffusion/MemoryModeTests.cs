@@ -158,13 +158,47 @@ public sealed class MemoryModeTests : IDisposable
     }
 
     [Fact]
-    public async Task PicturesOfStagesThatAreThereNeedNoMoreRoom()
+    public async Task StagesNeedRoomForWhatTheirFolderDoesNotHold()
     {
         await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
         LargePicturePlan plan = pipeline.Plan(new LargePictureRequest { Picture = Request with { Width = 32, Height = 32 }, Width = 64, Height = 64 });
-        Assert.Equal(3 * (32 * 32 + 64 * 64), StageFolder.Missing(plan, _folder.At("stages")));
-        await File.WriteAllBytesAsync(_folder.At("stage-0.rgb"), new byte[3 * 32 * 32], TestContext.Current.CancellationToken);
-        Assert.Equal(3 * 64 * 64, StageFolder.Missing(plan, _folder.Path));
+        MemoryForecast told = pipeline.Forecast(plan, MemoryMode.Disk);
+        int first = 3 * 32 * 32, second = 3 * 64 * 64;
+        double Needed() => StageFolder.Needed(plan, told, _folder.Path);
+        Assert.True(told.DiskBytes > 0);
+        Assert.Equal(told.DiskBytes + first + second, StageFolder.Needed(plan, told, _folder.At("stages")));
+        _folder.Write("stage-0.rgb", new byte[first]);
+        Assert.Equal(told.DiskBytes + second, Needed());
+        // What a run that is killed leaves is deleted before the next one writes.
+        _folder.Write("stage-1.rgb.part", new byte[second]);
+        _folder.Write("enlarged.rgb", new byte[second]);
+        Assert.Equal(told.DiskBytes - second, Needed());
+        new StageFolder(_folder.Path, "a job", plan).Dispose();
+        Assert.Equal(told.DiskBytes + second, Needed());
+        _folder.Write("stage-1.rgb", new byte[second]);
+        Assert.Equal(0, Needed());
+    }
+
+    [Fact]
+    public async Task WhatSizesAskOfTheAutoencoderIsTold()
+    {
+        // Decoding takes less on whole maps of 64x64 pixels, and more on those of 256x256.
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(
+            TinyStableDiffusion.First, new StableDiffusionOptions { Memory = MemoryMode.Whole, MemoryLimit = long.MaxValue, DecodeMemory = 10_000_000 });
+        StableDiffusionRequest first = Request with { Width = 64, Height = 64 };
+        MemoryForecast small = pipeline.Forecast(pipeline.Plan(first)),
+            large = pipeline.Forecast(pipeline.Plan(new LargePictureRequest { Picture = first, Width = 256, Height = 256 }));
+        Assert.Equal((MemoryMode.Whole, MemoryMode.Whole), (small.Mode, small.CodecMode));
+        Assert.Equal((MemoryMode.Whole, MemoryMode.Strips), (large.Mode, large.CodecMode));
+        Assert.Equal("strips", JsonNode.Parse(JsonOutput.Write(ForecastReport.Held(large)))!["autoencoderMode"]!.GetValue<string>());
+        double Slowness(string name)
+        {
+            int stage = large.Stages.Index().Single(one => one.Item.Name == name).Index;
+            return ForecastReport.Seconds(large, rate: 1)[stage] / large.Stages[stage].MultiplyAdds;
+        }
+        Assert.Equal(Slowness("painting 256x256"), Slowness("decoding 64x64"), 1e-9);
+        Assert.True(Slowness("decoding 256x256") > 1.1 * Slowness("decoding 64x64"));
+        Assert.True(Slowness("encoding 256x256") > 1.1 * Slowness("decoding 64x64"));
     }
 
     [Fact]

@@ -127,8 +127,8 @@ internal sealed class GenerateCommand : MuralCommand
         if (like is not null && !context.Given(_run.Precision)) runtime = runtime with { Precision = SharedParameters.PrecisionOf(like) };
         LargePictureRequest? large = _large.Request(context, request, like, size, _diffusion);
         // Whoever paints the same picture again after a run that was ended has not seen its seed.
-        if (large is not null && like is null && !context.Given(_seed)
-            && context.Value(_output) is { } output && StageFolder.SeedOf(StableDiffusionJob.StagesOf(output)) is { } begun)
+        if (large is not null && like is null && !context.Given(_seed) && context.Value(_output) is { } output
+            && StageFolder.SeedOf(StableDiffusionJob.StagesOf(StableDiffusionJob.FilesOf(output, request, large: true)[0])) is { } begun)
             (request, large) = (request with { Seed = begun }, large with { Picture = large.Picture with { Seed = begun } });
         return new StableDiffusionJob(
             model.Path, loras.Text, request, options with { Runtime = runtime, Loras = loras.Loras },

@@ -41,12 +41,19 @@ internal sealed partial record StableDiffusionJob(
     /// <summary>Name of the setting, in a picture's text, that tells the number format.</summary>
     internal const string PrecisionSetting = "Precision";
 
+    /// <summary>The files that a request's pictures go to.</summary>
+    /// <param name="output">Pattern of their names, or null for one made from the prompt.</param>
+    /// <param name="request">What is painted.</param>
+    /// <param name="large">Whether it becomes a large picture.</param>
+    /// <exception cref="MuralException">The pattern has another placeholder, or no extension of a picture.</exception>
+    internal static string[] FilesOf(string? output, StableDiffusionRequest request, bool large) => OutputNames.Of(
+        output ?? OutputNames.FromPrompt(request.Prompt), [.. Enumerable.Range(0, request.Count).Select(i => unchecked((ulong)(request.Seed + i)))], large);
+
     /// <summary>Paints, writes the files, says what was done, and returns it for <c>--json</c>; or only tells what that would need.</summary>
     internal async Task<object> RunAsync(CommandContext context, bool onlyPlans)
     {
         // A wrong name should not cost the time of painting.
-        string[] files = OutputNames.Of(
-            Output ?? OutputNames.FromPrompt(Request.Prompt), [.. Enumerable.Range(0, Request.Count).Select(i => unchecked((ulong)(Request.Seed + i)))], Large is not null);
+        string[] files = FilesOf(Output, Request, Large is not null);
         await using StableDiffusionPipeline pipeline = await StableDiffusionPipeline.LoadAsync(Model, Options, context.Cancellation).ConfigureAwait(false);
         StableDiffusionRequest request = Request with
         {

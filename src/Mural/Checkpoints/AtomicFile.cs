@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace Mural.Checkpoints;
 
@@ -28,11 +29,13 @@ internal static class AtomicFile
         Write(path, bytes.Length, stream => stream.Write(bytes));
     }
 
-    /// <summary>Writes the content to a temporary file beside <paramref name="path"/> and returns its path; nothing is left behind on failure.</summary>
-    internal static string Stage(string path, long size, Action<Stream> write)
+    /// <summary>
+    /// Writes the content to a temporary file beside <paramref name="path"/>, or in a folder on the same file system, and returns its path; nothing is left behind on failure.
+    /// </summary>
+    internal static string Stage(string path, long size, Action<Stream> write, string? folder = null)
     {
         string target = Resolve(path);
-        string folder = Path.GetDirectoryName(target)!;
+        folder ??= Path.GetDirectoryName(target)!;
         string staged = Path.Combine(folder, $".{Path.GetFileName(target)}.{Path.GetRandomFileName()}.tmp");
         try
         {
@@ -64,6 +67,14 @@ internal static class AtomicFile
     /// <exception cref="MuralException">It cannot.</exception>
     internal static void RequireWritable(string path) => Discard(Stage(path, 0, _ => { }));
 
+    /// <summary>Waits until what another library wrote into a file is on the disk.</summary>
+    internal static void Flush(string staged)
+    {
+        // Windows does so only for who may write.
+        using SafeFileHandle file = File.OpenHandle(staged, FileMode.Open, FileAccess.ReadWrite);
+        RandomAccess.FlushToDisk(file);
+    }
+
     /// <summary>Renames a staged file to its final place.</summary>
     internal static void Commit(string staged, string path)
     {
@@ -91,7 +102,9 @@ internal static class AtomicFile
         }
     }
 
-    private static string Resolve(string path)
+    /// <summary>The whole path of what is written at <paramref name="path"/>: where that is a symbolic link, what it leads to.</summary>
+    /// <exception cref="MuralException">It is a folder.</exception>
+    internal static string Resolve(string path)
     {
         string full = Path.GetFullPath(path);
         if (Directory.Exists(full)) throw new MuralException($"{path} is a folder, not a file to write; add a file name.");

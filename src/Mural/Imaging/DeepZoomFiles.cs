@@ -1,3 +1,4 @@
+using Mural.Checkpoints;
 using NetVips;
 
 namespace Mural.Imaging;
@@ -16,23 +17,20 @@ internal static class DeepZoomFiles
     internal static void Write(string path, string raw, int width, int height)
     {
         Check(path);
-        string full = Path.GetFullPath(path), staged = Path.Combine(Path.GetDirectoryName(full)!, $".{Path.GetFileName(full)}.{Path.GetRandomFileName()}.tmp");
-        string name = Path.Combine(staged, "new");
+        string full = Path.GetFullPath(path);
         try
         {
-            Directory.CreateDirectory(staged);
+            using WritingFolder writing = WritingFolder.Beside(full);
+            string name = Path.Combine(writing.Folder, "new");
             using (Image picture = PictureRows.Open(raw, width, height))
                 picture.Dzsave(name, layout: Enums.ForeignDzLayout.Dz, suffix: ".jpg[Q=92]", keep: Enums.ForeignKeep.None);
-            Replace(full, name, Path.Combine(staged, "old"));
+            // Thousands of tiles would each be flushed by itself; those that a lost machine loses can be cut again from the picture, which is flushed.
+            Replace(full, name, Path.Combine(writing.Folder, "old"));
         }
         catch (Exception error) when (error is VipsException or IOException or UnauthorizedAccessException)
         {
             throw new MuralException(
                 $"The tiles of {width}x{height} pixels cannot be written to {path} ({VipsSetup.FirstLine(error.Message)}); choose another place or free some space.", error);
-        }
-        finally
-        {
-            if (Directory.Exists(staged)) Directory.Delete(staged, recursive: true);
         }
     }
 

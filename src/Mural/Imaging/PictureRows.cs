@@ -23,31 +23,30 @@ internal static class PictureRows
     /// <exception cref="MuralException">The file cannot be written.</exception>
     internal static void Write(string path, string raw, int width, int height, PictureMetadata metadata)
     {
-        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!, encoded = Path.Combine(folder, $".{Path.GetFileName(path)}.{Path.GetRandomFileName()}.tmp");
         try
         {
-            Directory.CreateDirectory(folder);
+            using WritingFolder writing = WritingFolder.Beside(AtomicFile.Resolve(path));
+            string encoded = Path.Combine(writing.Folder, "encoded");
             using Image picture = Open(raw, width, height);
             if (IsTiff(path))
             {
                 using Image described = metadata.Parameters is { } text ? picture.Mutate(image => image.Set(GValue.GStrType, "image-description", text)) : picture.Copy();
                 described.Tiffsave(
                     encoded, compression: Enums.ForeignTiffCompression.Deflate, predictor: Enums.ForeignTiffPredictor.Horizontal, bigtiff: (long)width * height > 1 << 30);
+                // What it was made from is often deleted next.
+                AtomicFile.Flush(encoded);
                 AtomicFile.Commit(encoded, path);
                 return;
             }
             picture.Pngsave(encoded, keep: Enums.ForeignKeep.None);
             using FileStream file = File.OpenRead(encoded);
-            AtomicFile.Write(path, 0, target => CopyWithTexts(file, target, metadata));
+            string staged = AtomicFile.Stage(path, 0, target => CopyWithTexts(file, target, metadata), writing.Folder);
+            AtomicFile.Commit(staged, path);
         }
         catch (Exception error) when (error is VipsException or IOException or UnauthorizedAccessException)
         {
             throw new MuralException(
                 $"The picture of {width}x{height} pixels cannot be written to {path} ({VipsSetup.FirstLine(error.Message)}); choose another place or free some space.", error);
-        }
-        finally
-        {
-            AtomicFile.Discard(encoded);
         }
     }
 

@@ -75,6 +75,18 @@ public sealed class GenerateLargeTests : IDisposable
         Assert.Contains("48x32 -> 96x64", large.Out, StringComparison.Ordinal);
     }
 
+    // Its seed was drawn, and nobody has seen it.
+    [Theory]
+    [InlineData("large.png")]
+    [InlineData("large-{n}.png")]
+    public void TheSameCommandGoesOnWithThePictureThatItBegan(string output)
+    {
+        const string options = "--size 32x24 --upscale-to 64x48 --steps 4 --precision f32 --device cpu --keep-stages";
+        CommandRun run = Generate(TinyStableDiffusion.First, options, output), again = Generate(TinyStableDiffusion.First, options, output);
+        Assert.True(run.ExitCode == ExitCode.Success && again.ExitCode == ExitCode.Success, run.Error + again.Error);
+        Assert.Single(Directory.GetDirectories(_folder.Path));
+    }
+
     [Fact]
     public void HowARepeatedPictureBeganIsNothingToSuperResolution()
     {

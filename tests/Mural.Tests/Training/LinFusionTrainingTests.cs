@@ -204,6 +204,34 @@ public sealed class LinFusionTrainingTests : IDisposable
             Assert.InRange((one - other).abs().max().item<float>(), 0, 1e-6f);
     }
 
+    // Weights of the same names and shapes as those that are trained.
+    [Fact]
+    public void ACheckpointOfOtherHeadsOrAnotherMixerIsRefused()
+    {
+        const string weights = "diffusion_pytorch_model.safetensors";
+        string from = LinFusion.LinFusionGoldens.Beside("weights/tiny-sd15"), config = File.ReadAllText(Path.Combine(from, "config.json"));
+        Directory.CreateDirectory(_folder.At("other"));
+        File.WriteAllBytes(_folder.At($"other/{weights}"), File.ReadAllBytes(Path.Combine(from, weights)));
+        string RefusalOf(string start, string mixer, string text)
+        {
+            _folder.WriteText("other/config.json", text);
+            return Refusal(() => TrainingFolder.Train(_folder.Settings(Settings, ("steps", 1), ("initialise_from", start), ("mixer", mixer))));
+        }
+        string heads = RefusalOf("other", "linfusion", config.Replace("\"heads\": 4", "\"heads\": 2", StringComparison.Ordinal));
+        Assert.Contains("which has 2 heads in 32 channels", heads, StringComparison.Ordinal);
+        Assert.Contains("but the teacher has 4 heads in 32 channels", heads, StringComparison.Ordinal);
+        Assert.Contains("whose mixer is linfusion", RefusalOf("other", "causal_linear_attention", config), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AnotherPrecisionIsToldByItsName()
+    {
+        TrainingFolder.Train(_folder.Settings(Settings, ("steps", 1)));
+        string refused = Refusal(() => TrainingFolder.Train(_folder.Settings(Settings, ("steps", 1), ("precision", "bfloat16"))));
+        Assert.Contains(" in float32, ", refused, StringComparison.Ordinal);
+        Assert.Contains(" in bfloat16, ", refused, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("teacher", null, "'teacher' is missing")]
     [InlineData("mlp_divisor", 0, "'mlp_divisor' is 0")]

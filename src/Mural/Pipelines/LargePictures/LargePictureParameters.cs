@@ -11,7 +11,9 @@ internal static class LargePictureParameters
     internal static GenerationParameters Of(LargePicturePlan plan)
     {
         StableDiffusionPlan first = plan.Stages[0].Plan;
-        GenerationParameters parameters = StableDiffusionParameters.Of(first, plan.Request.Picture.Seed);
+        // Sizes that follow from that of the picture are others where it is repeated at another.
+        StableDiffusionRequest asked = first.Request with { Sizes = plan.Request.Picture.Sizes };
+        GenerationParameters parameters = StableDiffusionParameters.Of(first with { Request = asked }, plan.Request.Picture.Seed);
         List<KeyValuePair<string, string>> others =
         [
             new(UpscaleTo, $"{plan.Request.Width}x{plan.Request.Height}"),

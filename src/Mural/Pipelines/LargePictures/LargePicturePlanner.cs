@@ -48,15 +48,14 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
         if (RatioOf(width, height) < 2)
             throw new MuralException(
                 $"Super-resolution goes beyond the {model.Side} pixels that {model.Name} was trained on, but {request.Width}x{request.Height} were asked for; ask for more.");
-        StableDiffusionRequest picture = request.Picture;
-        StableDiffusionRequest settings = picture with
+        var all = new LargePictureSizes(height, width, 0);
+        StableDiffusionRequest settings = Sized(request.Picture, all) with
         {
             // The size of the result may be beyond what one array holds.
             Width = model.Side,
             Height = model.Side,
             Count = 1,
             InitialPicture = null,
-            Sizes = Sized(picture.Sizes, new LargePictureSizes(height, width, 0)),
         };
         StableDiffusionPlan plan = planner.Plan(settings);
         // A pipeline has its refiner for other requests too, so that it is no mistake of this one.
@@ -80,11 +79,19 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
         IEnumerable<string?> idle = painted.Select(stage => stage.IdleHiDiffusion);
         IEnumerable<IReadOnlyList<string>> unused = painted.Select(stage => stage.UnusedHiDiffusion);
         var warnings = new List<string>(first.Warnings.Where(warning => warning != first.IdleHiDiffusion && !first.UnusedHiDiffusion.Contains(warning)));
-        if (idle.All(sentence => sentence is not null)) warnings.Add(idle.Last()!);
-        warnings.AddRange(unused.First().Where(sentence => unused.All(stage => stage.Contains(sentence))));
+        // A refiner that takes over at once leaves the model nothing to paint.
+        if (painted.Length > 0)
+        {
+            if (idle.All(sentence => sentence is not null)) warnings.Add(idle.Last()!);
+            warnings.AddRange(unused.First().Where(sentence => unused.All(stage => stage.Contains(sentence))));
+        }
         if ((plan.Width, plan.Height) != (request.Width, request.Height))
-            warnings.Add($"The picture will have {plan.Width}x{plan.Height} pixels instead of {request.Width}x{request.Height}: "
-                + $"doubling from a first size of whole latent positions reaches no nearer one.");
+        {
+            string reason = method == UpscaleMethod.SuperResolution
+                ? $"its sides are rounded up to multiples of {model.Multiple}."
+                : "doubling from a first size of whole latent positions reaches no nearer one.";
+            warnings.Add($"The picture will have {plan.Width}x{plan.Height} pixels instead of {request.Width}x{request.Height}: {reason}");
+        }
         if (model.LinFusion is null && Math.Max(plan.Width, plan.Height) > 4 * model.Side)
             warnings.Add("The time of the model's own attention grows with the square of the pixels; "
                 + "use linear attention for the model's family (LinFusion), whose time grows with the pixels.");
@@ -113,7 +120,7 @@ internal sealed class LargePicturePlanner(StableDiffusionPlanner planner, Stable
     private int RatioOf(int width, int height) => (Math.Max(width, height) + model.Side - 1) / model.Side;
 
     // What SDXL is told of the size is that of the finished picture, in every stage of the high-resolution pipeline (specification 5.2); those of SDEdit are told their own.
-    private static StableDiffusionRequest Sized(StableDiffusionRequest picture, LargePictureSizes all) => picture with
+    private StableDiffusionRequest Sized(StableDiffusionRequest picture, LargePictureSizes all) => !model.IsXL ? picture : picture with
     {
         Sizes = Sized(picture.Sizes, all),
         NegativeSizes = picture.NegativeSizes is { } negative ? Sized(negative, all) : null,

@@ -63,7 +63,7 @@ internal sealed class LinFusionTask : ITrainingTask
         _order = new SampleOrder(_samples.Training, config.Seed);
         if (config.TeacherCacheDraws > 0)
             _cache = new TeacherCache(Path.Combine(
-                PictureSet.CacheFolder(config.Data, config.SettingsPath), $"teacher-{_samples.Key}-{weights}-{config.Seed}-{config.ComputeType.ToString().ToLowerInvariant()}"));
+                PictureSet.CacheFolder(config.Data, config.SettingsPath), $"teacher-{_samples.Key}-{weights}-{config.Seed}-{NameOf(config.ComputeType)}"));
         loaded.Complete();
     }
 
@@ -72,13 +72,16 @@ internal sealed class LinFusionTask : ITrainingTask
     public nn.Module Average => _average;
 
     public string Identity => string.Create(CultureInfo.InvariantCulture,
-        $"{EnumNames.Of(_config.Mixer)} of {_teacherKey}, perceptrons 1/{_config.MlpDivisor}, loss 1/{_config.Loss.Output}/{_config.Loss.Feature}, "
-            + $"seed {_config.Seed}, batch {_config.StepSamples}, data {_samples.Key}{(_cache is null ? "" : $", {_config.TeacherCacheDraws} drawings of noise")}");
+        $"{EnumNames.Of(_config.Mixer)} of {_teacherKey} in {NameOf(_config.ComputeType)}, perceptrons 1/{_config.MlpDivisor}, "
+            + $"loss 1/{_config.Loss.Output}/{_config.Loss.Feature}, seed {_config.Seed}, batch {_config.StepSamples}, data {_samples.Key}"
+            + $"{(_cache is null ? "" : $", {_config.TeacherCacheDraws} drawings of noise")}");
 
     public void Initialise()
     {
         if (_config.InitialiseFrom is not { } given) return;
-        using ITensorSource weights = ModelFolder.OpenWeights(Settings.Resolve(_config.SettingsPath, given));
+        string folder = Settings.Resolve(_config.SettingsPath, given);
+        RequireLayout(LinFusionConfig.Read(folder), folder);
+        using ITensorSource weights = ModelFolder.OpenWeights(folder);
         ModuleWeights.Load(_model, weights);
     }
 
@@ -124,6 +127,23 @@ internal sealed class LinFusionTask : ITrainingTask
         _average.Dispose();
         _student.Dispose();
         _teacher.Dispose();
+    }
+
+    private static string NameOf(ScalarType type) => type.ToString().ToLowerInvariant();
+
+    // Weights of other heads or of another mixer may have the same names and shapes.
+    private void RequireLayout(LinFusionConfig given, string folder)
+    {
+        if (given.Mixer != _layout.Mixer)
+            throw new MuralException($"The setting 'initialise_from' names {folder}, whose mixer is {EnumNames.Of(given.Mixer)}, "
+                + $"but this run trains {EnumNames.Of(_layout.Mixer)}; name a checkpoint of the same mixer, or change 'mixer'.");
+        static string Said(LinFusionConfig config, int index) => config.Modules.ElementAtOrDefault(index) is { } module
+            ? $"{module.Heads} heads in {module.Width} channels at {Quote.Name(module.Name)}"
+            : "no further attention";
+        int different = Enumerable.Range(0, Math.Max(given.Modules.Count, _layout.Modules.Count)).FirstOrDefault(index => Said(given, index) != Said(_layout, index), -1);
+        if (different >= 0)
+            throw new MuralException($"The setting 'initialise_from' names {folder}, which has {Said(given, different)}, but the teacher has {Said(_layout, different)}; "
+                + "name a LinFusion checkpoint of the teacher's family.");
     }
 
     private Drawing Drawn(int[] rows, Generator generator)

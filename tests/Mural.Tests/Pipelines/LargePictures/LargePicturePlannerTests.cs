@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Mural.HiDiffusion;
 using Mural.Pipelines;
 using Mural.Samplers;
+using Mural.Tests.Autoencoders;
 using Mural.Tests.LinFusion;
 using Mural.UNet;
 
@@ -63,6 +64,48 @@ public class LargePicturePlannerTests
         Assert.Equal(new SizeConditioning(), Told(UpscaleMethod.SdEdit));
         Assert.Equal(new SizeConditioning { Original = (256, 256), Target = (256, 256) }, Told(UpscaleMethod.HighResolution));
         Assert.Equal(given, Told(UpscaleMethod.SdEdit, given));
+    }
+
+    // What a picture says is what was asked for: repeated at another size, it is to be told that.
+    [Theory]
+    [InlineData(UpscaleMethod.HighResolution)]
+    [InlineData(UpscaleMethod.SuperResolution)]
+    public async Task SizesThatNobodyGaveAreNotWritten(UpscaleMethod method)
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.XL);
+        LargePictureRequest request = Request(64, 256, method);
+        string? Written(SizeConditioning sizes)
+        {
+            LargePicturePlan plan = pipeline.Plan(request with { Picture = request.Picture with { Sizes = sizes } });
+            return LargePictureParameters.Of(plan).Others.FirstOrDefault(other => other.Key == StableDiffusionParameters.OriginalSize).Value;
+        }
+        Assert.Null(Written(new SizeConditioning()));
+        Assert.Equal("16x8", Written(new SizeConditioning { Original = (8, 16) }));
+    }
+
+    [Theory]
+    [InlineData(UpscaleMethod.HighResolution)]
+    [InlineData(UpscaleMethod.SuperResolution)]
+    public async Task ModelsThatAreToldNoSizesSayNothingOfThem(UpscaleMethod method)
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
+        LargePictureRequest request = Request(64, 256, method);
+        static bool Speaks(string warning) => warning.Contains("is told nothing of sizes", StringComparison.Ordinal);
+        Assert.DoesNotContain(pipeline.Plan(request).Warnings, Speaks);
+        request = request with { Picture = request.Picture with { Sizes = new SizeConditioning { Original = (8, 16) } } };
+        Assert.Single(pipeline.Plan(request).Warnings, Speaks);
+    }
+
+    [Theory]
+    [InlineData(UpscaleMethod.HighResolution, "doubling from a first size")]
+    [InlineData(UpscaleMethod.SuperResolution, "rounded up to multiples of 8.")]
+    public async Task AnotherSizeIsExplainedByItsMethod(UpscaleMethod method, string reason)
+    {
+        await using StableDiffusionPipeline pipeline = await TinyStableDiffusion.Load(TinyStableDiffusion.First);
+        LargePicturePlan plan = pipeline.Plan(Request(64, 255, method));
+        string sentence = Assert.Single(plan.Warnings, warning => warning.Contains("256x256 pixels instead of 255x255", StringComparison.Ordinal));
+        Assert.Contains(reason, sentence, StringComparison.Ordinal);
+        TinyAutoencoders.AssertOneSentence(sentence);
     }
 
     // An enlargement is image-to-image under control, too.

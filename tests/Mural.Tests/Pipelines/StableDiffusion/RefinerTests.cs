@@ -102,6 +102,20 @@ public sealed class RefinerTests : IDisposable
         Assert.Contains(plan.Warnings, warning => warning.Contains("not used by super-resolution", StringComparison.Ordinal));
     }
 
+    // It takes over at once, and nothing is doubled.
+    [Fact]
+    public async Task ALargePictureMayBeTheRefinersAlone()
+    {
+        await using StableDiffusionPipeline both = await Load(XL, new StableDiffusionOptions { Refiner = _refiner });
+        LargePictureStage stage = Assert.Single(both.Plan(new LargePictureRequest
+        {
+            Picture = Fox with { InitialPicture = Gradient(64, 64), Strength = 0.3, RefinerStart = 0.2 },
+            Width = 64,
+            Height = 64,
+        }).Stages);
+        Assert.Equal((0, 1), (stage.Calls, stage.Plan.Refiner!.Calls));
+    }
+
     [Fact]
     public async Task PromptsAndRangesCountBothModelsCalls()
     {

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What the judge says of samples of each model, of captions that were trained on and of held-out ones, at the trained size and larger: a table, and runs/figures/*.json.
+# What the judge says of samples of each model, of captions that were trained on and of held-out ones, at the trained size and larger: a table, and runs/figures/*.json. Draws
+# models/emoji-unet/sheets/linfusion-2x.jpg, too.
 # What is there already is not made again, unless it is of other weights.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -41,7 +42,10 @@ judged emoji-2x models/emoji "$larger" --factor 2
 for parts in none raunet windows both; do
   judged "emoji-unet-2x-$parts" models/emoji-unet "$larger" --factor 2 --steps 10 --hidiffusion "$parts"
 done
-judged emoji-unet-2x-linfusion-both models/emoji-unet "$larger" --factor 2 --steps 10 --hidiffusion both --linfusion models/emoji-unet-linfusion
+for parts in none both; do
+  judged "emoji-unet-2x-linfusion-$parts" models/emoji-unet "$larger" --factor 2 --steps 10 --hidiffusion "$parts" --linfusion models/emoji-unet-linfusion
+done
+report side-by-side "$runs"/emoji-unet-2x-{none,both,linfusion-none,linfusion-both} --output models/emoji-unet/sheets/linfusion-2x.jpg
 for parts in none both; do
   judged "emoji-unet-4x-$parts" models/emoji-unet "$largest" --factor 4 --steps 10 --hidiffusion "$parts"
 done

@@ -113,6 +113,7 @@ public sealed class ReportTests : IClassFixture<TinyJudge>, IDisposable
         (Picture picture, string caption) = folder.Read(1);
         Assert.Equal(PictureReader.Read(pictures[1].File).Data, picture.Data);
         Assert.Equal(pictures[1].ReadCaption(), caption);
+        Assert.Equal(100, folder.SignalToNoise(pictures), 6);
     }
 
     [Fact]
@@ -124,8 +125,8 @@ public sealed class ReportTests : IClassFixture<TinyJudge>, IDisposable
         var folder = new SampleFolder(_folder.At("back"));
         await folder.FillAsync(painter, pictures, new PaintSettings());
         Assert.Equal((64, 64, pictures[1].ReadCaption()), (folder.Read(1).Picture.Width, folder.Read(1).Picture.Height, folder.Read(1).Caption));
-        // Plain colours come back nearly as they were, but not without any loss.
-        Assert.InRange(folder.SignalToNoise(pictures), 15, 60);
+        // Whole pictures of one colour are far from what it was trained on.
+        Assert.InRange(folder.SignalToNoise(pictures), 8, 40);
     }
 
     // The last two of the list are held out.

@@ -19,8 +19,8 @@ internal static class Painters
         return new DiMPainter(await DiMPipeline.LoadAsync(model), ContentHash.Of(Weights(model)));
     }
 
-    // What decides how a model paints: its weights, the defaults beside them and its sampler's settings, but not the judge that lies there too.
-    private static IEnumerable<string> Weights(string folder) => Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+    /// <summary>Hashes of what decides how a model paints: its weights, the defaults beside them and its sampler's settings, but not the judge that lies there too.</summary>
+    internal static IEnumerable<string> Weights(string folder) => Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
         .Where(file => Path.GetExtension(file) == ".safetensors" || Path.GetFileName(file) is "model_index.json" or "scheduler_config.json")
         .Where(file => Path.GetFileName(Path.GetDirectoryName(file)) != "judge")
         .Order(StringComparer.Ordinal).Select(file => Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(file))));

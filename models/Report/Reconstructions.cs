@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Mural.Autoencoders;
 using Mural.Imaging;
 using Mural.Runtime;
@@ -21,8 +20,7 @@ internal sealed class Reconstructions : IPainter
         _pictures = pictures;
         _autoencoder = AutoencoderKL.FromFolder(folder);
         _autoencoder.PrepareForInference(KernelSet.Mural, ScalarType.Float32);
-        IEnumerable<string> weights = Directory.GetFiles(folder).Order(StringComparer.Ordinal).Select(file => Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(file))));
-        Identity = ContentHash.Of(weights.Concat(pictures.Select(picture => picture.File)));
+        Identity = ContentHash.Of(Painters.Weights(folder).Concat(pictures.Select(picture => picture.File)));
     }
 
     public string Identity { get; }
